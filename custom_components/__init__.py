@@ -1,0 +1,1 @@
+"""Custom components, a package for the tests' sake."""

@@ -1,0 +1,279 @@
+"""The provider every provider derives from, and the one place that makes a request."""
+
+from abc import ABC, abstractmethod
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum, auto
+import hashlib
+from itertools import batched
+import re
+from typing import Any, ClassVar
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+)
+import orjson
+
+from .model import (
+    Account,
+    AuthError,
+    BadResponse,
+    Invoice,
+    InvoiceNotFound,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    Trouble,
+)
+
+REQUEST_TIMEOUT = ClientTimeout(total=15)
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+_LONGEST_RETRY_AFTER = 24 * 60 * 60
+_SECONDS = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
+# A server that is down costs this many time-outs, however many invoices there are.
+_FAILURES_IN_A_ROW = 3
+
+
+class FieldKind(StrEnum):
+    """What a credential field holds, and so how it is asked for."""
+
+    SECRET = auto()
+    TIME_ZONE = auto()
+    URL = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One thing to ask the user for."""
+
+    key: str
+    kind: FieldKind
+    required: bool = True
+    default: str | None = None
+    advanced: bool = False
+
+
+class Provider(ABC):
+    """One account at a payment service.
+
+    A subclass says what it needs (``fields``), reads at most ``batch_size``
+    invoices with one call of ``_async_read``, and raises nothing but the five
+    errors of ``model``.
+    """
+
+    key: ClassVar[str]
+    name: ClassVar[str]
+    fields: ClassVar[tuple[Field, ...]]
+    batch_size: ClassVar[int] = 1
+    concurrency: ClassVar[int] = 4
+
+    def __init__(self, session: ClientSession, settings: Mapping[str, Any]) -> None:
+        """Keep the session, which stays the caller's, and the values of ``fields``.
+
+        A time zone comes as a ``tzinfo``, everything else as text. What
+        ``learned`` gave earlier is among the settings too.
+        """
+        self._session = session
+        self._settings = settings
+        self._url = settings["url"].rstrip("/")
+
+    @property
+    def reports(self) -> frozenset[str]:
+        """The fields of an invoice that this account can ever tell."""
+        return frozenset({"status", "amount", "amount_received", "expires_at"})
+
+    @property
+    def learned(self) -> Mapping[str, str]:
+        """Settings found out since, worth keeping for the next start."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def parse_invoice_id(cls, text: str) -> str | None:
+        """Return the canonical ID in what a user typed or pasted, or None."""
+
+    @abstractmethod
+    async def async_get_account(self) -> Account:
+        """Prove the credentials. Raises a ProviderError."""
+
+    @abstractmethod
+    async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
+        """Read at most ``batch_size`` invoices; one left out was not found."""
+
+    async def async_get_invoices(self, ids: Iterable[str]) -> dict[str, Invoice | ProviderError]:
+        """Read invoices: one entry per ID, however many requests it takes.
+
+        Raises an error only if it concerns the whole account: the credentials,
+        or a provider that answered for none of them.
+        """
+        found: dict[str, Invoice | ProviderError] = {}
+        batches = self._batches(tuple(dict.fromkeys(ids)))
+        stopped_by: ProviderError | None = None
+        in_a_row = 0
+
+        async def async_read_batches() -> None:
+            nonlocal stopped_by, in_a_row
+            for batch in batches:
+                error = stopped_by
+                if error is None:
+                    try:
+                        rows = await self._async_read(batch)
+                    except ProviderError as err:
+                        error = err
+                if error is None:
+                    found.update({id_: rows.get(id_) or InvoiceNotFound(id_) for id_ in batch})
+                    error = _what_stopped(rows)
+                else:
+                    found.update(dict.fromkeys(batch, error))
+                in_a_row = in_a_row + 1 if isinstance(error, ProviderUnavailable) else 0
+                if isinstance(error, AuthError | RateLimited) or in_a_row >= _FAILURES_IN_A_ROW:
+                    stopped_by = error
+
+        await asyncio.gather(*(async_read_batches() for _ in range(self.concurrency)))
+        return _unless_nothing_was_read(found)
+
+    def _batches(self, ids: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        """Split the IDs into what goes into one ``_async_read``."""
+        return batched(ids, self.batch_size, strict=False)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+    ) -> Any:
+        """Make one request and return the decoded JSON of a 2xx answer.
+
+        Redirects are not followed: the credentials are for this address only.
+        """
+        if not self._url.lower().startswith(("http://", "https://")):
+            # To an address of another kind, aiohttp answers with an AssertionError.
+            raise ProviderUnavailable(Trouble.CANNOT_CONNECT, "not a web address")
+        body = None if json is None else orjson.dumps(json)
+        if body is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+        try:
+            async with self._session.request(
+                method,
+                f"{self._url}{path}",
+                params=params,
+                data=body,
+                headers=headers,
+                timeout=REQUEST_TIMEOUT,
+                allow_redirects=False,
+            ) as response:
+                content = await _read_limited(response)
+        except TimeoutError as err:
+            raise ProviderUnavailable(Trouble.TIMEOUT) from err
+        except ClientConnectorCertificateError as err:
+            # Other troubles with TLS are mostly a server that doesn't speak it.
+            raise ProviderUnavailable(Trouble.CERTIFICATE) from err
+        except (ClientError, OSError, ValueError) as err:
+            # A ValueError is an address or a key that no HTTP request can carry.
+            raise ProviderUnavailable(Trouble.CANNOT_CONNECT, type(err).__name__) from err
+        return self._decode(response, content)
+
+    def _decode(self, response: ClientResponse, content: bytes) -> Any:
+        """Return the JSON of a good answer, or raise what a bad one means."""
+        is_html = response.content_type in ("text/html", "application/xhtml+xml")
+        try:
+            payload = None if is_html else orjson.loads(content)
+        except orjson.JSONDecodeError:
+            payload = None
+            if response.ok:
+                raise BadResponse("the answer is not JSON") from None
+        if response.status >= 300:
+            raise self._error(response.status, response.headers, payload)
+        if is_html:
+            raise BadResponse("the answer is a web page")
+        return payload
+
+    def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+        """Return the error that a status code of 300 or more stands for.
+
+        ``payload`` is the decoded JSON, or None where there is none.
+        """
+        retry_after = parse_retry_after(headers.get("Retry-After"))
+        if status == 429:
+            return RateLimited(retry_after)
+        if status >= 500:
+            return ProviderUnavailable(Trouble.SERVER_ERROR, f"HTTP {status}", retry_after)
+        if status == 408:
+            return ProviderUnavailable(Trouble.TIMEOUT, "HTTP 408")
+        # Without JSON, a 403 or 404 is the word of a proxy or of some other server.
+        if status == 401 or (status == 403 and payload is not None):
+            return AuthError(f"HTTP {status}")
+        if status == 404 and payload is not None:
+            return InvoiceNotFound(f"HTTP {status}")
+        return BadResponse(f"HTTP {status}")
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Return the seconds a Retry-After header asks for, in either of its forms."""
+    if value is None:
+        return None
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        seconds = float(value)
+    else:
+        try:
+            moment = parsedate_to_datetime(value)
+        except OverflowError, TypeError, ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def fingerprint(*parts: str) -> str:
+    """Return a short stable stand-in for secrets, safe to keep and to compare."""
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+async def _read_limited(response: ClientResponse) -> bytes:
+    """Read an answer's body, up to a size no honest answer reaches.
+
+    Of an answer that is an error anyway, what is too large is left unread.
+    """
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > MAX_ANSWER_BYTES:
+            if response.status >= 300:
+                return b""
+            raise BadResponse("the answer is too large")
+    return bytes(content)
+
+
+def _what_stopped(rows: Mapping[str, Invoice | ProviderError]) -> ProviderError | None:
+    """Return the error in a batch that keeps the next ones from being asked for."""
+    for row in rows.values():
+        if isinstance(row, AuthError | ProviderUnavailable | RateLimited):
+            return row
+    return None
+
+
+def _unless_nothing_was_read(
+    found: dict[str, Invoice | ProviderError],
+) -> dict[str, Invoice | ProviderError]:
+    """Return what was found, or raise the error that kept everything from being read."""
+    errors = [entry for entry in found.values() if isinstance(entry, ProviderError)]
+    for error in errors:
+        if isinstance(error, AuthError):
+            raise error
+    if errors and len(errors) == len(found):
+        for error in errors:
+            if isinstance(error, ProviderUnavailable | RateLimited):
+                raise error
+    return found

@@ -1,0 +1,128 @@
+"""What every provider speaks in: invoices, accounts and the five errors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class InvoiceStatus(StrEnum):
+    """The common status of an invoice, whatever its provider calls it."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    PARTIALLY_PAID = "partially_paid"
+    PAID = "paid"
+    OVERPAID = "overpaid"
+    UNDERPAID = "underpaid"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
+    FAILED = "failed"
+    REFUNDED = "refunded"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether at least what was asked for has arrived for good."""
+        return self in _PAID
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the provider still expects a change."""
+        return self in _OPEN
+
+
+_PAID = frozenset({InvoiceStatus.PAID, InvoiceStatus.OVERPAID})
+_OPEN = frozenset(
+    {
+        InvoiceStatus.PENDING,
+        InvoiceStatus.PROCESSING,
+        InvoiceStatus.PARTIALLY_PAID,
+        InvoiceStatus.UNKNOWN,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice:
+    """One request for payment, as its provider last described it.
+
+    ``None`` is what the provider doesn't say. ``amount`` and ``amount_received``
+    are in ``currency``, the one the invoice was issued in; ``pay_amount`` is in
+    ``pay_currency``, the coin the payer picked. Times are aware.
+    """
+
+    id: str
+    status: InvoiceStatus
+    provider_status: str
+    amount: Decimal | None = None
+    currency: str | None = None
+    amount_received: Decimal | None = None
+    pay_amount: Decimal | None = None
+    pay_currency: str | None = None
+    network: str | None = None
+    order_id: str | None = None
+    address: str | None = None
+    payment_url: str | None = None
+    payment_text: str | None = None
+    transaction_id: str | None = None
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    paid_at: datetime | None = None
+    is_test: bool | None = None
+    local_times: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Times as the provider wrote them, where it names no time zone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One set of credentials at a provider, proven to work."""
+
+    unique_id: str
+    title: str
+
+
+class ProviderError(Exception):
+    """Base of everything that leaves a provider; never carries a secret."""
+
+
+class AuthError(ProviderError):
+    """The provider doesn't accept the credentials."""
+
+
+class InvoiceNotFound(ProviderError):
+    """The provider doesn't know this invoice, or not for this account."""
+
+
+class BadResponse(ProviderError):
+    """What came is not what the provider's contract says; the text says where."""
+
+
+class Trouble(StrEnum):
+    """Why a provider could not be reached."""
+
+    CANNOT_CONNECT = "cannot_connect"
+    CERTIFICATE = "certificate"
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server_error"
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider can't be reached or has a trouble of its own."""
+
+    def __init__(self, reason: Trouble, detail: str = "", retry_after: float | None = None) -> None:
+        """Keep why, and the seconds the provider asks to wait, if it does."""
+        super().__init__(detail or reason.value)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class RateLimited(ProviderError):
+    """The provider asks for fewer requests."""
+
+    def __init__(self, retry_after: float | None = None) -> None:
+        """Keep the seconds the provider asks to wait, if it says."""
+        super().__init__("too many requests")
+        self.retry_after = retry_after

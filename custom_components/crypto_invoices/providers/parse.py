@@ -1,0 +1,103 @@
+"""Reads the values in a provider's answer: lenient where a value is optional."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+import re
+from typing import Any
+
+from .model import BadResponse
+
+# More digits than any currency has: what is longer is not an amount.
+_MAX_DIGITS = 60
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+_LOCAL_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?")
+
+
+def read_object(value: object, where: str) -> Mapping[str, Any]:
+    """Return a JSON object, or raise BadResponse."""
+    if not isinstance(value, dict):
+        raise BadResponse(f"{where} is {_kind(value)}, not an object")
+    return value
+
+
+def read_word(value: object, where: str) -> str:
+    """Return a text that isn't empty, or raise BadResponse."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadResponse(f"{where} is {_kind(value)}, not a text")
+    return value.strip()
+
+
+def read_text(value: object) -> str | None:
+    """Return an optional text; a number is a text too (order ids often are)."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        return str(value).strip() or None
+    except ValueError:
+        # An int with more digits than Python is willing to write.
+        return None
+
+
+def read_link(value: object) -> str | None:
+    """Return an optional http(s) link; a browser should never be sent anywhere else."""
+    link = read_text(value)
+    return link if link and link.startswith(("https://", "http://")) else None
+
+
+def read_amount(value: object) -> Decimal | None:
+    """Return an optional amount exactly as it was written, or None.
+
+    JSON floats become the shortest decimal that they print as, so that 0.1
+    stays 0.1.
+    """
+    text = str(value) if isinstance(value, Decimal) else read_text(value)
+    # Decimal itself is more lenient: it takes 1_000 and the digits of any script.
+    if text is None or len(text) > 2 * _MAX_DIGITS or not _NUMBER.fullmatch(text):
+        return None
+    amount = Decimal(text)
+    sign, digits, exponent = amount.as_tuple()
+    if len(digits) > _MAX_DIGITS or abs(int(exponent)) > _MAX_DIGITS:
+        return None
+    if exponent == 0 or not isinstance(value, float):
+        return amount
+    # A float has no trailing zeros of its own: 25.0 was written as 25.
+    digits, exponent = _without_trailing_zeros(digits, int(exponent))
+    return Decimal((sign if any(digits) else 0, digits, exponent))
+
+
+def read_unix_time(value: object) -> datetime | None:
+    """Return an optional time given in seconds since 1970 (UTC)."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if isinstance(value, str) and not value.strip().isdecimal():
+        return None
+    try:
+        return datetime.fromtimestamp(int(value) if isinstance(value, str) else value, UTC)
+    except OverflowError, OSError, ValueError:
+        # Also what is no number at all, and an int of thousands of digits.
+        return None
+
+
+def read_local_time(value: object, zone: tzinfo) -> datetime | None:
+    """Return an optional time written without a zone, in the given zone."""
+    if not isinstance(value, str) or not (match := _LOCAL_TIME.fullmatch(value.strip())):
+        return None
+    day, clock, fraction = match.groups()
+    try:
+        naive = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}")
+        return naive.replace(tzinfo=zone).astimezone(UTC)
+    except OverflowError, ValueError:
+        return None
+
+
+def _without_trailing_zeros(digits: tuple[int, ...], exponent: int) -> tuple[tuple[int, ...], int]:
+    """Drop the zeros behind the decimal point, but not those before it."""
+    while exponent < 0 and len(digits) > 1 and digits[-1] == 0:
+        digits, exponent = digits[:-1], exponent + 1
+    return ((0,), 0) if digits == (0,) else (digits, exponent)
+
+
+def _kind(value: object) -> str:
+    """Name a value's type, never the value: it may be private."""
+    return "missing" if value is None else f"a {type(value).__name__}"
