@@ -1,0 +1,1 @@
+"""A local stand-in for the payment providers: their APIs, a page to pay on, faults to switch on."""

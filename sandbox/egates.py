@@ -1,0 +1,144 @@
+"""E-Gates: one signed request for one invoice."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from hashlib import sha256
+import hmac
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from .core import SANDBOX
+from .provider import INVOICES, Provider, Route
+from .states import Action, State
+from .store import SandboxInvoice
+from .wire import json_response, same
+
+TIMESTAMP_WINDOW = 300
+FEE = Decimal("0.01")
+# One answer mixes two zones, and says neither.
+CREATED_ZONE = timezone(timedelta(hours=5))
+TICKERS = {
+    "USDT": ("Tether USD", "ERC-20", "ETHER"),
+    "ETH": ("Ethereum", "ERC-20", "ETHER"),
+    "BTC": ("Bitcoin", "BTC", "BITCOIN"),
+}
+
+# What has to be signed is not documented for a GET: each way is one guess that a real host may hold.
+MESSAGES: Mapping[str, Callable[[str, str], str]] = {
+    "empty": lambda invoice_id, timestamp: "",
+    "invoice_id": lambda invoice_id, timestamp: f"invoiceId={invoice_id}",
+    "invoice_id_timestamp": lambda invoice_id, timestamp: (
+        f"invoiceId={invoice_id}&timestamp={timestamp}"
+    ),
+    "timestamp": lambda invoice_id, timestamp: f"timestamp={timestamp}",
+}
+
+
+def sign(secret: str, message: str) -> str:
+    """Return the message's signature."""
+    return hmac.new(secret.encode(), message.encode(), sha256).hexdigest()
+
+
+def _envelope(response: dict[str, Any] | None, errors: str | None = None) -> dict[str, Any]:
+    """Wrap an answer as every answer is wrapped."""
+    return {"success": errors is None, "status": None, "response": response, "errors": errors}
+
+
+def _fresh(timestamp: str, now: datetime) -> bool:
+    """Say whether the timestamp is a whole number of seconds near now."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        return False
+    return abs(now.timestamp() - int(timestamp)) <= TIMESTAMP_WINDOW
+
+
+def _signed(request: web.Request) -> bool:
+    """Say whether key and signature are right, in the way that is asked for at present."""
+    sandbox = request.app[SANDBOX]
+    way = sandbox.settings["egates"]["signing"]
+    credentials = sandbox.providers["egates"].credentials
+    timestamp = request.query.get("timestamp", "")
+    if way.endswith("timestamp") and not _fresh(timestamp, sandbox.store.clock()):
+        return False
+    message = MESSAGES[way](request.match_info["invoice_id"], timestamp)
+    wanted = f"{credentials['api_key']}:{sign(credentials['api_secret'], message)}"
+    given = f"{request.headers.get('API-KEY', '')}:{request.headers.get('SIGNATURE', '')}"
+    return same(given, wanted)
+
+
+def _response(invoice: SandboxInvoice, host: str) -> dict[str, Any]:
+    """Return the invoice as the API shows it."""
+    name, network, method = TICKERS[invoice.currency]
+    fee = invoice.received * FEE
+    digest = sha256(invoice.id.encode()).hexdigest()
+    return {
+        "id": f"1-{invoice.number}",
+        "invoice": invoice.id,
+        "ticker": invoice.currency,
+        "currencyName": name,
+        "networkName": network,
+        "payment_method": method,
+        "actualAmount": f"{invoice.received:.18f}",
+        "invoiceAmount": f"{invoice.amount:f}",
+        "amountTransaction": f"{invoice.received - fee:.8f}",
+        "feeTransaction": f"{fee:.18f}",
+        "address": f"0x{digest[:40]}",
+        "sysAddress": None,
+        "hash": f"0x{digest[::-1]}" if invoice.received else None,
+        "type": "CRYPTO",
+        "status": EGATES.words[invoice.state],
+        "sender_name": "Sandbox payer",
+        "purpose_of_payment": "Sandbox payment",
+        "order_number": invoice.order_id,
+        "createdAt": f"{invoice.created_at.astimezone(CREATED_ZONE):%Y-%m-%d %H:%M:%S}",
+        "updatedAt": f"{invoice.updated_at:%Y-%m-%d %H:%M:%S}",
+        "expireAt": f"{invoice.expires_at.astimezone(CREATED_ZONE):%Y-%m-%d %H:%M:%S}",
+        "redirectContinue": f"{host}/pay/egates/{invoice.id}",
+    }
+
+
+async def _payment_invoice(request: web.Request) -> web.Response:
+    """Answer for one invoice, to those who can sign."""
+    if not _signed(request):
+        return json_response(_envelope(None, "Invalid signature"), status=401)
+    invoice = request.app[SANDBOX].store.find("egates", request.match_info["invoice_id"])
+    if invoice is None:
+        return json_response(_envelope(None, "Invoice not found"), status=404)
+    return json_response(_envelope(_response(invoice, str(request.url.origin()))))
+
+
+EGATES = Provider(
+    key="egates",
+    name="E-Gates",
+    words={
+        State.PENDING: "PENDING",
+        State.PARTIALLY_PAID: "PENDING",
+        State.PAID: "SUCCESS",
+        State.OVERPAID: "SUCCESS",
+        State.UNDERPAID: "SUCCESS_SMALL_AMOUNT",
+        State.EXPIRED: "CANCEL",
+        State.CANCELED: "CANCEL",
+    },
+    actions=tuple(
+        action for action in Action if action not in {Action.CHOOSE_COIN, Action.PARTLY_PAY}
+    ),
+    currencies=tuple(TICKERS),
+    lifetime=timedelta(hours=3),
+    credentials={"api_key": "sandbox-egates-key", "api_secret": "sandbox-egates-secret"},
+    routes=(
+        Route(
+            "GET",
+            "/api/external/v1/gateway/payment-invoice/{invoice_id}",
+            INVOICES,
+            _payment_invoice,
+        ),
+    ),
+    new_id=lambda: str(uuid4()),
+    settings={"signing": tuple(MESSAGES)},
+    rows=lambda payload: [payload["response"]],
+    row_id="invoice",
+    row_status="status",
+    error=lambda text: _envelope(None, text),
+)

@@ -1,0 +1,49 @@
+"""What the sandbox has to know about a provider: one row of data and its handlers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from .states import Action, State
+
+INVOICES = "invoices"
+"""The kind of request that reads invoices; faults in rows touch no other."""
+
+
+class Route(NamedTuple):
+    """One address of a provider's API; its kind is what requests are counted by."""
+
+    method: str
+    path: str
+    kind: str
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One provider the sandbox can play."""
+
+    key: str
+    name: str
+    words: Mapping[State, str]
+    actions: tuple[Action, ...]
+    currencies: tuple[str, ...]
+    lifetime: timedelta
+    credentials: Mapping[str, str]
+    routes: tuple[Route, ...]
+    new_id: Callable[[], str]
+    canonical_id: Callable[[str], str] = str
+    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The choices for each setting, the first of them being the default."""
+
+    rows: Callable[[Any], list[dict[str, Any]]]
+    """The invoices inside an answer's payload."""
+
+    row_id: str
+    row_status: str
+    batched: bool = False
+    error: Callable[[str], dict[str, Any]]
+    """An error's payload, in the provider's shape."""
