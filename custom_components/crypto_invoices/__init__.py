@@ -1,0 +1,55 @@
+"""The Crypto Invoices integration."""
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+
+from .account import async_create_provider, tracked_invoices
+from .const import DOMAIN
+from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
+from .entity import async_register_account_device
+from .issues import async_delete_ledger_issue
+from .ledger import Ledger
+
+PLATFORMS = [Platform.EVENT, Platform.SENSOR]
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> bool:
+    """Set up an account."""
+    coordinator = CryptoInvoicesCoordinator(
+        hass, entry, await async_create_provider(hass, entry.data)
+    )
+    await coordinator.async_config_entry_first_refresh()
+    entry.runtime_data = coordinator
+    async_register_account_device(hass, coordinator)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
+    entry.async_on_unload(coordinator.announcer.async_start())
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> bool:
+    """Unload an account."""
+    await entry.runtime_data.announcer.async_stop()
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
+    """Delete what is kept of an account."""
+    await Ledger(hass, entry.entry_id).async_remove()
+    async_delete_ledger_issue(hass, entry)
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: CryptoInvoicesConfigEntry, device: dr.DeviceEntry
+) -> bool:
+    """Let a device be removed only when it is neither the account's nor a tracked invoice's."""
+    known = {entry.entry_id, *(f"{entry.entry_id}_{id_}" for id_ in tracked_invoices(entry))}
+    return not any(
+        domain == DOMAIN and identifier in known for domain, identifier in device.identifiers
+    )
+
+
+async def _async_entry_updated(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
+    """Follow the invoices that were added or removed; nothing is reloaded."""
+    entry.runtime_data.async_schedule_sync()

@@ -1,0 +1,52 @@
+"""From what a config entry stores to a provider and its tracked invoices, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.util import dt as dt_util
+
+from .const import CONF_BASELINE, CONF_INVOICE_ID, CONF_PROVIDER, SUBENTRY_TYPE_INVOICE
+from .providers import PROVIDERS
+from .providers.base import FieldKind, Provider
+from .providers.model import Invoice, InvoiceStatus
+
+
+async def async_create_provider(hass: HomeAssistant, data: Mapping[str, Any]) -> Provider:
+    """Return the provider that a config entry's data describes."""
+    provider_class = PROVIDERS[data[CONF_PROVIDER]]
+    settings = dict(data)
+    for field in provider_class.fields:
+        if field.kind is FieldKind.TIME_ZONE and settings.get(field.key):
+            settings[field.key] = await dt_util.async_get_time_zone(settings[field.key])
+    return provider_class(async_get_clientsession(hass), settings)
+
+
+def tracked_invoices(entry: ConfigEntry) -> dict[str, str]:
+    """Return the tracked invoices of an account: invoice ID to subentry ID."""
+    return {
+        subentry.data[CONF_INVOICE_ID]: subentry.subentry_id
+        for subentry in entry.subentries.values()
+        if subentry.subentry_type == SUBENTRY_TYPE_INVOICE
+    }
+
+
+def baselines(entry: ConfigEntry) -> dict[str, InvoiceStatus]:
+    """Return the status that each tracked invoice had when it was added, by subentry ID."""
+    return {
+        subentry.subentry_id: InvoiceStatus(subentry.data[CONF_BASELINE])
+        for subentry in entry.subentries.values()
+        if subentry.subentry_type == SUBENTRY_TYPE_INVOICE
+    }
+
+
+def invoice_subentry(invoice: Invoice) -> ConfigSubentryData:
+    """Return what is stored of a tracked invoice."""
+    return ConfigSubentryData(
+        data={CONF_INVOICE_ID: invoice.id, CONF_BASELINE: invoice.status.value},
+        subentry_type=SUBENTRY_TYPE_INVOICE,
+        title=f"Invoice {invoice.order_id or invoice.id}",
+        unique_id=invoice.id,
+    )

@@ -1,0 +1,167 @@
+"""Config flow: provider, credentials, invoices; and new keys when the old ones stop working."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, override
+
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+)
+from homeassistant.core import callback
+
+from .account import async_create_provider, invoice_subentry
+from .const import CONF_INVOICES, CONF_PROVIDER, DOMAIN, SUBENTRY_TYPE_INVOICE
+from .credentials import (
+    async_credentials_schema,
+    provider_errors,
+    read_settings,
+    settings_errors,
+)
+from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
+from .providers import PROVIDERS
+from .providers.base import Field, FieldKind, Provider
+from .providers.model import Account, ProviderError
+from .subentry_flow import InvoiceSubentryFlow
+
+
+class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Set up an account, with its first invoices."""
+
+    VERSION = 1
+    MINOR_VERSION = 1
+
+    _provider: Provider
+    _account: Account
+    _data: dict[str, Any]
+    _exposed_address: str | None = None
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Give every provider a credentials step of its own, named by its key.
+
+        So each has its own texts, and a new provider needs no change here.
+        """
+        provider = PROVIDERS.get(name.removeprefix("async_step_"))
+        if provider is None:
+            raise AttributeError(name)
+        return partial(self._async_step_credentials, provider)
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return what can be added to an account."""
+        return {SUBENTRY_TYPE_INVOICE: InvoiceSubentryFlow}
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the provider."""
+        return self.async_show_menu(step_id="user", menu_options=list(PROVIDERS))
+
+    async def _async_step_credentials(
+        self, provider: type[Provider], user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the provider's credentials and prove them."""
+        errors: dict[str, str] = {}
+        settings: dict[str, str] = {}
+        if user_input is not None:
+            settings = read_settings(provider.fields, user_input)
+            data = {CONF_PROVIDER: provider.key, **settings}
+            errors = await self._async_prove(provider, provider.fields, data)
+            if not errors:
+                # A dialog that somebody left open must not keep everybody out.
+                await self.async_set_unique_id(
+                    f"{provider.key}_{self._account.unique_id}", raise_on_progress=False
+                )
+                self._abort_if_unique_id_configured()
+                return await self.async_step_invoices()
+        return self.async_show_form(
+            step_id=provider.key,
+            data_schema=await async_credentials_schema(
+                self.hass, provider.fields, settings, errors
+            ),
+            errors=errors,
+            description_placeholders={"provider": provider.name},
+        )
+
+    async def async_step_invoices(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the invoices to watch and look them up."""
+        checked = CheckedIds()
+        if user_input is not None:
+            checked = await async_check_ids(self._provider, user_input, ())
+            if not checked.errors:
+                # A new key of another account may have become this one meanwhile.
+                self._abort_if_unique_id_configured()
+                return self.async_create_entry(
+                    title=self._account.title,
+                    data={**self._data, **self._provider.learned},
+                    subentries=[invoice_subentry(invoice) for invoice in checked.invoices],
+                )
+        return self.async_show_form(
+            step_id="invoices",
+            data_schema=invoices_schema((user_input or {}).get(CONF_INVOICES, "")),
+            errors=checked.errors,
+            description_placeholders={"provider": self._provider.name, **checked.placeholders},
+        )
+
+    async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """Start when the provider no longer accepts the keys."""
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for new keys; everything else stays."""
+        entry = self._get_reauth_entry()
+        provider = PROVIDERS[entry.data[CONF_PROVIDER]]
+        secrets = [field for field in provider.fields if field.kind is FieldKind.SECRET]
+        errors: dict[str, str] = {}
+        settings: dict[str, str] = {}
+        if user_input is not None:
+            settings = read_settings(secrets, user_input)
+            asked = {field.key for field in secrets}
+            kept = {key: value for key, value in entry.data.items() if key not in asked}
+            data = {**kept, **settings}
+            errors = await self._async_prove(provider, secrets, data)
+            if not errors:
+                unique_id = f"{provider.key}_{self._account.unique_id}"
+                await self.async_set_unique_id(unique_id, raise_on_progress=False)
+                if unique_id != entry.unique_id:
+                    self._abort_if_unique_id_configured()
+                result = self.async_update_and_abort(
+                    entry,
+                    unique_id=unique_id,
+                    data={**data, **self._provider.learned},
+                    reason="reauth_successful",
+                )
+                # An entry that failed to load has no listener that would notice.
+                self.hass.config_entries.async_schedule_reload(entry.entry_id)
+                return result
+        return self.async_show_form(
+            step_id="reauth_confirm",
+            data_schema=await async_credentials_schema(self.hass, secrets, settings, errors),
+            errors=errors,
+            description_placeholders={"provider": provider.name, "account": entry.title},
+        )
+
+    async def _async_prove(
+        self, provider: type[Provider], fields: Sequence[Field], data: dict[str, Any]
+    ) -> dict[str, str]:
+        """Check the settings and ask the provider; return the form's errors."""
+        if errors := settings_errors(fields, data, self._exposed_address):
+            if "url_not_encrypted" in errors.values():
+                self._exposed_address = data["url"]
+            return errors
+        self._data = data
+        self._provider = await async_create_provider(self.hass, data)
+        try:
+            self._account = await self._provider.async_get_account()
+        except ProviderError as err:
+            return provider_errors(fields, err)
+        return {}

@@ -1,0 +1,12 @@
+"""Constants of the Crypto Invoices integration."""
+
+from typing import Final
+
+DOMAIN: Final = "crypto_invoices"
+
+CONF_BASELINE: Final = "baseline"
+CONF_INVOICE_ID: Final = "invoice_id"
+CONF_INVOICES: Final = "invoices"
+CONF_PROVIDER: Final = "provider"
+SECTION_ADVANCED: Final = "advanced"
+SUBENTRY_TYPE_INVOICE: Final = "invoice"

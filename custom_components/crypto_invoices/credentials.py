@@ -1,0 +1,124 @@
+"""The form for a provider's credentials, and what is wrong with them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+import zoneinfo
+
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import (
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+
+from .address import address_problem, is_exposed, normalize_address
+from .const import SECTION_ADVANCED
+from .coordinator import error_key
+from .providers.base import Field, FieldKind
+from .providers.model import AuthError, BadResponse, InvoiceNotFound, ProviderError, RateLimited
+
+_SECRET = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
+_URL = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
+
+
+async def async_credentials_schema(
+    hass: HomeAssistant,
+    fields: Iterable[Field],
+    typed: Mapping[str, Any],
+    errors: Mapping[str, str],
+) -> vol.Schema:
+    """Return the form, with what was typed before; a section opens where an error is in it."""
+    plain: dict[vol.Marker, Any] = {}
+    advanced: dict[vol.Marker, Any] = {}
+    for field in fields:
+        marker = vol.Required if field.required else vol.Optional
+        suggested = typed.get(field.key, field.default)
+        (advanced if field.advanced else plain)[
+            marker(field.key, description={"suggested_value": suggested})
+        ] = await _async_selector(hass, field.kind)
+    if advanced:
+        plain[vol.Required(SECTION_ADVANCED)] = section(
+            vol.Schema(advanced), {"collapsed": SECTION_ADVANCED not in errors}
+        )
+    return vol.Schema(plain)
+
+
+async def _async_selector(hass: HomeAssistant, kind: FieldKind) -> Any:
+    """Return what a kind of field is typed or picked with."""
+    match kind:
+        case FieldKind.SECRET:
+            return _SECRET
+        case FieldKind.URL:
+            return _URL
+        case FieldKind.TIME_ZONE:
+            zones = await hass.async_add_executor_job(zoneinfo.available_timezones)
+            return SelectSelector(
+                SelectSelectorConfig(options=sorted(zones), mode=SelectSelectorMode.DROPDOWN)
+            )
+
+
+def read_settings(fields: Iterable[Field], user_input: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings in a filled form, without the white space that pasting brings."""
+    flat = {**user_input, **user_input.get(SECTION_ADVANCED, {})}
+    settings = {}
+    for field in fields:
+        if value := str(flat.get(field.key) or "").strip():
+            settings[field.key] = normalize_address(value) if field.kind is FieldKind.URL else value
+    return settings
+
+
+def settings_errors(
+    fields: Iterable[Field], settings: Mapping[str, str], exposed_before: str | None
+) -> dict[str, str]:
+    """Return what can be told without asking the provider: form field to translation key.
+
+    An address that everyone on the way can listen to is refused once:
+    ``exposed_before`` is the one that was.
+    """
+    errors: dict[str, str] = {}
+    for field in fields:
+        value = settings.get(field.key, "")
+        problem = None
+        if not value:
+            problem = "required" if field.required else None
+        elif field.kind is FieldKind.URL:
+            problem = address_problem(value)
+            if problem is None and is_exposed(value) and value != exposed_before:
+                problem = "url_not_encrypted"
+        elif field.kind is FieldKind.SECRET and not _can_be_a_key(value):
+            problem = "invalid_key"
+        if problem:
+            errors[form_key(field)] = problem
+    return errors
+
+
+def provider_errors(fields: Sequence[Field], err: ProviderError) -> dict[str, str]:
+    """Return at which of the form's fields to show what the provider said, and its translation key.
+
+    Where the form doesn't ask for what is at fault, it is shown above all fields.
+    """
+    by_kind = {field.kind: form_key(field) for field in reversed(fields)}
+    match err:
+        case AuthError():
+            return {by_kind.get(FieldKind.SECRET, "base"): error_key(err)}
+        case RateLimited():
+            return {"base": error_key(err)}
+        case BadResponse() | InvoiceNotFound():
+            return {by_kind.get(FieldKind.URL, "base"): "unexpected_answer"}
+        case _:
+            return {by_kind.get(FieldKind.URL, "base"): error_key(err)}
+
+
+def _can_be_a_key(value: str) -> bool:
+    """Whether it can be sent as a key: white space and other scripts come from wrong pasting."""
+    return value.isascii() and value.isprintable() and " " not in value
+
+
+def form_key(field: Field) -> str:
+    """Return where the form shows an error of a field: a section can't show its fields'."""
+    return SECTION_ADVANCED if field.advanced else field.key

@@ -1,0 +1,74 @@
+"""Event entities: what is announced, for an invoice and for its account."""
+
+from typing import override
+
+from homeassistant.components.event import EventEntity, EventEntityDescription
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .announcer import SIGNAL_ANNOUNCED_OF, Announcement
+from .coordinator import CryptoInvoicesConfigEntry
+from .entity import (
+    account_device_info,
+    async_add_invoice_entities,
+    invoice_device_info,
+    invoice_identifier,
+)
+from .ledger import KINDS
+
+PARALLEL_UPDATES = 0
+
+ACTIVITY = EventEntityDescription(
+    key="activity", translation_key="activity", event_types=list(KINDS)
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: CryptoInvoicesConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the account's event entity, and that of each invoice as it gets tracked."""
+    coordinator = entry.runtime_data
+    async_add_entities(
+        [ActivityEvent(entry.entry_id, entry.entry_id, account_device_info(coordinator))]
+    )
+    async_add_invoice_entities(
+        coordinator,
+        async_add_entities,
+        lambda invoice_id: [
+            ActivityEvent(
+                coordinator.tracked[invoice_id],
+                invoice_identifier(entry.entry_id, invoice_id),
+                invoice_device_info(coordinator, invoice_id),
+            )
+        ],
+    )
+
+
+class ActivityEvent(EventEntity):
+    """Fires at each announcement; available in an outage too, so that nothing is missed."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+    entity_description = ACTIVITY
+
+    def __init__(self, announced_of: str, identifier: str, device_info: DeviceInfo) -> None:
+        """Listen for the announcements of an account or an invoice."""
+        self._signal = SIGNAL_ANNOUNCED_OF.format(announced_of)
+        self._attr_unique_id = f"{identifier}_{ACTIVITY.key}"
+        self._attr_device_info = device_info
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Subscribe to announcements."""
+        await super().async_added_to_hass()
+        self.async_on_remove(async_dispatcher_connect(self.hass, self._signal, self._announced))
+
+    @callback
+    def _announced(self, announcement: Announcement) -> None:
+        """Fire."""
+        self._trigger_event(announcement.transition.kind, announcement.as_dict())
+        self.async_write_ha_state()

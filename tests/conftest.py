@@ -1,0 +1,381 @@
+"""What most tests need: Home Assistant, and the sandbox over HTTP."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import repeat
+import json
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from aiohttp import ClientTimeout
+from aiohttp.test_utils import TestServer
+from homeassistant.components import automation
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry
+from homeassistant.core import HomeAssistant, ServiceCall, State
+from homeassistant.data_entry_flow import FlowHandler, FlowManager, FlowResultType, section
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
+from syrupy.assertion import SnapshotAssertion
+import voluptuous as vol
+
+from custom_components import crypto_invoices
+from custom_components.crypto_invoices.const import DOMAIN, SUBENTRY_TYPE_INVOICE
+from custom_components.crypto_invoices.providers import base
+from sandbox.app import create_app
+from sandbox.core import SANDBOX, Sandbox
+from sandbox.faults import Fault
+from sandbox.store import Store
+
+PACKAGE = Path(crypto_invoices.__file__).parent
+ENGLISH = json.loads((PACKAGE / "translations" / "en.json").read_text())
+ICONS = json.loads((PACKAGE / "icons.json").read_text())
+
+type FlowResult = Mapping[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations(request: pytest.FixtureRequest) -> None:
+    """Let Home Assistant find the integration, in tests that have a Home Assistant."""
+    if "hass" in request.fixturenames:
+        request.getfixturevalue("enable_custom_integrations")
+
+
+@pytest.fixture
+def untranslated() -> set[str]:
+    """Return the providers that need no texts: those that a test makes up."""
+    return set()
+
+
+@pytest.fixture(autouse=True)
+def _translated_flows(monkeypatch: pytest.MonkeyPatch, untranslated: set[str]) -> None:
+    """Hold every dialog of every test against the texts that a user would read."""
+    handle_step = FlowManager._async_handle_step
+
+    async def checked(
+        self: FlowManager, flow: FlowHandler, step_id: str, user_input: Any
+    ) -> FlowResult:
+        result = await handle_step(self, flow, step_id, user_input)
+        if flow.handler == DOMAIN:
+            _check_texts(ENGLISH["config"], result, untranslated)
+        elif isinstance(flow.handler, tuple) and flow.handler[1] == SUBENTRY_TYPE_INVOICE:
+            _check_texts(ENGLISH["config_subentries"][SUBENTRY_TYPE_INVOICE], result, untranslated)
+        return result
+
+    monkeypatch.setattr(FlowManager, "_async_handle_step", checked)
+
+
+def _check_texts(texts: Mapping[str, Any], result: FlowResult, untranslated: set[str]) -> None:
+    """Fail for a dialog with a missing text, or a text with a gap that nothing fills."""
+    given = result.get("description_placeholders") or {}
+    if result["type"] is FlowResultType.ABORT:
+        if not result.get("translation_domain"):
+            _check_gaps(texts["abort"][result["reason"]], given)
+    elif result["type"] in (FlowResultType.FORM, FlowResultType.MENU):
+        for error in (result.get("errors") or {}).values():
+            _check_gaps(texts["error"][error], given)
+        if result["step_id"] in untranslated:
+            return
+        step = texts["step"][result["step_id"]]
+        _check_gaps(step["title"] + step.get("description", ""), given)
+        for option in set(result.get("menu_options") or ()) - untranslated:
+            assert step["menu_options"][option]
+        if result["type"] is FlowResultType.FORM:
+            shown = {*fields_of(result["data_schema"]), "base"}
+            assert result["errors"].keys() <= shown, "an error at a field that isn't shown"
+            _check_labels(step, result["data_schema"])
+
+
+def _check_gaps(text: str, given: Mapping[str, str]) -> None:
+    gaps = {name for _, name, _, _ in Formatter().parse(text) if name}
+    assert gaps <= given.keys(), f"nothing fills {gaps - given.keys()} in {text!r}"
+
+
+def _check_labels(step: Mapping[str, Any], schema: vol.Schema) -> None:
+    for name, kind in fields_of(schema).items():
+        if isinstance(kind, section):
+            assert step["sections"][name]["name"]
+            _check_labels(step["sections"][name], kind.schema)
+        else:
+            assert step["data"][name]
+            assert step["data_description"][name]
+
+
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Return snapshots as Home Assistant writes them."""
+    return snapshot.use_extension(HomeAssistantSnapshotExtension)
+
+
+@dataclass
+class SandboxServer:
+    """The sandbox behind a real port."""
+
+    url: str
+    sandbox: Sandbox
+
+    @property
+    def store(self) -> Store:
+        """The invoices."""
+        return self.sandbox.store
+
+    def settings(self, provider: str) -> dict[str, Any]:
+        """Return the credentials of a provider with the address, as an entry stores them."""
+        return {"url": self.url, **self.sandbox.providers[provider].credentials}
+
+    def credentials_form(self, provider: str, **typed: str) -> dict[str, Any]:
+        """Return the credentials as the config flow's form is filled in; ``typed`` goes before."""
+        return fill(provider, self.settings(provider) | typed)
+
+    def switch(self, provider: str, fault: str | None, count: int | None = None) -> None:
+        """Switch a fault on or off."""
+        self.sandbox.faults.switch(provider, fault, count=count)
+
+    def requests(self, provider: str) -> int:
+        """Return how many times invoices were asked for."""
+        return self.sandbox.requests[provider, "invoices"]
+
+    def rotate_keys(
+        self, provider: str, monkeypatch: pytest.MonkeyPatch, mark: str = "new"
+    ) -> None:
+        """Accept other keys from now on, and only those."""
+        credentials: Any = self.sandbox.providers[provider].credentials
+        for key in credentials:
+            monkeypatch.setitem(credentials, key, f"{mark}-{credentials[key]}")
+
+
+@pytest.fixture
+async def sandbox(socket_enabled: None) -> AsyncGenerator[SandboxServer]:
+    """Serve a sandbox without invoices on loopback."""
+    app = create_app(slow_seconds=5)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    yield SandboxServer(str(server.make_url("")).rstrip("/"), app[SANDBOX])
+    await server.close()
+
+
+@contextmanager
+def struck(sandbox: SandboxServer, provider: str, fault: Fault) -> Generator[None]:
+    """Let a fault befall a provider, and cut short the waiting for what never comes."""
+    sandbox.switch(provider, fault)
+    with pytest.MonkeyPatch.context() as patch:
+        if fault in (Fault.TIMEOUT, Fault.SLOW_BODY):
+            patch.setattr(base, "REQUEST_TIMEOUT", ClientTimeout(total=0.2))
+        yield
+    sandbox.switch(provider, None)
+
+
+def give_word(
+    sandbox: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+    provider: str,
+    invoice_id: str,
+    word: object,
+) -> None:
+    """Let the provider say something of its own for the status of one invoice."""
+    words: Any = sandbox.sandbox.providers[provider].words
+    monkeypatch.setitem(words, "odd", word)
+    invoice: Any = sandbox.store.get(provider, invoice_id)
+    invoice.state = "odd"
+
+
+type AddAccount = Callable[..., Awaitable[ConfigEntry]]
+
+
+@pytest.fixture
+async def add_account(hass: HomeAssistant, sandbox: SandboxServer) -> AddAccount:
+    """Return a way to set up an account with invoices, through the config flow."""
+
+    async def add(provider: str, *invoice_ids: str, **typed: str) -> ConfigEntry:
+        result = await async_open_credentials(hass, provider)
+        result = await async_submit(hass, result, sandbox.credentials_form(provider, **typed))
+        result = await async_submit(hass, result, {"invoices": "\n".join(invoice_ids)})
+        assert result["type"] is FlowResultType.CREATE_ENTRY, result
+        await hass.async_block_till_done()
+        return result["result"]
+
+    return add
+
+
+async def async_open_credentials(hass: HomeAssistant, provider: str) -> FlowResult:
+    """Start to add an account, up to the form for its credentials."""
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    return await async_submit(hass, result, {"next_step_id": provider})
+
+
+async def async_submit(
+    hass: HomeAssistant, result: FlowResult, form: Mapping[str, Any]
+) -> FlowResult:
+    """Fill in a dialog of the config flow."""
+    return await hass.config_entries.flow.async_configure(result["flow_id"], dict(form))
+
+
+async def async_open_add_invoices(hass: HomeAssistant, entry: ConfigEntry) -> FlowResult:
+    """Start to add invoices to an account."""
+    return await hass.config_entries.subentries.async_init(
+        (entry.entry_id, SUBENTRY_TYPE_INVOICE), context={"source": SOURCE_USER}
+    )
+
+
+async def async_submit_ids(hass: HomeAssistant, result: FlowResult, ids: str) -> FlowResult:
+    """Fill in which invoices to add to an account."""
+    return await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"invoices": ids}
+    )
+
+
+async def async_add_invoices(hass: HomeAssistant, entry: ConfigEntry, ids: Iterable[str]) -> None:
+    """Add invoices to an account and wait until they have been read."""
+    result = await async_open_add_invoices(hass, entry)
+    result = await async_submit_ids(hass, result, " ".join(ids))
+    assert result["type"] is FlowResultType.CREATE_ENTRY, result
+    await async_later(hass, 1)
+
+
+def fill(provider: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings as the form of their provider holds them."""
+    advanced = {"time_zone"} if provider == "egates" else {"url"}
+    return {
+        **{key: value for key, value in settings.items() if key not in advanced},
+        "advanced": {key: value for key, value in settings.items() if key in advanced},
+    }
+
+
+def fields_of(schema: vol.Schema | None) -> dict[str, Any]:
+    """Return the fields of a form by name."""
+    return {} if schema is None else {str(marker): kind for marker, kind in schema.schema.items()}
+
+
+def kept(schema: vol.Schema) -> dict[str, Any]:
+    """Return what a form already holds, without what it leaves empty."""
+    values: dict[str, Any] = {}
+    for marker, kind in schema.schema.items():
+        if isinstance(kind, section):
+            values[str(marker)] = kept(kind.schema)
+        elif (value := (marker.description or {}).get("suggested_value")) is not None:
+            values[str(marker)] = value
+    return values
+
+
+async def async_later(hass: HomeAssistant, seconds: float = 61) -> None:
+    """Let time pass, and what was due then happen."""
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def async_until_asked(sandbox: SandboxServer, provider: str) -> None:
+    """Let a request that is under way reach the sandbox, without waiting for the answer."""
+    before = sandbox.requests(provider)
+    async with asyncio.timeout(5):
+        for _ in repeat(None):
+            await asyncio.sleep(0)
+            if sandbox.requests(provider) > before:
+                return
+
+
+def find_entity(hass: HomeAssistant, entry: ConfigEntry, *unique_id: str) -> str | None:
+    """Return the entity ID of a sensor, by invoice ID and key, or by the key of an account's."""
+    return er.async_get(hass).async_get_entity_id(
+        "sensor", DOMAIN, "_".join((entry.entry_id, *unique_id))
+    )
+
+
+def state_of(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str, key: str) -> State:
+    """Return the state of an invoice's sensor."""
+    return _state(hass, entry, invoice_id, key)
+
+
+def account_state(hass: HomeAssistant, entry: ConfigEntry, key: str) -> State:
+    """Return the state of an account's sensor."""
+    return _state(hass, entry, key)
+
+
+def _state(hass: HomeAssistant, entry: ConfigEntry, *unique_id: str) -> State:
+    entity_id = find_entity(hass, entry, *unique_id)
+    assert entity_id, unique_id
+    state = hass.states.get(entity_id)
+    assert state, entity_id
+    return state
+
+
+@pytest.fixture
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a provider's request less time than the sandbox's slow faults take."""
+    monkeypatch.setattr(
+        "custom_components.crypto_invoices.providers.base.REQUEST_TIMEOUT",
+        ClientTimeout(total=0.1),
+    )
+
+
+type Runs = list[dict[str, Any]]
+
+
+@pytest.fixture
+def reports(hass: HomeAssistant) -> Runs:
+    """Return what automations report with the action ``test.report``, as it comes."""
+    seen: Runs = []
+
+    async def report(call: ServiceCall) -> None:
+        seen.append(dict(call.data))
+
+    hass.services.async_register("test", "report", report)
+    return seen
+
+
+@pytest.fixture
+async def runs(hass: HomeAssistant, reports: Runs) -> Runs:
+    """Run an automation on any payment, and return what each run was told."""
+    await arm(hass, {"trigger": "crypto_invoices.paid"})
+    return reports
+
+
+async def arm(hass: HomeAssistant, *triggers: dict[str, Any]) -> None:
+    """Set up an automation that reports its runs."""
+    assert await async_setup_component(
+        hass,
+        automation.DOMAIN,
+        {
+            automation.DOMAIN: {
+                "id": "report",
+                "alias": "Report",
+                "mode": "parallel",
+                "max": 1000,
+                "triggers": list(triggers),
+                "actions": {
+                    "action": "test.report",
+                    "data": {
+                        "invoice": "{{ trigger.invoice_id }}",
+                        "id": "{{ trigger.announcement_id }}",
+                        "status": "{{ trigger.status }}",
+                        "amount": "{{ trigger.amount }}",
+                    },
+                },
+            }
+        },
+    )
+    await hass.async_block_till_done()
+
+
+async def async_automate(hass: HomeAssistant, *automations: Mapping[str, Any]) -> None:
+    """Set up automations; each is an object of the YAML list."""
+    config = [
+        {"id": f"a{number}", "alias": f"Automation {number}", **given}
+        for number, given in enumerate(automations)
+    ]
+    assert await async_setup_component(hass, automation.DOMAIN, {automation.DOMAIN: config})
+    await hass.async_block_till_done()
+
+
+def device_id(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str | None = None) -> str:
+    """Return the ID of the device of an invoice, or of the account."""
+    identifier = entry.entry_id if invoice_id is None else f"{entry.entry_id}_{invoice_id}"
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
+    assert device, identifier
+    return device.id

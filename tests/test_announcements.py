@@ -1,0 +1,196 @@
+"""A payment is announced once: what an automation on our triggers sees."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
+from homeassistant.core import CoreState, HomeAssistant, ServiceCall
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from .conftest import AddAccount, Runs, SandboxServer, arm, async_later, state_of
+
+type Step = Callable[[HomeAssistant, SandboxServer, ConfigEntry, str], Awaitable[None]]
+
+
+def acted(action: str) -> Step:
+    """Return the step in which something happens to the invoice, and is seen."""
+
+    async def step(
+        hass: HomeAssistant, sandbox: SandboxServer, entry: ConfigEntry, invoice_id: str
+    ) -> None:
+        sandbox.store.act("cryptocloud", invoice_id, action)
+        await async_later(hass)
+
+    return step
+
+
+def faulty(fault: str, polls: int = 1) -> Step:
+    """Return the step in which reading fails, until further notice."""
+
+    async def step(
+        hass: HomeAssistant, sandbox: SandboxServer, entry: ConfigEntry, invoice_id: str
+    ) -> None:
+        sandbox.switch("cryptocloud", fault)
+        for _ in range(polls):
+            await async_later(hass, 130)
+        assert state_of(hass, entry, invoice_id, "status").state == "unavailable"
+
+    return step
+
+
+async def paid_unseen(
+    hass: HomeAssistant, sandbox: SandboxServer, entry: ConfigEntry, invoice_id: str
+) -> None:
+    """Pay while nothing can be read."""
+    sandbox.store.act("cryptocloud", invoice_id, "pay")
+
+
+async def back(
+    hass: HomeAssistant, sandbox: SandboxServer, entry: ConfigEntry, invoice_id: str
+) -> None:
+    """Reading works again."""
+    sandbox.switch("cryptocloud", None)
+    await async_later(hass, 130)
+
+
+async def reloaded(
+    hass: HomeAssistant, sandbox: SandboxServer, entry: ConfigEntry, invoice_id: str
+) -> None:
+    """Reload the account."""
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+
+
+async def automations_reloaded(
+    hass: HomeAssistant, sandbox: SandboxServer, entry: ConfigEntry, invoice_id: str
+) -> None:
+    """Poll once more with everything as it is."""
+    await async_later(hass)
+
+
+PAY = (acted("pay"), 1)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param([PAY], id="paid"),
+        pytest.param([PAY, (faulty("timeout"), 0), (back, 0)], id="paid, timeout, back"),
+        pytest.param(
+            [PAY, (faulty("server_error", 2), 0), (back, 0)], id="paid, two outages, back"
+        ),
+        pytest.param([PAY, (faulty("rate_limited_date"), 0), (back, 0)], id="paid, 429 HTML, back"),
+        pytest.param([PAY, (faulty("missing_rows"), 0), (back, 0)], id="paid, row missing, back"),
+        pytest.param(
+            [(faulty("timeout"), 0), (paid_unseen, 0), (back, 1)], id="created, timeout, paid"
+        ),
+        pytest.param(
+            [
+                PAY,
+                (faulty("html"), 0),
+                (acted("revert"), 0),
+                (back, 0),
+                (paid_unseen, 0),
+                (back, 0),
+            ],
+            id="paid, outage, created, paid again",
+        ),
+        pytest.param([PAY, (reloaded, 0)], id="paid, reload"),
+        pytest.param([(paid_unseen, 0), (reloaded, 1)], id="paid during reload"),
+        pytest.param([PAY, (automations_reloaded, 0)], id="paid, still paid"),
+        pytest.param([(acted("partly_pay"), 0), PAY], id="partly paid, paid"),
+        pytest.param([(acted("overpay"), 1)], id="overpaid"),
+        pytest.param([(acted("expire"), 0), PAY], id="expired, paid late"),
+    ],
+)
+@pytest.mark.usefixtures("short_timeout")
+async def test_once(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    steps: list[tuple[Step, int]],
+) -> None:
+    """Each payment is one run, whatever comes between: the peer's table, and more."""
+    invoice = sandbox.store.create("cryptocloud")
+    entry = await add_account("cryptocloud", invoice.id)
+    expected = 0
+    for step, more in steps:
+        await step(hass, sandbox, entry, invoice.id)
+        expected += more
+        assert len(runs) == expected, step
+    assert len({run["id"] for run in runs}) == expected
+
+
+async def test_paid_while_home_assistant_restarts(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, runs: Runs
+) -> None:
+    """What is found while starting waits, in order, until automations listen."""
+    invoices = [sandbox.store.create("cryptocloud") for _ in range(3)]
+    entry = await add_account("cryptocloud", *(invoice.id for invoice in invoices))
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.set_state(CoreState.starting)
+    sandbox.store.act("cryptocloud", invoices[0].id, "pay")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, entry, invoices[0].id, "status").state == "paid"
+    sandbox.store.act("cryptocloud", invoices[2].id, "overpay")
+    await async_later(hass)
+    sandbox.store.act("cryptocloud", invoices[1].id, "pay")
+    await async_later(hass)
+    assert runs == []
+
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [run["invoice"] for run in runs] == [invoices[n].id for n in (0, 2, 1)]
+    await async_later(hass)
+    assert len(runs) == 3
+
+
+async def test_reloaded_before_home_assistant_has_started(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, runs: Runs
+) -> None:
+    """What waits is not lost with the account that found it."""
+    invoice = sandbox.store.create("cryptocloud")
+    entry = await add_account("cryptocloud", invoice.id)
+    hass.set_state(CoreState.starting)
+    await hass.config_entries.async_reload(entry.entry_id)
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    await async_later(hass)
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert runs == []
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(runs) == 1
+
+
+async def test_reloaded_while_an_action_runs(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """An action that still runs has been started: a reload doesn't start it again."""
+    started = []
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(call: ServiceCall) -> None:
+        started.append(call.data["invoice"])
+        begun.set()
+        await release.wait()
+
+    hass.services.async_register("test", "report", slow)
+    await arm(hass, {"trigger": "crypto_invoices.paid"})
+    invoice = sandbox.store.create("cryptocloud")
+    entry = await add_account("cryptocloud", invoice.id)
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
+    await begun.wait()
+    await hass.config_entries.async_reload(entry.entry_id)
+    release.set()
+    await async_later(hass)
+    await async_later(hass)
+    assert started == [invoice.id]
