@@ -1,0 +1,49 @@
+"""The dashboard of the invoices."""
+
+from collections.abc import Iterable
+
+from .accounts import Account, WatchedInvoice
+from .client import Client
+from .websocket import Json
+
+PATH = "crypto-invoices"
+TITLE = "Invoices"
+ICON = "mdi:receipt-text-clock"
+
+
+async def show(client: Client, accounts: Iterable[Account], pay_page: str) -> None:
+    """Save the dashboard and make it the one that opens first."""
+    await client.ws.command(
+        "lovelace/dashboards/create", url_path=PATH, title=TITLE, icon=ICON, mode="storage"
+    )
+    config = dashboard(accounts, pay_page)
+    await client.ws.command("lovelace/config/save", url_path=PATH, config=config)
+    first = {"default_panel": PATH}
+    await client.ws.command("frontend/set_system_data", key="core", value=first)
+
+
+def dashboard(accounts: Iterable[Account], pay_page: str) -> Json:
+    """Return a dashboard with one section for each account."""
+    hint = f"Pay one of them in the [sandbox]({pay_page}), and see what happens here."
+    view = {
+        "type": "sections",
+        "title": TITLE,
+        "path": "invoices",
+        "header": {"card": {"type": "markdown", "text_only": True, "content": hint}},
+        "sections": [_section(account) for account in accounts],
+    }
+    return {"title": TITLE, "views": [view]}
+
+
+def _section(account: Account) -> Json:
+    heading = {"type": "heading", "heading": account.provider.name, "icon": ICON}
+    tiles = [tile for watched in account.watched for tile in _tiles(watched)]
+    return {"type": "grid", "cards": [heading, *tiles]}
+
+
+def _tiles(watched: WatchedInvoice) -> list[Json]:
+    """Return an invoice's status, and beside it its amount where the provider tells it."""
+    status: Json = {"type": "tile", "entity": watched.status}
+    if watched.amount is None:
+        return [status | {"grid_options": {"columns": 12}}]
+    return [status, {"type": "tile", "entity": watched.amount, "name": "Amount"}]

@@ -1,0 +1,103 @@
+"""The sandbox in a process of its own, and what can be asked of it."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+import sys
+from typing import Any
+
+import aiohttp
+
+from . import HOST, DemoError
+from .server import Server
+
+STATE = "/_sandbox/state"
+INVOICES = "/_sandbox/invoices"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxInvoice:
+    """An invoice as the sandbox knows it."""
+
+    id: str
+    provider: str
+    state: str
+    amount: Decimal
+    currency: str
+    order_id: str | None
+    actions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxProvider:
+    """A provider as the sandbox plays it, its invoices oldest first."""
+
+    key: str
+    name: str
+    credentials: dict[str, str]
+    invoices: tuple[SandboxInvoice, ...]
+
+
+class Sandbox(Server):
+    """The sandbox, with a few invoices in it from the start."""
+
+    def __init__(self, port: int, output: Path) -> None:
+        """Take the port, and the file for what it prints."""
+        module = (sys.executable, "-m", "sandbox", "--with-demo-invoices")
+        super().__init__(
+            "the sandbox",
+            *(*module, "--host", HOST, "--port", str(port)),
+            url=f"http://{HOST}:{port}",
+            ready_path=STATE,
+            output=output,
+            patience=30,
+        )
+
+    async def providers(self) -> list[SandboxProvider]:
+        """Return the providers with their credentials and invoices."""
+        state = await self.request("GET", STATE)
+        return [
+            SandboxProvider(
+                key=provider["key"],
+                name=provider["name"],
+                credentials=provider["credentials"],
+                invoices=tuple(map(_invoice, reversed(provider["invoices"]))),
+            )
+            for provider in state["providers"]
+        ]
+
+    async def create(self, provider: str, **what: Any) -> list[SandboxInvoice]:
+        """Make invoices."""
+        created = await self.request("POST", INVOICES, {"provider": provider, **what})
+        return [_invoice(data) for data in created]
+
+    async def act(self, invoice: SandboxInvoice, action: str) -> SandboxInvoice:
+        """Pay an invoice, let it expire, and so on; return it as it is then."""
+        path = f"{INVOICES}/{invoice.provider}/{invoice.id}"
+        return _invoice(await self.request("POST", path, {"action": action}))
+
+    async def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Make a request of the control API."""
+        timeout = aiohttp.ClientTimeout(total=30)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.request(method, self.url + path, json=body) as answer,
+            ):
+                if not answer.ok:
+                    raise DemoError(f"sandbox: {method} {path}: {await answer.text()}")
+                return await answer.json()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DemoError(f"sandbox: {method} {path}: {error or 'no answer'}") from error
+
+
+def _invoice(data: dict[str, Any]) -> SandboxInvoice:
+    return SandboxInvoice(
+        id=data["id"],
+        provider=data["provider"],
+        state=data["state"],
+        amount=Decimal(data["amount"]),
+        currency=data["currency"],
+        order_id=data["order_id"],
+        actions=frozenset(action["action"] for action in data["actions"]),
+    )
