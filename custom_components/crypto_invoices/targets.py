@@ -68,7 +68,7 @@ def _identifiers(hass: HomeAssistant, selection: TargetSelection) -> frozenset[s
     )
 
 
-def _our_identifiers(device: dr.DeviceEntry) -> list[str]:
+def _our_identifiers(device: dr.AnyDeviceEntry) -> list[str]:
     """Return what we call a device, nothing if it isn't ours."""
     # Other integrations' identifiers are not always pairs.
     return [identifier[1] for identifier in device.identifiers if identifier[0] == DOMAIN]
