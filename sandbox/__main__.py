@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
-from ipaddress import ip_address
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from .app import create_app
 from .core import SANDBOX
 from .states import Action
 from .store import Store
+from .wire import is_loopback
 
 DEMO = (
     ("cryptocloud", "24.90", "USD", "Coffee beans, 2 kg", None),
@@ -44,11 +44,8 @@ def add_demo_invoices(store: Store) -> None:
 
 def loopback(host: str) -> str:
     """Return the host if only this machine can reach it."""
-    try:
-        if host == "localhost" or ip_address(host).is_loopback:
-            return host
-    except ValueError:
-        pass
+    if is_loopback(host):
+        return host
     raise argparse.ArgumentTypeError(f"{host} is not a loopback address, such as 127.0.0.1")
 
 

@@ -5,31 +5,39 @@ from datetime import datetime
 
 from aiohttp import web
 
-from . import control, page
+from . import control, page, postback_control
 from .core import SANDBOX, Sandbox
 from .effects import meddle
 from .faults import Faults
+from .postback import Postbacks
 from .registry import PROVIDERS
 from .store import Store, utcnow
 
 
 def create_app(
-    *, slow_seconds: float = 60, clock: Callable[[], datetime] = utcnow
+    *,
+    slow_seconds: float = 60,
+    postback_timeout: float = 10,
+    clock: Callable[[], datetime] = utcnow,
 ) -> web.Application:
     """Build a sandbox with no invoices and no faults; `app[SANDBOX]` is it."""
-    app = web.Application(middlewares=[control.explain, meddle])
+    app = web.Application(middlewares=[postback_control.note_origin, control.explain, meddle])
+    store = Store(PROVIDERS, clock=clock)
+    settings = {
+        provider.key: {name: choices[0] for name, choices in provider.settings.items()}
+        for provider in PROVIDERS.values()
+    }
     sandbox = Sandbox(
         providers=PROVIDERS,
-        store=Store(PROVIDERS, clock=clock),
+        store=store,
         faults=Faults(PROVIDERS, slow_seconds=slow_seconds),
-        settings={
-            provider.key: {name: choices[0] for name, choices in provider.settings.items()}
-            for provider in PROVIDERS.values()
-        },
+        postbacks=Postbacks(PROVIDERS, store, settings, timeout=postback_timeout),
+        settings=settings,
     )
     app[SANDBOX] = sandbox
-    app.on_shutdown.append(sandbox.faults.stop)
-    app.add_routes([*control.ROUTES, *page.ROUTES])
+    app.cleanup_ctx.append(sandbox.postbacks.run)
+    app.on_shutdown.extend((sandbox.faults.stop, sandbox.postbacks.stop))
+    app.add_routes([*control.ROUTES, *postback_control.ROUTES, *page.ROUTES])
     for provider in PROVIDERS.values():
         for route in provider.routes:
             added = app.router.add_route(route.method, route.path, route.handler)

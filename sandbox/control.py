@@ -1,7 +1,6 @@
 """The control API: make invoices, pay them, switch faults on, read what was asked and reported."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 import time
@@ -12,12 +11,14 @@ from aiohttp.typedefs import Handler
 
 from .core import SANDBOX, Sandbox
 from .faults import Fault
+from .invoice import SandboxInvoice
+from .postback_control import describe
 from .provider import Provider
 from .states import STEPS, SandboxError, known
-from .store import SandboxInvoice
-from .wire import json_object, json_response
+from .wire import json_object, json_response, refuse_unknown, whole_number
 
 MOST_AT_ONCE = 10_000
+DELIVERIES_SHOWN = 5
 
 
 @web.middleware
@@ -61,12 +62,14 @@ def _provider(request: web.Request, provider: Provider, limit: int | None) -> di
         "key": provider.key,
         "name": provider.name,
         "credentials": provider.credentials,
+        "push_credentials": provider.push_credentials,
         "currencies": provider.currencies,
         "settings": {
             name: {"value": sandbox.settings[provider.key][name], "choices": choices}
             for name, choices in provider.settings.items()
         },
         "fault": sandbox.faults.active[provider.key],
+        "postback": describe(sandbox.postbacks, provider.key, DELIVERIES_SHOWN),
         "requests": _requests(sandbox).get(provider.key, {}),
         "invoice_count": len(invoices),
         "invoices": [_invoice(request, invoice) for invoice in invoices[:limit]],
@@ -79,23 +82,6 @@ def _requests(sandbox: Sandbox) -> dict[str, dict[str, int]]:
     for (provider, kind), count in sandbox.requests.items():
         counts[provider][kind] = count
     return counts
-
-
-def _whole(data: dict[str, Any], name: str, least: int, most: int | None = None) -> int | None:
-    """Return a whole number from what was sent, or None where it wasn't."""
-    value = data.get(name)
-    if value is None:
-        return None
-    if type(value) is not int or value < least or (most is not None and value > most):
-        upto = "" if most is None else f" and at most {most}"
-        raise SandboxError(f"{name} must be a whole number of at least {least}{upto}")
-    return value
-
-
-def _known(data: dict[str, Any], names: Sequence[str]) -> None:
-    """Raise for names that mean nothing here: a slip should not pass in silence."""
-    if unknown := sorted(set(data) - set(names)):
-        raise SandboxError(f"unknown: {', '.join(unknown)}; there are {', '.join(names)}")
 
 
 def _amount(value: object) -> Decimal:
@@ -128,14 +114,14 @@ async def _get_state(request: web.Request) -> web.Response:
 async def _post_invoices(request: web.Request) -> web.Response:
     """Make one invoice, or many alike."""
     data = await json_object(request)
-    _known(
+    refuse_unknown(
         data,
         ("provider", "amount", "currency", "order_id", "expires_in", "coin_chosen", "count"),
     )
     for name in ("provider", "currency", "order_id"):
         if not isinstance(data.get(name, ""), str):
             raise SandboxError(f"{name} must be text")
-    expires_in = _whole(data, "expires_in", 0, 10 * 365 * 86_400)
+    expires_in = whole_number(data, "expires_in", 0, 10 * 365 * 86_400)
     store = request.app[SANDBOX].store
     invoices = [
         store.create(
@@ -146,7 +132,7 @@ async def _post_invoices(request: web.Request) -> web.Response:
             expires_in=None if expires_in is None else timedelta(seconds=expires_in),
             coin_chosen=data.get("coin_chosen") is True,
         )
-        for _ in range(_whole(data, "count", 1, MOST_AT_ONCE) or 1)
+        for _ in range(whole_number(data, "count", 1, MOST_AT_ONCE) or 1)
     ]
     return json_response([_invoice(request, invoice) for invoice in invoices], status=201)
 
@@ -162,7 +148,7 @@ async def _get_invoice(request: web.Request) -> web.Response:
 async def _post_invoice(request: web.Request) -> web.Response:
     """Do something to an invoice."""
     data, names = await json_object(request), request.match_info
-    _known(data, ("action",))
+    refuse_unknown(data, ("action",))
     store = request.app[SANDBOX].store
     invoice = store.act(names["provider"], names["id"], str(data.get("action")))
     return json_response(_invoice(request, invoice))
@@ -171,10 +157,10 @@ async def _post_invoice(request: web.Request) -> web.Response:
 async def _post_fault(request: web.Request) -> web.Response:
     """Switch a fault on or off."""
     data, provider = await json_object(request), request.match_info["provider"]
-    _known(data, ("fault", "count"))
+    refuse_unknown(data, ("fault", "count"))
     fault = data.get("fault")
     faults = request.app[SANDBOX].faults
-    count = _whole(data, "count", 1)
+    count = whole_number(data, "count", 1)
     faults.switch(provider, None if fault is None else str(fault), count=count)
     return json_response({"fault": faults.active[provider]})
 

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from .faults import Faults
+from .postback import Postbacks
 from .provider import Provider
 from .states import SandboxError, known
 from .store import Store
@@ -20,6 +21,7 @@ class Sandbox:
     providers: Mapping[str, Provider]
     store: Store
     faults: Faults
+    postbacks: Postbacks
     settings: dict[str, dict[str, str]]
     routes: dict[web.AbstractRoute, tuple[Provider, str]] = field(default_factory=dict)
     """Which provider's address a route is, and of which kind."""

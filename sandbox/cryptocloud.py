@@ -1,5 +1,7 @@
 """CryptoCloud: version 2 reads a hundred invoices at once, version 1 one status at a time."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -9,10 +11,12 @@ from typing import Any
 
 from aiohttp import web
 
-from .core import SANDBOX, Sandbox
+from .core import SANDBOX
+from .invoice import SandboxInvoice
+from .json_web_token import encode
+from .letter import Draft, Format, Letter, Postback, Signature
 from .provider import INVOICES, Provider, Route
 from .states import Action, SandboxError, State
-from .store import SandboxInvoice
 from .wire import json_object, json_response, same
 
 BATCH = 100
@@ -45,6 +49,8 @@ COIN = {
     "icon_base": "https://sandbox.invalid/usdt.svg",
     "order": 0,
 }
+TOKEN_LIFETIME = timedelta(minutes=5)
+ALGORITHMS = {Signature.NONE_ALGORITHM: "none", Signature.OTHER_ALGORITHM: "HS512"}
 PROJECT = {
     "id": 1,
     "name": "Sandbox",
@@ -77,7 +83,12 @@ def _v2_error(**result: str) -> web.Response:
     return json_response({"status": "error", "result": result}, status=400)
 
 
-def _row(sandbox: Sandbox, invoice: SandboxInvoice) -> dict[str, Any]:
+def _in_coin(usd: Decimal) -> float:
+    """Return what so many dollars are in the coin that is paid with."""
+    return float((usd * USDT_RATE).quantize(MICRO))
+
+
+def _row(settings: Mapping[str, str], invoice: SandboxInvoice) -> dict[str, Any]:
     """Return the invoice as version 2 shows it."""
     usd = invoice.amount * USD_RATES[invoice.currency]
     paid_usd = invoice.received * USD_RATES[invoice.currency]
@@ -91,14 +102,14 @@ def _row(sandbox: Sandbox, invoice: SandboxInvoice) -> dict[str, Any]:
         "expiry_date": f"{invoice.expires_at:%Y-%m-%d %H:%M:%S.%f}",
         "side_commission": "client",
         "side_commission_cc": "merchant",
-        "amount": float((usd * USDT_RATE).quantize(MICRO)),
+        "amount": _in_coin(usd),
         "amount_usd": float(usd.quantize(CENT)),
         "amount_in_fiat": float(invoice.amount),
-        "received": float(((paid_usd - fee_usd) * USDT_RATE).quantize(MICRO)),
+        "received": _in_coin(paid_usd - fee_usd),
         "received_usd": float((paid_usd - fee_usd).quantize(CENT)),
         "fee": 0.0,
         "fee_usd": 0.0,
-        "service_fee": float((fee_usd * USDT_RATE).quantize(MICRO)),
+        "service_fee": _in_coin(fee_usd),
         "service_fee_usd": float(fee_usd.quantize(CENT)),
         "status": CRYPTOCLOUD.words[invoice.state],
         "order_id": invoice.order_id,
@@ -106,7 +117,7 @@ def _row(sandbox: Sandbox, invoice: SandboxInvoice) -> dict[str, Any]:
         "project": PROJECT,
         "test_mode": False,
     }
-    if sandbox.settings["cryptocloud"]["fiat_currency"] == "sent":
+    if settings["fiat_currency"] == "sent":
         row["fiat_currency"] = invoice.currency
     return row
 
@@ -124,11 +135,14 @@ async def _v2_info(request: web.Request) -> web.Response:
     if len(uuids) > BATCH:
         return _v2_error(validate_error=f"Maximum number of uuids is {BATCH}")
     sandbox = request.app[SANDBOX]
-    unknown = sandbox.settings["cryptocloud"]["unknown_uuid"]
+    settings = sandbox.settings["cryptocloud"]
+    unknown = settings["unknown_uuid"]
     found = [sandbox.store.find("cryptocloud", uuid) for uuid in uuids]
     if unknown == "error" and None in found:
         return _v2_error(validate_error="Invoice not found")
-    rows = [invoice and _row(sandbox, invoice) for invoice in found if invoice or unknown == "null"]
+    rows = [
+        invoice and _row(settings, invoice) for invoice in found if invoice or unknown == "null"
+    ]
     return json_response({"status": "success", "result": rows})
 
 
@@ -143,7 +157,7 @@ async def _v2_balance(request: web.Request) -> web.Response:
         ),
         Decimal(0),
     )
-    crypto, usd = float((usd * USDT_RATE).quantize(MICRO)), usd.quantize(CENT)
+    crypto, usd = _in_coin(usd), usd.quantize(CENT)
     balance = {
         "currency": {
             "code": "USDT_TRC20",
@@ -174,6 +188,35 @@ async def _v1_info(request: web.Request) -> web.Response:
     return json_response({"status": "success", "status_invoice": word})
 
 
+def _fields(draft: Draft) -> dict[str, Any]:
+    """Return what both versions post back; the id goes without its prefix."""
+    invoice, invoice_id = draft.invoice, draft.invoice.id.removeprefix(PREFIX)
+    fields = {
+        "status": "success",
+        "invoice_id": invoice_id,
+        "amount_crypto": _in_coin(invoice.amount * USD_RATES[invoice.currency]),
+        "currency": COIN["fullcode"],
+        "order_id": invoice.order_id,
+    }
+    if draft.signature is not Signature.MISSING:
+        payload = {"id": invoice_id, "exp": int((draft.now + TOKEN_LIFETIME).timestamp())}
+        algorithm = ALGORITHMS.get(draft.signature, "HS256")
+        fields["token"] = encode(payload, draft.secret("postback_secret"), algorithm)
+    return fields
+
+
+def _write_v2(draft: Draft) -> Letter:
+    """Write a postback with the invoice in it: as an object, or as Python shows bytes."""
+    row = _row(draft.settings, draft.invoice)
+    info = row if draft.format is Format.JSON else str(str(row).encode())
+    return draft.letter(_fields(draft) | {"invoice_info": info})
+
+
+def _write_v1(draft: Draft) -> Letter:
+    """Write a postback as version 1 knew it."""
+    return draft.letter(_fields(draft))
+
+
 CRYPTOCLOUD = Provider(
     key="cryptocloud",
     name="CryptoCloud",
@@ -190,6 +233,7 @@ CRYPTOCLOUD = Provider(
     currencies=tuple(USD_RATES),
     lifetime=timedelta(hours=24),
     credentials={"api_key": "sandbox-cryptocloud-key"},
+    push_credentials={"postback_secret": "sandbox-postback-secret"},
     routes=(
         Route("POST", "/v2/invoice/merchant/info", INVOICES, _v2_info),
         Route("POST", "/v2/merchant/wallet/balance/all", "balance", _v2_balance),
@@ -202,6 +246,7 @@ CRYPTOCLOUD = Provider(
     row_status="status",
     batched=True,
     error=lambda text: {"detail": text},
+    postback=Postback(sent_on=(State.PAID, State.OVERPAID), formats=tuple(Format), write=_write_v2),
 )
 
 CRYPTOCLOUD_V1 = Provider(
@@ -212,6 +257,7 @@ CRYPTOCLOUD_V1 = Provider(
     currencies=CRYPTOCLOUD.currencies,
     lifetime=CRYPTOCLOUD.lifetime,
     credentials={"api_key": "sandbox-cryptocloud-v1-key"},
+    push_credentials=CRYPTOCLOUD.push_credentials,
     routes=(Route("GET", "/v1/invoice/info", INVOICES, _v1_info),),
     new_id=_new_id,
     canonical_id=_canonical_id,
@@ -220,4 +266,5 @@ CRYPTOCLOUD_V1 = Provider(
     row_id="uuid",
     row_status="status_invoice",
     error=lambda text: {"message": text},
+    postback=replace(CRYPTOCLOUD.postback, write=_write_v1),
 )

@@ -1,9 +1,9 @@
 """E-Gates: one signed request for one invoice."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from hashlib import sha256
+from hashlib import sha256, sha512
 import hmac
 from typing import Any
 from uuid import uuid4
@@ -11,9 +11,10 @@ from uuid import uuid4
 from aiohttp import web
 
 from .core import SANDBOX
+from .invoice import SandboxInvoice
+from .letter import Draft, Format, Letter, Postback, Signature
 from .provider import INVOICES, Provider, Route
 from .states import Action, State
-from .store import SandboxInvoice
 from .wire import json_response, same
 
 TIMESTAMP_WINDOW = 300
@@ -37,9 +38,33 @@ MESSAGES: Mapping[str, Callable[[str, str], str]] = {
 }
 
 
-def sign(secret: str, message: str) -> str:
+# Nor is it said what of a callback is signed.
+CALLBACK_MESSAGES: Mapping[str, Callable[[dict[str, Any]], str | None]] = {
+    "body_flat": lambda body: message(sorted(flat(body))),
+    "body_flat_unsorted": lambda body: message(flat(body)),
+    "invoice_flat": lambda body: message(sorted(flat(body["invoice"]))),
+    "missing": lambda body: None,
+}
+
+
+def sign(secret: str, text: str) -> str:
     """Return the message's signature."""
-    return hmac.new(secret.encode(), message.encode(), sha256).hexdigest()
+    return hmac.new(secret.encode(), text.encode(), sha256).hexdigest()
+
+
+def flat(fields: Mapping[str, Any], name: str = "{}") -> Iterator[tuple[str, str]]:
+    """Name nested fields as PHP does, leaving out what is null."""
+    for key, value in fields.items():
+        inner = name.format(key)
+        if isinstance(value, Mapping):
+            yield from flat(value, inner + "[{}]")
+        elif value is not None:
+            yield inner, str(value)
+
+
+def message(fields: Iterable[tuple[str, str]]) -> str:
+    """Write fields as a query has them, but for the encoding."""
+    return "&".join(f"{name}={value}" for name, value in fields)
 
 
 def _envelope(response: dict[str, Any] | None, errors: str | None = None) -> dict[str, Any]:
@@ -62,8 +87,8 @@ def _signed(request: web.Request) -> bool:
     timestamp = request.query.get("timestamp", "")
     if way.endswith("timestamp") and not _fresh(timestamp, sandbox.store.clock()):
         return False
-    message = MESSAGES[way](request.match_info["invoice_id"], timestamp)
-    wanted = f"{credentials['api_key']}:{sign(credentials['api_secret'], message)}"
+    text = MESSAGES[way](request.match_info["invoice_id"], timestamp)
+    wanted = f"{credentials['api_key']}:{sign(credentials['api_secret'], text)}"
     given = f"{request.headers.get('API-KEY', '')}:{request.headers.get('SIGNATURE', '')}"
     return same(given, wanted)
 
@@ -109,6 +134,26 @@ async def _payment_invoice(request: web.Request) -> web.Response:
     return json_response(_envelope(_response(invoice, str(request.url.origin()))))
 
 
+def _callback(draft: Draft) -> Letter:
+    """Write a callback, signed in the way that is chosen at present."""
+    body: dict[str, Any] = {
+        "invoice": _response(draft.invoice, draft.origin),
+        "createdAt": str(int(draft.now.timestamp())),
+    }
+    text = CALLBACK_MESSAGES[draft.settings["callback_signature"]](body)
+    if text is None or draft.signature is Signature.MISSING:
+        return draft.letter(body)
+    secret = draft.secret("api_secret")
+    match draft.signature:
+        case Signature.NONE_ALGORITHM:
+            signature = ""
+        case Signature.OTHER_ALGORITHM:
+            signature = hmac.new(secret.encode(), text.encode(), sha512).hexdigest()
+        case _:
+            signature = sign(secret, text)
+    return draft.letter(body | {"signature": signature})
+
+
 EGATES = Provider(
     key="egates",
     name="E-Gates",
@@ -136,9 +181,10 @@ EGATES = Provider(
         ),
     ),
     new_id=lambda: str(uuid4()),
-    settings={"signing": tuple(MESSAGES)},
+    settings={"signing": tuple(MESSAGES), "callback_signature": tuple(CALLBACK_MESSAGES)},
     rows=lambda payload: [payload["response"]],
     row_id="invoice",
     row_status="status",
     error=lambda text: _envelope(None, text),
+    postback=Postback(sent_on=tuple(State), formats=(Format.JSON,), write=_callback),
 )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from .letter import Postback
 from .states import Action, State
 
 INVOICES = "invoices"
@@ -33,6 +34,9 @@ class Provider:
     currencies: tuple[str, ...]
     lifetime: timedelta
     credentials: Mapping[str, str]
+    push_credentials: Mapping[str, str] = field(default_factory=dict)
+    """What more it takes to believe a postback."""
+
     routes: tuple[Route, ...]
     new_id: Callable[[], str]
     canonical_id: Callable[[str], str] = str
@@ -47,3 +51,5 @@ class Provider:
     batched: bool = False
     error: Callable[[str], dict[str, Any]]
     """An error's payload, in the provider's shape."""
+
+    postback: Postback

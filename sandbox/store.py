@@ -5,27 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
 
+from .invoice import SandboxInvoice
 from .provider import Provider
 from .states import STEPS, Action, ConflictError, SandboxError, State, UnknownError, known
-
-
-@dataclass(slots=True, kw_only=True)
-class SandboxInvoice:
-    """One request for payment; `id` is what a user would type."""
-
-    id: str
-    provider: str
-    number: int
-    amount: Decimal
-    currency: str
-    order_id: str
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime
-    lifetime: timedelta
-    state: State = State.PENDING
-    received: Decimal = Decimal(0)
-    coin_chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """JSON in and out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import hmac
+from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
@@ -37,3 +38,40 @@ def same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(
         given.encode(errors="surrogateescape"), wanted.encode(errors="surrogateescape")
     )
+
+
+def whole_number(
+    data: Mapping[str, Any], name: str, least: int, most: int | None = None
+) -> int | None:
+    """Return a whole number from what was sent, or None where it wasn't."""
+    value = data.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or value < least or (most is not None and value > most):
+        upto = "" if most is None else f" and at most {most}"
+        raise SandboxError(f"{name} must be a whole number of at least {least}{upto}")
+    return value
+
+
+def refuse_unknown(data: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise for names that mean nothing here: a slip should not pass in silence."""
+    if unknown := sorted(set(data) - set(names)):
+        raise SandboxError(f"unknown: {', '.join(unknown)}; there are {', '.join(names)}")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine is reached by that name or address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def number(data: Mapping[str, Any], name: str, most: float) -> float | None:
+    """Return a number that isn't negative from what was sent, or None where it wasn't."""
+    value = data.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise SandboxError(f"{name} must be a number from 0 to {most:g}")
+    return value

@@ -9,6 +9,7 @@ from itertools import repeat
 import json
 from pathlib import Path
 from string import Formatter
+from time import monotonic
 from typing import Any
 
 from aiohttp import ClientTimeout
@@ -264,8 +265,46 @@ def kept(schema: vol.Schema) -> dict[str, Any]:
     return values
 
 
-async def async_later(hass: HomeAssistant, seconds: float = 61) -> None:
-    """Let time pass, and what was due then happen."""
+class Clock:
+    """The clock that the integration reads: the real one, and what tests let pass."""
+
+    passed = 0.0
+
+    def __call__(self, now: Callable[[], float] = monotonic) -> float:
+        """Return the seconds."""
+        return now() + self.passed
+
+
+CLOCK = Clock()
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests move the clock."""
+    monkeypatch.setattr("custom_components.crypto_invoices.coordinator.monotonic", CLOCK)
+
+
+def pass_time(hass: HomeAssistant, seconds: float = 61) -> None:
+    """Let time pass; what was due then begins."""
+    CLOCK.passed += seconds
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
+
+
+def make_due(entry: ConfigEntry) -> None:
+    """Make the next reading one of every invoice."""
+    coordinator = entry.runtime_data
+    for invoice_id in coordinator.tracked:
+        coordinator._pace.plan_at_once(invoice_id)
+    if not coordinator._pace.is_backing_off:
+        coordinator._set_interval()
+        coordinator._schedule_refresh()
+
+
+async def async_later(hass: HomeAssistant, seconds: float = 16 * 60) -> None:
+    """Let time pass until every invoice is read again, whatever its age and status."""
+    CLOCK.passed += seconds
+    for entry in hass.config_entries.async_loaded_entries(DOMAIN):
+        make_due(entry)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
     await hass.async_block_till_done(wait_background_tasks=True)
 

@@ -53,6 +53,8 @@ from custom_components.crypto_invoices.providers.model import (
 )
 from custom_components.crypto_invoices.trigger import TRIGGERS
 
+from .conftest import CLOCK
+
 INVOICES = ("A", "B", "C")
 POINTS = ("scheduled", "action", "before write", "after write")
 WORD = {
@@ -275,6 +277,10 @@ class Announcements(RuleBasedStateMachine):
 
     async def _poll(self) -> None:
         """Poll, up to where the pause is."""
+        # Long enough for every invoice that is not final to be due.
+        CLOCK.passed += 24 * 60 * 60
+        for id_ in INVOICES:
+            self.living[0]._pace.plan_at_once(id_)
         task = self.loop.create_task(self.living[0].async_refresh())
         self.polls.add(task)
         if self.pause_at == "scheduled":

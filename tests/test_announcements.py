@@ -2,16 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant, ServiceCall
-from homeassistant.util import dt as dt_util
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from .conftest import AddAccount, Runs, SandboxServer, arm, async_later, state_of
+from .conftest import AddAccount, Runs, SandboxServer, arm, async_later, pass_time, state_of
 
 type Step = Callable[[HomeAssistant, SandboxServer, ConfigEntry, str], Awaitable[None]]
 
@@ -187,7 +184,7 @@ async def test_reloaded_while_an_action_runs(
     invoice = sandbox.store.create("cryptocloud")
     entry = await add_account("cryptocloud", invoice.id)
     sandbox.store.act("cryptocloud", invoice.id, "pay")
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
+    pass_time(hass)
     await begun.wait()
     await hass.config_entries.async_reload(entry.entry_id)
     release.set()

@@ -12,13 +12,14 @@ from homeassistant.components import automation
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
-from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.pace import LONGEST_BACK_OFF
 
 from .conftest import (
+    CLOCK,
     AddAccount,
     Runs,
     SandboxServer,
@@ -246,8 +247,7 @@ async def minutes(
         told = {}
         for minute in range(first, last + 1):
             freezer.move_to(NOON + timedelta(minutes=minute, seconds=1))
-            async_fire_time_changed(hass)
-            await hass.async_block_till_done(wait_background_tasks=True)
+            await async_later(hass, 2)
             if reports:
                 told[minute] = orders(reports)
         return told
@@ -358,6 +358,7 @@ async def test_remind_after_an_outage(
     sandbox.switch("cryptocloud", "server_error")
     assert await minutes(3, 14) == {}
     sandbox.switch("cryptocloud", None)
+    CLOCK.passed += LONGEST_BACK_OFF
     assert await minutes(15, 17) == {16: ["in time"]}
     sandbox.switch("cryptocloud", "server_error", 3)
     assert await minutes(18, 25) == {}

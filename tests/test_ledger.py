@@ -151,7 +151,8 @@ async def test_removed_and_added_again(hass: HomeAssistant) -> None:
     ledger = await loaded(hass)
     (first,) = seen(ledger, [S.PAID])
     ledger.settle([first])
-    ledger.follow({B: S.PENDING})
+    ledger.forget([A])
+    ledger.begin({B: S.PENDING})
     (second,) = seen(ledger, [S.PAID], B)
     assert first.id != second.id
     ledger.settle([first])
@@ -225,6 +226,26 @@ async def test_lost(
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert len(runs) == 1
+
+
+async def test_lost_and_unreadable(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, runs: Runs
+) -> None:
+    """What could not be read since the file was lost starts anew too, whatever is added meanwhile."""
+    invoice = sandbox.store.create("cryptocloud")
+    entry = await add_account("cryptocloud", invoice.id, sandbox.store.create("cryptocloud").id)
+    await hass.config_entries.async_unload(entry.entry_id)
+    (storage(hass) / f"{DOMAIN}.{entry.entry_id}").unlink()
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    sandbox.switch("cryptocloud", "missing_rows")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    last = next(iter(reversed(entry.subentries)))
+    hass.config_entries.async_remove_subentry(entry, last)
+    sandbox.switch("cryptocloud", None)
+    await async_later(hass)
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+    assert runs == []
 
 
 async def test_full_disk(

@@ -743,7 +743,9 @@ async def test_offered_in_the_editor(
         assert described[name]["target"]["entity"] == [{"integration": DOMAIN}]
     fields = described[f"{DOMAIN}.status_changed"]["fields"]
     for field in ("from", "to"):
-        assert fields[field]["selector"]["select"]["options"] == [*InvoiceStatus]
+        assert fields[field]["selector"]["select"]["options"] == [
+            status for status in InvoiceStatus if status is not InvoiceStatus.UNKNOWN
+        ]
     for target in (
         on_device(hass, entry, invoice.id),
         on_account(hass, entry, invoice.id),
@@ -779,7 +781,8 @@ def test_texts() -> None:
             assert texts["fields"][field]["description"].endswith(".")
             select = settings["selector"]["select"]
             options = ENGLISH["selector"][select["translation_key"]]["options"]
-            assert set(select["options"]) == options.keys() == set(InvoiceStatus)
+            assert set(select["options"]) == options.keys() - {InvoiceStatus.UNKNOWN}
+            assert options.keys() == set(InvoiceStatus)
     assert (
         ENGLISH["selector"]["status"]["options"] == (ENGLISH["entity"]["sensor"]["status"]["state"])
     )

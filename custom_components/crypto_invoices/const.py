@@ -4,6 +4,7 @@ from typing import Final
 
 DOMAIN: Final = "crypto_invoices"
 
+CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_BASELINE: Final = "baseline"
 CONF_INVOICE_ID: Final = "invoice_id"
 CONF_INVOICES: Final = "invoices"

@@ -1,9 +1,12 @@
-"""One coordinator per account: reads its tracked invoices and publishes them."""
+"""One coordinator per account: reads the invoices that are due and publishes them."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import batched
 import logging
+from time import monotonic
 from typing import override
 
 from homeassistant.config_entries import ConfigEntry
@@ -19,6 +22,7 @@ from .announcer import Announcer
 from .const import DOMAIN
 from .issues import async_create_ledger_issue
 from .ledger import Ledger
+from .pace import Pace
 from .providers.base import Provider
 from .providers.model import (
     AuthError,
@@ -33,7 +37,6 @@ from .providers.model import (
 
 _LOGGER = logging.getLogger(__name__)
 
-UPDATE_INTERVAL = timedelta(seconds=60)
 _ERROR_KEYS: Mapping[type[ProviderError], str] = {
     AuthError: "invalid_auth",
     BadResponse: "bad_response",
@@ -42,16 +45,47 @@ _ERROR_KEYS: Mapping[type[ProviderError], str] = {
 }
 # Invoices that are added together, however many, become one refresh.
 SYNC_COOLDOWN = 0.1
+# Hints that come together become one reading.
+HINT_GATHERING = 0.03
+# A hint never makes an invoice be read again sooner than this.
+HINT_INTERVAL = 2.0
+# Entities of so many invoices are written before others get their turn.
+_PUBLISHED_AT_ONCE = 20
 
 type CryptoInvoicesConfigEntry = ConfigEntry[CryptoInvoicesCoordinator]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AccountData:
     """The latest reading of an account: of each tracked invoice, or why there is none."""
 
-    invoices: Mapping[str, Invoice] = field(default_factory=dict)
-    errors: Mapping[str, str] = field(default_factory=dict)
+    invoices: dict[str, Invoice] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
+
+    def take(self, invoice_id: str, entry: Invoice | ProviderError) -> bool:
+        """Keep a reading; return whether it is news."""
+        if isinstance(entry, Invoice):
+            had_error = self.errors.pop(invoice_id, None) is not None
+            if entry == self.invoices.get(invoice_id) and not had_error:
+                return False
+            self.invoices[invoice_id] = entry
+            (self.open.add if entry.status.is_open else self.open.discard)(invoice_id)
+            return True
+        key = error_key(entry)
+        if self.errors.get(invoice_id) == key:
+            return False
+        self.errors[invoice_id] = key
+        self.invoices.pop(invoice_id, None)
+        self.open.discard(invoice_id)
+        return True
+
+    def forget(self, invoice_ids: Iterable[str]) -> None:
+        """Drop invoices that are no longer tracked."""
+        for invoice_id in invoice_ids:
+            self.invoices.pop(invoice_id, None)
+            self.errors.pop(invoice_id, None)
+            self.open.discard(invoice_id)
 
 
 class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
@@ -69,7 +103,6 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             _LOGGER,
             config_entry=entry,
             name=f"{DOMAIN} {entry.title}",
-            update_interval=UPDATE_INTERVAL,
             always_update=False,
         )
         self.provider = provider
@@ -77,8 +110,15 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self.ledger = Ledger(hass, entry.entry_id)
         self.announcer = Announcer(hass, entry, self.ledger)
         self.last_reading: datetime | None = None
+        self._account = AccountData()
+        self._pace = Pace(monotonic, provider)
+        self._reading_number = 0
+        self._read_in: dict[str, int] = {}
         self._reading_listeners: set[CALLBACK_TYPE] = set()
+        self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
         self._unknown_words: set[str] = set()
+        self._hinted: set[str] = set()
+        self._look: asyncio.Task[None] | None = None
         self._sync = Debouncer(
             hass, _LOGGER, cooldown=SYNC_COOLDOWN, immediate=False, function=self._async_sync
         )
@@ -93,21 +133,74 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         return lambda: self._reading_listeners.discard(listener)
 
     @callback
+    def async_add_invoice_listener(
+        self, invoice_id: str, listener: CALLBACK_TYPE
+    ) -> Callable[[], None]:
+        """Call ``listener`` after each reading that changed this invoice."""
+        listeners = self._invoice_listeners.setdefault(invoice_id, [])
+        listeners.append(listener)
+
+        def remove() -> None:
+            listeners.remove(listener)
+            if not listeners:
+                self._invoice_listeners.pop(invoice_id, None)
+
+        return remove
+
+    @callback
     def async_schedule_sync(self) -> None:
         """Look soon at which invoices the entry tracks now."""
         self._sync.async_schedule_call()
 
+    @callback
+    def async_hint(self, invoice_ids: Iterable[str]) -> asyncio.Task[None] | None:
+        """Read these invoices at once, if they are tracked; return what to wait for."""
+        self._hinted.update(self.tracked.keys() & set(invoice_ids))
+        if self._hinted and (self._look is None or self._look.done()):
+            self._look = self.config_entry.async_create_background_task(
+                self.hass, self._async_follow_hints(), f"{self.name} hints"
+            )
+        return self._look
+
+    async def _async_follow_hints(self) -> None:
+        """Read what was hinted at, together, and none of it too often."""
+        delay = HINT_GATHERING
+        while self._hinted:
+            await asyncio.sleep(delay)
+            self._hinted &= self.tracked.keys()
+            for invoice_id in self._hinted:
+                self._pace.plan_at_once(invoice_id)
+            if self._pace.is_backing_off:
+                # They are due: the refresh after the back-off takes them.
+                self._hinted.clear()
+                return
+            ready, delay = self._pace.take_hinted(self._hinted, HINT_INTERVAL)
+            self._hinted.difference_update(ready)
+            try:
+                await self._async_read(ready)
+            except ProviderError as err:
+                self._pace.stay_due(ready)
+                self.logger.debug("%s: could not follow a hint: %r", self.name, err)
+            if self.last_update_success:
+                self._set_interval()
+                self._schedule_refresh()
+
     async def _async_sync(self) -> None:
         """Read invoices that were added and forget those that were removed."""
         before, self.tracked = self.tracked, tracked_invoices(self.config_entry)
-        self.ledger.follow(baselines(self.config_entry))
-        if self.tracked.keys() - before.keys():
+        # One that was removed and added again meanwhile is another one.
+        removed = [id_ for id_ in before if self.tracked.get(id_) != before[id_]]
+        added = [id_ for id_ in self.tracked if self.tracked[id_] != before.get(id_)]
+        first = baselines(self.config_entry)
+        self.ledger.forget(before[id_] for id_ in removed)
+        self.ledger.begin({self.tracked[id_]: first[self.tracked[id_]] for id_ in added})
+        self._account.forget(removed)
+        for invoice_id in removed:
+            self._pace.forget(invoice_id)
+            self._read_in.pop(invoice_id, None)
+        self._pace.add(added)
+        if added and not self._pace.is_backing_off:
             await self.async_refresh()
-        elif before.keys() - self.tracked.keys():
-            self.data = AccountData(
-                {id_: self.data.invoices[id_] for id_ in self.tracked & self.data.invoices.keys()},
-                {id_: self.data.errors[id_] for id_ in self.tracked & self.data.errors.keys()},
-            )
         self.async_update_listeners()
 
     @override
@@ -118,57 +211,87 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         )
         if await self.ledger.async_load(baselines(self.config_entry), is_new=not entities):
             async_create_ledger_issue(self.hass, self.config_entry)
+        statuses = self.ledger.statuses()
+        self._pace.start(
+            {id_: statuses.get(subentry_id) for id_, subentry_id in self.tracked.items()}
+        )
 
     @override
     async def _async_update_data(self) -> AccountData:
-        """Read every tracked invoice."""
+        """Read the invoices that are due."""
+        due = self._pace.take_due()
         try:
-            found = await self.provider.async_get_invoices(self.tracked)
-        except AuthError as err:
-            raise ConfigEntryAuthFailed(
-                translation_domain=DOMAIN,
-                translation_key="invalid_auth",
-                translation_placeholders={"account": self.config_entry.title},
-            ) from err
+            await self._async_read(due)
         except ProviderError as err:
-            raise self._update_failed(err) from err
-        self._keep_what_was_learned()
-        data = AccountData(
-            {id_: entry for id_, entry in found.items() if isinstance(entry, Invoice)},
-            {
-                id_: error_key(entry)
-                for id_, entry in found.items()
-                if not isinstance(entry, Invoice)
-            },
-        )
-        self._log_news(data)
-        self.announcer.async_announce(
-            self.ledger.observe(
-                {
-                    self.tracked[id_]: data.invoices[id_]
-                    for id_ in data.invoices.keys() & self.tracked
-                }
-            )
-        )
-        await self.ledger.async_save()
-        self.last_reading = dt_util.utcnow()
-        for listener in tuple(self._reading_listeners):
-            listener()
-        return data
+            self._pace.stay_due(due)
+            raise self._failure(err) from err
+        self._pace.recovered()
+        self._set_interval()
+        return self._account
 
-    def _update_failed(self, err: ProviderError) -> UpdateFailed:
-        """Return the translated error, with the wait that the provider asked for."""
-        retry_after = None
-        if isinstance(err, RateLimited | ProviderUnavailable):
-            retry_after = err.retry_after
-        if retry_after is not None:
-            retry_after = max(retry_after, UPDATE_INTERVAL.total_seconds())
+    def _failure(self, err: ProviderError) -> ConfigEntryAuthFailed | UpdateFailed:
+        """Return the translated error, and leave the provider alone for a while."""
+        placeholders = {"account": self.config_entry.title}
+        if isinstance(err, AuthError):
+            self._pace.stop()
+            return ConfigEntryAuthFailed(
+                translation_domain=DOMAIN,
+                translation_key=error_key(err),
+                translation_placeholders=placeholders,
+            )
+        seconds = self._pace.back_off(err)
+        # Without an interval nothing would be read again.
+        self.update_interval = timedelta(seconds=seconds)
         return UpdateFailed(
-            retry_after=retry_after,
+            retry_after=seconds,
             translation_domain=DOMAIN,
             translation_key=error_key(err),
-            translation_placeholders={"account": self.config_entry.title},
+            translation_placeholders=placeholders,
         )
+
+    @callback
+    def _set_interval(self) -> None:
+        """Poll when the next invoice is due, and not at all while none is."""
+        seconds = self._pace.seconds_until_due()
+        self.update_interval = None if seconds is None else timedelta(seconds=seconds)
+
+    async def _async_read(self, invoice_ids: list[str]) -> None:
+        """Read invoices, publish what changed, and announce it. Raises a ProviderError."""
+        if not invoice_ids:
+            return
+        self._reading_number += 1
+        number = self._reading_number
+        found = await self.provider.async_get_invoices(invoice_ids)
+        self._keep_what_was_learned()
+        self.last_reading = dt_util.utcnow()
+        # What was removed meanwhile is gone; what was asked for later but came first is newer.
+        fresh = {
+            id_: entry
+            for id_, entry in found.items()
+            if id_ in self.tracked and self._read_in.get(id_, 0) < number
+        }
+        self._read_in.update(dict.fromkeys(fresh, number))
+        errors_before = set(self._account.errors)
+        changed = [id_ for id_, entry in fresh.items() if self._account.take(id_, entry)]
+        self._pace.plan(fresh, self.last_reading)
+        self._log_news(changed, errors_before)
+        transitions = self.ledger.observe(
+            {self.tracked[id_]: entry for id_, entry in fresh.items() if isinstance(entry, Invoice)}
+        )
+        await self._async_publish(changed)
+        self.announcer.async_announce(transitions)
+        await self.ledger.async_save()
+
+    async def _async_publish(self, changed: list[str]) -> None:
+        """Write the entities of the invoices that changed, a few at a time."""
+        for some in batched(changed, _PUBLISHED_AT_ONCE, strict=False):
+            for invoice_id in some:
+                for listener in tuple(self._invoice_listeners.get(invoice_id, ())):
+                    listener()
+            if len(changed) > _PUBLISHED_AT_ONCE:
+                await asyncio.sleep(0)
+        for listener in tuple(self._reading_listeners):
+            listener()
 
     @callback
     def _keep_what_was_learned(self) -> None:
@@ -180,24 +303,24 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             )
 
     @callback
-    def _log_news(self, data: AccountData) -> None:
+    def _log_news(self, changed: Iterable[str], errors_before: Container[str]) -> None:
         """Log, once each, what a user may have to look at."""
-        known = {} if self.data is None else self.data.errors
-        for id_, reason in data.errors.items():
-            if known.get(id_) != reason:
+        account, data = self.config_entry.title, self._account
+        lost = [f"{id_} ({data.errors[id_]})" for id_ in changed if id_ in data.errors]
+        if lost:
+            _LOGGER.warning("%s: can't read invoice %s", account, ", ".join(lost))
+        found = [id_ for id_ in changed if id_ in errors_before and id_ in data.invoices]
+        if found:
+            _LOGGER.info("%s: can read invoice %s again", account, ", ".join(found))
+        for id_ in changed:
+            invoice = data.invoices.get(id_)
+            if invoice is None or invoice.status is not InvoiceStatus.UNKNOWN:
+                continue
+            if invoice.provider_status not in self._unknown_words:
+                self._unknown_words.add(invoice.provider_status)
                 _LOGGER.warning(
-                    "%s: invoice %s can't be read: %s", self.config_entry.title, id_, reason
+                    "%s: unknown invoice status %.40r", account, invoice.provider_status
                 )
-        for id_ in known.keys() & data.invoices.keys():
-            _LOGGER.info("%s: invoice %s can be read again", self.config_entry.title, id_)
-        words = {
-            invoice.provider_status
-            for invoice in data.invoices.values()
-            if invoice.status is InvoiceStatus.UNKNOWN
-        }
-        for word in words - self._unknown_words:
-            _LOGGER.warning("%s: unknown invoice status %.40r", self.config_entry.title, word)
-        self._unknown_words |= words
 
 
 def error_key(err: ProviderError) -> str:

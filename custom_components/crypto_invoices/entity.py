@@ -1,5 +1,6 @@
 """What all entities share: the devices of accounts and invoices."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import override
 
@@ -108,7 +109,7 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
         super().__init__(coordinator, context=invoice_id)
         self.entity_description = description
         self.invoice_id = invoice_id
-        self._shown: tuple[bool, Invoice | None] | None = None
+        self._shown = (coordinator.last_update_success, self.invoice)
         identifier = invoice_identifier(coordinator.config_entry.entry_id, invoice_id)
         self._attr_unique_id = f"{identifier}_{description.key}"
         self._attr_device_info = invoice_device_info(coordinator, invoice_id)
@@ -123,6 +124,22 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
     def available(self) -> bool:
         """Whether the last reading of this invoice succeeded."""
         return super().available and self.invoice is not None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the invoice, beside the account as a whole."""
+        await super().async_added_to_hass()
+        self.async_on_remove(
+            self.coordinator.async_add_invoice_listener(
+                self.invoice_id, self._handle_coordinator_update
+            )
+        )
+
+    @override
+    async def async_update(self) -> None:
+        """Read the invoice now, as a user may ask for; several together."""
+        if look := self.coordinator.async_hint((self.invoice_id,)):
+            await asyncio.shield(look)
 
     @override
     @callback

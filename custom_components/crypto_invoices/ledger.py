@@ -170,19 +170,23 @@ class Ledger:
             await self._hass.async_add_executor_job(self._set_aside)
         lost = records is None and not is_new
         self._records = records or {}
+        self.forget(self._records.keys() - baselines.keys())
         if not lost:
-            self.follow(baselines)
+            self.begin(baselines)
         await self.async_save()
         return lost
 
-    def follow(self, baselines: Mapping[str, InvoiceStatus]) -> None:
-        """Begin with invoices that were added, forget those that are no longer tracked."""
+    def begin(self, baselines: Mapping[str, InvoiceStatus]) -> None:
+        """Begin with invoices that were added, at the status they had then."""
         for subentry_id in baselines.keys() - self._records.keys():
             self._records[subentry_id] = _Record(baselines[subentry_id])
             self._changed = True
-        for subentry_id in self._records.keys() - baselines.keys():
-            del self._records[subentry_id]
-            self._changed = True
+
+    def forget(self, subentry_ids: Iterable[str]) -> None:
+        """Forget invoices that are no longer tracked."""
+        for subentry_id in tuple(subentry_ids):
+            if self._records.pop(subentry_id, None):
+                self._changed = True
 
     def observe(self, readings: Mapping[str, Invoice]) -> list[Transition]:
         """Return what changed since the last reading; a first sight is where it starts from."""
@@ -202,6 +206,10 @@ class Ledger:
             if record := self._records.get(transition.subentry_id):
                 record.settle(transition.id)
                 self._changed = True
+
+    def statuses(self) -> dict[str, InvoiceStatus]:
+        """Return the last believed status of each invoice, by subentry ID."""
+        return {subentry_id: record.status for subentry_id, record in self._records.items()}
 
     async def async_save(self) -> None:
         """Write what changed, and again what a full disk refused."""

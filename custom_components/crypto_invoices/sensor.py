@@ -13,7 +13,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
 )
 from homeassistant.const import EntityCategory
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.generated.currencies import ACTIVE_CURRENCIES
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
@@ -41,8 +41,8 @@ class AccountSensorDescription(SensorEntityDescription):
     """A sensor of an account."""
 
     value_fn: Callable[[CryptoInvoicesCoordinator], StateType | datetime]
-    always: bool = False
-    """Whether it changes with each reading, also with one that brings nothing new."""
+    is_history: bool = False
+    """Whether it tells of the past, which an outage doesn't change."""
 
 
 STATUS = InvoiceSensorDescription(
@@ -80,9 +80,7 @@ ACCOUNT = (
     AccountSensorDescription(
         key="open_invoices",
         translation_key="open_invoices",
-        value_fn=lambda coordinator: sum(
-            invoice.status.is_open for invoice in coordinator.data.invoices.values()
-        ),
+        value_fn=lambda coordinator: len(coordinator.data.open),
     ),
     AccountSensorDescription(
         key="last_reading",
@@ -90,7 +88,7 @@ ACCOUNT = (
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_fn=lambda coordinator: coordinator.last_reading,
-        always=True,
+        is_history=True,
     ),
 )
 
@@ -126,18 +124,23 @@ class AccountSensor(AccountEntity, SensorEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Follow every reading where the sensor tells of the reading itself."""
+        """Follow every reading, beside the account's failures and recoveries."""
         await super().async_added_to_hass()
-        if self.entity_description.always:
-            self.async_on_remove(
-                self.coordinator.async_add_reading_listener(self.async_write_ha_state)
-            )
+        self.async_on_remove(self.coordinator.async_add_reading_listener(self._reading_done))
+        self._shown = self.native_value
+
+    @callback
+    def _reading_done(self) -> None:
+        """Write what a reading changed."""
+        if (value := self.native_value) != self._shown:
+            self._shown = value
+            self.async_write_ha_state()
 
     @property
     @override
     def available(self) -> bool:
-        """Whether there is something to show: when the last reading was is known in an outage too."""
-        return self.entity_description.always or super().available
+        """Whether there is something to show: the last reading was when it was, outage or not."""
+        return self.entity_description.is_history or super().available
 
     @property
     @override
@@ -158,17 +161,22 @@ class InvoiceSensor(InvoiceEntity, SensorEntity):
         if self.invoice is None:
             return None
         value = self.entity_description.value_fn(self.invoice)
-        return f"{value:f}" if isinstance(value, Decimal) else value
+        # 25.10 and 25.1 are the same amount, and 1E-8 is not what people write.
+        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
 
 
 class AmountSensor(InvoiceSensor):
     """An amount in the currency that the invoice was issued in."""
 
+    _currency: str | None = None
+
     @property
     @override
     def native_unit_of_measurement(self) -> str | None:
-        """Return the currency."""
-        return self.invoice.currency if self.invoice else None
+        """Return the currency, which an invoice that can't be read has all the same."""
+        if self.invoice is not None:
+            self._currency = self.invoice.currency
+        return self._currency
 
     @property
     @override

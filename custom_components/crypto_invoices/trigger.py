@@ -25,7 +25,11 @@ from .targets import check_target, resolve_target
 CONF_FROM = "from"
 CONF_TO = "to"
 
-_STATUSES = vol.All(cv.ensure_list, [vol.In([status.value for status in InvoiceStatus])])
+# A word that nobody knows is never announced.
+_STATUSES = vol.All(
+    cv.ensure_list,
+    [vol.In([status.value for status in InvoiceStatus if status is not InvoiceStatus.UNKNOWN])],
+)
 _SCHEMA = vol.Schema(
     {vol.Optional(CONF_TARGET): dict, vol.Optional(CONF_OPTIONS, default=dict): {}}
 )

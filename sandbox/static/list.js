@@ -20,7 +20,9 @@ function makeCard(provider, faults) {
   find("h2").id = `name-${provider.key}`;
   card.setAttribute("aria-labelledby", `name-${provider.key}`);
 
-  const known = { address: location.origin, ...provider.credentials };
+  const known = {
+    address: location.origin, ...provider.credentials, ...provider.push_credentials,
+  };
   for (const [name, value] of Object.entries(known)) {
     find(".credentials").append(
       element("dt", { textContent: words(name) }), element("dd", {}, copyButton(value, words(name))),
@@ -46,6 +48,17 @@ function makeCard(provider, faults) {
   });
   fault.addEventListener("change", switchFault);
   count.addEventListener("change", switchFault);
+
+  const postback = find(".postback");
+  labelled(postback.url, `Address that ${provider.name} posts back to`);
+  postback.addEventListener("submit", (event) => {
+    event.preventDefault();
+    attempt(async () => {
+      const { target } = JSON.parse(seen.get(provider.key)).postback;
+      await ask(`postbacks/${provider.key}`, { ...target, url: postback.url.value || null });
+      await look();
+    });
+  });
 
   const form = find(".create");
   form.currency.append(...provider.currencies.map((name) => option(name, name)));
@@ -88,6 +101,15 @@ function invoiceItem(invoice) {
   );
 }
 
+function showPostback(form, { target, deliveries }) {
+  const url = target?.url ?? "";
+  // What is being typed stays, unless the address has changed meanwhile.
+  if (form.dataset.url !== url) form.url.value = form.dataset.url = url;
+  form.querySelector(".deliveries").textContent = deliveries.map(
+    ({ status, seconds, error }) => status ? `${status} in ${Math.round(seconds * 1000)} ms` : error,
+  ).reverse().join(" · ");
+}
+
 function show(provider, faults) {
   const before = seen.get(provider.key), now = JSON.stringify(provider);
   if (before === now) return;
@@ -108,6 +130,7 @@ function show(provider, faults) {
   find(".faults").value = provider.fault?.fault ?? "";
   find(".fault-left").textContent = provider.fault?.left ? `${provider.fault.left} left` : "";
   card.classList.toggle("faulty", Boolean(provider.fault));
+  showPostback(find(".postback"), provider.postback);
   find(".empty").hidden = provider.invoice_count > 0;
   keepingFocus(() => find(".invoices").replaceChildren(...provider.invoices.map(invoiceItem)));
 }

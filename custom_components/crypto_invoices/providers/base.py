@@ -21,6 +21,7 @@ from aiohttp import (
 )
 import orjson
 
+from .budget import Budget
 from .model import (
     Account,
     AuthError,
@@ -73,6 +74,9 @@ class Provider(ABC):
     fields: ClassVar[tuple[Field, ...]]
     batch_size: ClassVar[int] = 1
     concurrency: ClassVar[int] = 4
+    requests_per_minute: ClassVar[int] = 120
+    can_revert: ClassVar[bool] = False
+    """Whether a payment can be taken back after it was final."""
 
     def __init__(self, session: ClientSession, settings: Mapping[str, Any]) -> None:
         """Keep the session, which stays the caller's, and the values of ``fields``.
@@ -83,6 +87,7 @@ class Provider(ABC):
         self._session = session
         self._settings = settings
         self._url = settings["url"].rstrip("/")
+        self.budget = Budget(self.requests_per_minute)
 
     @property
     def reports(self) -> frozenset[str]:
@@ -159,6 +164,7 @@ class Provider(ABC):
         if not self._url.lower().startswith(("http://", "https://")):
             # To an address of another kind, aiohttp answers with an AssertionError.
             raise ProviderUnavailable(Trouble.CANNOT_CONNECT, "not a web address")
+        await self.budget.async_spend()
         body = None if json is None else orjson.dumps(json)
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
@@ -276,4 +282,7 @@ def _unless_nothing_was_read(
         for error in errors:
             if isinstance(error, ProviderUnavailable | RateLimited):
                 raise error
+        # Where nothing makes sense, it is the provider that is broken, not each invoice.
+        if all(isinstance(error, BadResponse) for error in errors):
+            raise errors[0]
     return found

@@ -75,6 +75,8 @@ class CryptoCloud(Provider):
     fields = CRYPTOCLOUD_FIELDS
     batch_size: ClassVar[int] = 100
     concurrency: ClassVar[int] = 2
+    # In test mode a payment goes back when its notification fails ("Integration testing").
+    can_revert: ClassVar[bool] = True
 
     def __init__(self, *args: Any) -> None:
         """Start with no invoice suspected of spoiling a batch."""

@@ -36,6 +36,8 @@ class CryptoCloudV1(Provider):
     name = "CryptoCloud (legacy API)"
     fields = CRYPTOCLOUD_FIELDS
     concurrency: ClassVar[int] = 4
+    requests_per_minute: ClassVar[int] = 300
+    can_revert: ClassVar[bool] = True
 
     def __init__(self, *args: Any) -> None:
         """Prepare the header that every request carries."""

@@ -74,6 +74,7 @@ class EGates(Provider):
         Field(key="time_zone", kind=FieldKind.TIME_ZONE, required=False, advanced=True),
     )
     concurrency: ClassVar[int] = 4
+    requests_per_minute: ClassVar[int] = 300
 
     def __init__(self, *args: Any) -> None:
         """Start with the way of signing that worked last, if there is one."""

@@ -71,6 +71,8 @@ class Invoice:
     created_at: datetime | None = None
     expires_at: datetime | None = None
     paid_at: datetime | None = None
+    monitored_until: datetime | None = None
+    """Until when the provider itself looks for late money."""
     is_test: bool | None = None
     local_times: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Times as the provider wrote them, where it names no time zone."""

@@ -1,0 +1,173 @@
+"""How fast an account is read: its schedule, its budget and its back-off."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+import math
+import random
+
+from .providers.base import Provider
+from .providers.model import (
+    Invoice,
+    InvoiceStatus,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+)
+from .schedule import MISSING_INTERVAL, YOUNG_INTERVAL, Known, Schedule, next_look
+
+# The first wait after a failure, in seconds; each further one is twice as long.
+FIRST_BACK_OFF = 30.0
+LONGEST_BACK_OFF = 15 * 60.0
+# A provider that asks for a month is asked again after an hour all the same.
+LONGEST_RETRY_AFTER = 60 * 60.0
+SHORTEST_RETRY_AFTER = 5.0
+# Requests that polling leaves for hints and actions.
+_RESERVED = 0.2
+# Invoices that had ended are read after the others at a start, a batch a second,
+# but for so many batches that go along at once.
+_AT_ONCE_AT_START = 10
+
+
+class Pace:
+    """Which invoices of an account to read now, and when to read again."""
+
+    def __init__(
+        self, clock: Callable[[], float], provider: Provider, rng: random.Random | None = None
+    ) -> None:
+        """Begin with nothing to read; ``clock`` is in seconds and never goes back."""
+        self._clock = clock
+        self._provider = provider
+        self._random = rng or random.Random()
+        self._schedule = Schedule(provider.batch_size, self._random)
+        self._known: dict[str, Known] = {}
+        self._misses: dict[str, int] = {}
+        self._last_read: dict[str, float] = {}
+        self._added: set[str] = set()
+        self._failures = 0
+        self._retry_at = 0.0
+
+    def start(self, statuses: Mapping[str, InvoiceStatus | None]) -> None:
+        """Plan the first looks: what can still be paid at once, what had ended after it."""
+        now = self._clock()
+        ended = 0
+        for invoice_id, status in statuses.items():
+            delay = 0
+            if status is not None and not status.is_open:
+                delay = max(0, ended // self._provider.batch_size - _AT_ONCE_AT_START)
+                ended += 1
+            self._schedule.plan(invoice_id, now, delay)
+
+    def add(self, invoice_ids: Iterable[str]) -> None:
+        """Plan a look at invoices that were added: they are young, whatever their age."""
+        for invoice_id in invoice_ids:
+            self._added.add(invoice_id)
+            self._schedule.plan(invoice_id, self._clock(), 0)
+
+    def forget(self, invoice_id: str) -> None:
+        """Stop looking at an invoice."""
+        self._schedule.forget(invoice_id)
+        self._known.pop(invoice_id, None)
+        self._misses.pop(invoice_id, None)
+        self._last_read.pop(invoice_id, None)
+        self._added.discard(invoice_id)
+
+    def take_due(self) -> list[str]:
+        """Return what to read now, as much as the budget has room for."""
+        budget = self._provider.budget
+        requests = budget.left - int(budget.per_minute * _RESERVED)
+        return self._taken(
+            self._schedule.take_due(self._clock(), max(0, requests) * self._provider.batch_size)
+        )
+
+    def take_hinted(self, hinted: Iterable[str], interval: float) -> tuple[list[str], float]:
+        """Return which of these to read now, and in how many seconds the next of the others."""
+        now = self._clock()
+        waits = {id_: self._last_read.get(id_, now - interval) + interval - now for id_ in hinted}
+        ready = [id_ for id_, wait in waits.items() if wait <= 0]
+        for invoice_id in ready:
+            self._schedule.forget(invoice_id)
+        later = [wait for wait in waits.values() if wait > 0]
+        return self._taken(ready), min(later, default=0.0)
+
+    def _taken(self, invoice_ids: list[str]) -> list[str]:
+        """Note when these were read."""
+        self._last_read.update(dict.fromkeys(invoice_ids, self._clock()))
+        return invoice_ids
+
+    def plan_at_once(self, invoice_id: str) -> None:
+        """Make an invoice due."""
+        self._schedule.plan_at_once(invoice_id, self._clock())
+
+    def stay_due(self, invoice_ids: Iterable[str]) -> None:
+        """Keep what could not be read due."""
+        for invoice_id in invoice_ids:
+            self.plan_at_once(invoice_id)
+
+    def plan(self, found: Mapping[str, Invoice | ProviderError], at: datetime) -> None:
+        """Plan the next look at what was read at a time."""
+        now = self._clock()
+        for invoice_id, entry in found.items():
+            if isinstance(entry, Invoice):
+                self._misses.pop(invoice_id, None)
+                known = self._know(invoice_id, entry, at)
+                self._schedule.plan(invoice_id, now, next_look(known, at))
+            elif isinstance(entry, ProviderUnavailable | RateLimited):
+                self._schedule.plan(invoice_id, now, YOUNG_INTERVAL)
+            else:
+                misses = self._misses[invoice_id] = self._misses.get(invoice_id, 0) + 1
+                interval = min(YOUNG_INTERVAL * 2 ** min(misses, 10), MISSING_INTERVAL)
+                self._schedule.plan(invoice_id, now, interval)
+
+    def _know(self, invoice_id: str, invoice: Invoice, at: datetime) -> Known:
+        """Return what is known of an invoice with this reading."""
+        before = self._known.get(invoice_id)
+        if before is None:
+            first_seen = at
+            if invoice.created_at is not None and invoice_id not in self._added:
+                first_seen = min(at, invoice.created_at)
+            ended = invoice.paid_at or invoice.expires_at
+            status_since = min(at, ended) if ended and not invoice.status.is_open else at
+        else:
+            first_seen = before.first_seen
+            is_same = before.invoice.status is invoice.status
+            status_since = before.status_since if is_same else at
+        known = Known(invoice, first_seen, status_since, self._provider.can_revert)
+        self._known[invoice_id] = known
+        return known
+
+    @property
+    def is_backing_off(self) -> bool:
+        """Whether the provider is left alone for a while."""
+        return self._clock() < self._retry_at
+
+    def back_off(self, err: ProviderError) -> float:
+        """Return how many seconds to leave the provider alone after a failure."""
+        retry_after = None
+        if isinstance(err, RateLimited | ProviderUnavailable):
+            retry_after = err.retry_after
+        if retry_after is None:
+            longest = min(FIRST_BACK_OFF * 2.0**self._failures, LONGEST_BACK_OFF)
+            seconds = longest * (1 - 0.3 * self._random.random())
+        else:
+            seconds = min(max(retry_after, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
+        self._failures = min(self._failures + 1, 10)
+        self._retry_at = self._clock() + seconds
+        return seconds
+
+    def stop(self) -> None:
+        """Leave the provider alone until the account is loaded anew."""
+        self._retry_at = math.inf
+
+    def recovered(self) -> None:
+        """Forget the failures at the first success."""
+        self._failures = 0
+        self._retry_at = 0.0
+
+    def seconds_until_due(self) -> float | None:
+        """Return in how many seconds to read again, or None while nothing is planned."""
+        due = self._schedule.next_due()
+        if due is None:
+            return None
+        budget = self._provider.budget
+        reserved = int(budget.per_minute * _RESERVED)
+        return max(1.0, due - self._clock(), budget.seconds_until(reserved + 1))

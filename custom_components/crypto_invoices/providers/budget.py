@@ -1,0 +1,40 @@
+"""How many requests an account may make."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+import time
+
+WINDOW = 60.0
+
+
+class Budget:
+    """At most so many requests in any minute, whoever makes them."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing spent."""
+        self.per_minute = per_minute
+        self._clock = clock
+        self._spent: deque[float] = deque()
+        self._turn = asyncio.Lock()
+
+    @property
+    def left(self) -> int:
+        """How many requests may be made right now."""
+        now = self._clock()
+        while self._spent and self._spent[0] <= now - WINDOW:
+            self._spent.popleft()
+        return self.per_minute - len(self._spent)
+
+    def seconds_until(self, requests: int) -> float:
+        """Return how long it takes until so many requests may be made."""
+        missing = min(requests, self.per_minute) - self.left
+        if missing <= 0:
+            return 0.0
+        return max(0.0, self._spent[missing - 1] + WINDOW - self._clock())
+
+    async def async_spend(self) -> None:
+        """Wait until one more request may be made, and count it."""
+        async with self._turn:
+            await asyncio.sleep(self.seconds_until(1))
+            self._spent.append(self._clock())

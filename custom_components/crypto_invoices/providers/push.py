@@ -1,0 +1,95 @@
+"""Pushes: hints from a provider that something may have changed, never facts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import parse_qsl
+
+import orjson
+
+
+class Refusal(StrEnum):
+    """Why a push is not believed to come from the provider."""
+
+    MALFORMED = "malformed"
+    SIGNATURE = "signature"
+
+
+class PushRefused(Exception):
+    """A push that is no hint; the text says why, never what was in it."""
+
+    def __init__(self, reason: Refusal, detail: str) -> None:
+        """Keep the reason, for the answer and for counting."""
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """Something may have changed of these invoices."""
+
+    invoice_ids: frozenset[str]
+    is_verified: bool = True
+    """Whether it was signed by the provider, as far as that can be told."""
+    delivery_id: str | None = None
+    """The same for a delivery that is made again."""
+
+
+@runtime_checkable
+class CanPush(Protocol):
+    """A provider that posts to a webhook."""
+
+    @property
+    def accepts_push(self) -> bool:
+        """Whether what is needed to believe a push is known."""
+
+    def parse_push(self, headers: Mapping[str, str], body: bytes) -> Hint:
+        """Return the hint in a request. Raises PushRefused and nothing else."""
+
+
+def parse_body(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Return the fields of a JSON or form body; what it claims to be comes first."""
+    readers = [_read_json, _read_form]
+    if "form" in headers.get("Content-Type", "").lower():
+        readers.reverse()
+    for reader in readers:
+        if (fields := reader(body)) is not None:
+            return fields
+    raise PushRefused(Refusal.MALFORMED, "the body is neither JSON nor a form")
+
+
+def _read_json(body: bytes) -> dict[str, Any] | None:
+    """Return a JSON object, or None."""
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _read_form(body: bytes) -> dict[str, Any] | None:
+    """Return a form's fields, or None."""
+    try:
+        return dict(parse_qsl(body.decode(), strict_parsing=True, max_num_fields=100)) or None
+    except ValueError:
+        return None
+
+
+def flatten(value: Any, name: str = "") -> dict[str, str]:
+    """Return nested parameters as PHP's ``http_build_query`` names and writes them, unencoded."""
+    match value:
+        case dict():
+            items = value.items()
+        case list():
+            items = dict(enumerate(value)).items()
+        case None:
+            return {}
+        case bool():
+            return {name: str(int(value))}
+        case _:
+            return {name: str(value)}
+    flat: dict[str, str] = {}
+    for key, inner in items:
+        flat.update(flatten(inner, f"{name}[{key}]" if name else str(key)))
+    return flat

@@ -1,0 +1,251 @@
+"""A provider is one file: one that is made up here goes all the way, and nothing else changes."""
+
+import ast
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar, override
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+import pytest
+
+from custom_components.crypto_invoices.providers import PROVIDERS
+from custom_components.crypto_invoices.providers.base import (
+    Field,
+    FieldKind,
+    Provider,
+    fingerprint,
+)
+from custom_components.crypto_invoices.providers.model import (
+    Account,
+    AuthError,
+    BadResponse,
+    Invoice,
+    InvoiceNotFound,
+    InvoiceStatus,
+    ProviderError,
+    ProviderUnavailable,
+    Trouble,
+)
+
+from .conftest import (
+    PACKAGE,
+    async_add_invoices,
+    async_later,
+    async_open_credentials,
+    async_submit,
+    fields_of,
+    find_entity,
+    kept,
+    state_of,
+)
+
+
+class ShoeBox(Provider):
+    """Invoices on slips of paper: numbers for IDs, and a key with a PIN."""
+
+    key = "shoe_box"
+    name = "Shoe Box"
+    fields = (
+        Field(key="url", kind=FieldKind.URL, default="https://shoe.box", advanced=True),
+        Field(key="key", kind=FieldKind.SECRET),
+        Field(key="pin", kind=FieldKind.SECRET, required=False),
+        Field(key="zone", kind=FieldKind.TIME_ZONE, required=False, advanced=True),
+    )
+    batch_size: ClassVar[int] = 2
+
+    slips: ClassVar[dict[str, Invoice | ProviderError]] = {}
+    good_key: ClassVar[str] = "good"
+    trouble: ClassVar[ProviderError | None] = None
+
+    @property
+    @override
+    def reports(self) -> frozenset[str]:
+        """Times are not on the slips."""
+        return super().reports - {"expires_at"}
+
+    @property
+    @override
+    def learned(self) -> Mapping[str, str]:
+        """Where the box stands is found out with the first look."""
+        return {"shelf": "upper"}
+
+    @classmethod
+    @override
+    def parse_invoice_id(cls, text: str) -> str | None:
+        """Return the number of a slip."""
+        number = text.removeprefix("#")
+        return number if number.isdecimal() else None
+
+    @override
+    async def async_get_account(self) -> Account:
+        """Try the key."""
+        if self._settings["key"] != self.good_key:
+            raise AuthError
+        return Account(unique_id=fingerprint(self._settings["key"]), title="My shoe box")
+
+    @override
+    async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
+        """Look for at most two slips."""
+        assert len(ids) <= self.batch_size
+        if self.trouble:
+            raise self.trouble
+        await self.async_get_account()
+        return {id_: self.slips[id_] for id_ in ids if id_ in self.slips}
+
+
+def slip(number: str, status: InvoiceStatus = InvoiceStatus.PENDING) -> Invoice:
+    """Return an invoice over as much as its number."""
+    amount = Decimal(number)
+    return Invoice(
+        id=number,
+        status=status,
+        provider_status=f"on the {status} pile",
+        amount=amount,
+        currency="CHF",
+        amount_received=amount if status.is_paid else Decimal(0),
+        order_id=f"no. {number}",
+    )
+
+
+@pytest.fixture
+def untranslated() -> set[str]:
+    """Its texts are the one thing a new provider needs beside its file."""
+    return {ShoeBox.key, "reauth_confirm"}
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROVIDERS, ShoeBox.key, ShoeBox)
+    monkeypatch.setattr(ShoeBox, "slips", {number: slip(number) for number in "12345"})
+    for name in ("good_key", "trouble"):
+        monkeypatch.setattr(ShoeBox, name, getattr(ShoeBox, name))
+
+
+async def test_made_up_provider(hass: HomeAssistant) -> None:
+    """It is offered, proven, read, added to, in trouble, refused, and well again."""
+    result = await async_open_credentials(hass, "shoe_box")
+    fields = fields_of(result["data_schema"])
+    assert list(fields) == ["key", "pin", "advanced"]
+    assert list(fields_of(fields["advanced"].schema)) == ["url", "zone"]
+    assert kept(result["data_schema"]) == {"advanced": {"url": "https://shoe.box"}}
+
+    form: dict[str, Any] = {"key": "bad", "advanced": {"url": "https://shoe.box", "zone": "UTC"}}
+    result = await async_submit(hass, result, form)
+    assert result["errors"] == {"key": "invalid_auth"}
+    assert kept(result["data_schema"]) == form
+    result = await async_submit(hass, result, {**form, "key": " good "})
+    assert result["step_id"] == "invoices"
+    result = await async_submit(hass, result, {"invoices": "#1, 2; seven 9"})
+    assert result["errors"] == {"invoices": "ids_refused"}
+    result = await async_submit(hass, result, {"invoices": "#1, 2; 3"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+    entry = result["result"]
+    assert entry.title == "My shoe box"
+    assert dict(entry.data) == {
+        "provider": "shoe_box",
+        "url": "https://shoe.box",
+        "key": "good",
+        "zone": "UTC",
+        "shelf": "upper",
+    }
+    assert [subentry.title for subentry in entry.subentries.values()] == [
+        "Invoice no. 1",
+        "Invoice no. 2",
+        "Invoice no. 3",
+    ]
+    amount = state_of(hass, entry, "2", "amount")
+    assert (amount.state, amount.attributes["unit_of_measurement"]) == ("2", "CHF")
+    assert find_entity(hass, entry, "2", "expires_at") is None
+
+    ShoeBox.slips["2"] = slip("2", InvoiceStatus.PAID)
+    ShoeBox.slips["3"] = BadResponse("smudged")
+    await async_later(hass)
+    assert state_of(hass, entry, "1", "status").state == "pending"
+    assert state_of(hass, entry, "2", "status").state == "paid"
+    assert state_of(hass, entry, "2", "amount_received").state == "2"
+    assert state_of(hass, entry, "3", "status").state == "unavailable"
+
+    await async_add_invoices(hass, entry, ["4", "#5"])
+    assert state_of(hass, entry, "5", "status").attributes["provider_status"] == (
+        "on the pending pile"
+    )
+
+    ShoeBox.trouble = ProviderUnavailable(Trouble.TIMEOUT)
+    await async_later(hass)
+    assert state_of(hass, entry, "1", "status").state == "unavailable"
+    ShoeBox.trouble = None
+    await async_later(hass)
+    assert state_of(hass, entry, "1", "status").state == "pending"
+
+    ShoeBox.good_key = "better"
+    await async_later(hass)
+    [result] = hass.config_entries.flow.async_progress()
+    assert result["step_id"] == "reauth_confirm"
+
+
+async def test_made_up_provider_gets_a_new_key(hass: HomeAssistant) -> None:
+    """Its secrets, and only those, are asked for again; what was left out stays left out."""
+    result = await async_open_credentials(hass, "shoe_box")
+    form = {"key": "good", "pin": "1234", "advanced": {"url": "https://shoe.box"}}
+    result = await async_submit(hass, result, form)
+    result = await async_submit(hass, result, {"invoices": "1"})
+    await hass.async_block_till_done()
+    entry = result["result"]
+
+    ShoeBox.good_key = "better"
+    await async_later(hass)
+    [flow] = hass.config_entries.flow.async_progress()
+    result = await async_submit(hass, flow, {"key": "worse"})
+    assert result["errors"] == {"key": "invalid_auth"}
+    assert fields_of(result["data_schema"]).keys() == {"key", "pin"}
+    result = await async_submit(hass, result, {"key": "better"})
+    assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    assert dict(entry.data) == {
+        "provider": "shoe_box",
+        "url": "https://shoe.box",
+        "key": "better",
+        "shelf": "upper",
+    }
+    assert state_of(hass, entry, "1", "status").state == "pending"
+
+
+async def test_made_up_provider_that_knows_nothing(hass: HomeAssistant) -> None:
+    """An account stays loaded where its provider no longer knows any of the invoices."""
+    result = await async_open_credentials(hass, "shoe_box")
+    form = {"key": "good", "advanced": {"url": "https://shoe.box"}}
+    result = await async_submit(hass, result, form)
+    result = await async_submit(hass, result, {"invoices": "1 2"})
+    await hass.async_block_till_done()
+    entry = result["result"]
+    ShoeBox.slips.clear()
+    ShoeBox.slips["2"] = InvoiceNotFound()
+    await async_later(hass)
+    for number in "12":
+        assert state_of(hass, entry, number, "status").state == "unavailable"
+    assert entry.runtime_data.last_update_success
+
+
+def test_no_provider_is_named_outside_its_file() -> None:
+    """Home Assistant's side asks what a provider can do, never which one it is."""
+    for file in PACKAGE.glob("*.py"):
+        text = file.read_text().lower()
+        for provider in PROVIDERS.values():
+            assert provider.key not in text, file.name
+            assert provider.name.lower() not in text, file.name
+
+
+def test_providers_know_nothing_of_home_assistant() -> None:
+    """Providers can be used and tested without Home Assistant."""
+    for file in (PACKAGE / "providers").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                assert not any(name.name.startswith("homeassistant") for name in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level < 2, "nothing outside the folder"
+                assert not (node.module or "").startswith(("homeassistant", "custom_components"))

@@ -1,0 +1,190 @@
+"""Every text that is asked for exists, and every text that exists is asked for."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from string import Formatter
+from typing import Any
+
+from homeassistant.components.sensor import SensorEntityDescription
+import pytest
+
+from custom_components.crypto_invoices import coordinator, sensor
+from custom_components.crypto_invoices.const import SECTION_ADVANCED
+from custom_components.crypto_invoices.credentials import provider_errors
+from custom_components.crypto_invoices.invoice_ids import Refusal
+from custom_components.crypto_invoices.providers import PROVIDERS
+from custom_components.crypto_invoices.providers.base import Field, FieldKind
+from custom_components.crypto_invoices.providers.model import (
+    AuthError,
+    BadResponse,
+    Invoice,
+    InvoiceNotFound,
+    InvoiceStatus,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    Trouble,
+)
+
+from .conftest import ENGLISH, ICONS, PACKAGE
+
+CONFIG = ENGLISH["config"]
+SUBENTRY = ENGLISH["config_subentries"]["invoice"]
+
+ERRORS: list[ProviderError] = [
+    AuthError(),
+    BadResponse(),
+    InvoiceNotFound(),
+    RateLimited(),
+    *map(ProviderUnavailable, Trouble),
+]
+FROM_PROVIDERS = {key for error in ERRORS for key in provider_errors((), error).values()}
+ABOUT_IDS = {f"ids_{refusal}" for refusal in Refusal} | {"ids_missing", "ids_refused"}
+
+
+def texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text with its path."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from texts(value, f"{path}.{key}")
+    else:
+        yield path, node
+
+
+def words_in_code(*names: str) -> set[str]:
+    """Return the texts that are constants in modules of the package."""
+    return {
+        node.value
+        for name in names
+        for node in ast.walk(ast.parse((PACKAGE / name).read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+@pytest.mark.parametrize("key", list(PROVIDERS))
+def test_provider_step(key: str) -> None:
+    """A provider's form has a text for each of its fields, and for nothing else."""
+    step = CONFIG["step"][key]
+    plain = {field.key for field in PROVIDERS[key].fields if not field.advanced}
+    advanced = {field.key for field in PROVIDERS[key].fields if field.advanced}
+    assert step["data"].keys() == step["data_description"].keys() == plain
+    assert step["sections"].keys() == {SECTION_ADVANCED}
+    section = step["sections"][SECTION_ADVANCED]
+    assert section["data"].keys() == section["data_description"].keys() == advanced
+
+
+def test_steps() -> None:
+    """There is a form for each provider, and the menu names them all."""
+    others = {"user", "invoices", "reauth_confirm"}
+    assert CONFIG["step"].keys() == PROVIDERS.keys() | others
+    menu = CONFIG["step"]["user"]
+    assert menu["menu_options"].keys() == PROVIDERS.keys()
+    assert menu["menu_option_descriptions"].keys() == PROVIDERS.keys()
+    assert SUBENTRY["step"].keys() == {"user"}
+    assert SUBENTRY["initiate_flow"].keys() == {"user"}
+
+
+def test_reauth_fields() -> None:
+    """Every secret that can be asked for again has a text."""
+    secrets = {
+        field.key
+        for provider in PROVIDERS.values()
+        for field in provider.fields
+        if field.kind is FieldKind.SECRET
+    }
+    step = CONFIG["step"]["reauth_confirm"]
+    assert step["data"].keys() == step["data_description"].keys() == secrets
+
+
+def test_errors() -> None:
+    """Every error of a form has a text, and every text is of an error that there is."""
+    code = words_in_code("address.py", "credentials.py", "config_flow.py")
+    typed = {word for word in code if word.startswith("url_")} | {"required", "invalid_key"}
+    assert typed <= code
+    assert CONFIG["error"].keys() == typed | FROM_PROVIDERS | ABOUT_IDS
+    assert SUBENTRY["error"].keys() == FROM_PROVIDERS | ABOUT_IDS
+    for key, text in SUBENTRY["error"].items():
+        assert CONFIG["error"][key] == text, "one error, one text"
+
+
+def test_aborts() -> None:
+    """Every reason to end a dialog has a text, and every text is of one that there is."""
+    for aborts, file in (
+        (CONFIG["abort"], "config_flow.py"),
+        (SUBENTRY["abort"], "subentry_flow.py"),
+    ):
+        # Home Assistant raises this one, with our text.
+        assert aborts.keys() - {"already_configured"} <= words_in_code(file)
+        assert "already_configured" in aborts
+    assert "reauth_successful" in CONFIG["abort"]
+
+
+def test_error_fields() -> None:
+    """What a provider says is shown at a field of the form, or above all of them."""
+    for provider in PROVIDERS.values():
+        plain = {field.key for field in provider.fields if not field.advanced}
+        for error in ERRORS:
+            assert provider_errors(provider.fields, error).keys() <= plain | {"base", "advanced"}
+    secret = Field(key="key", kind=FieldKind.SECRET)
+    assert provider_errors([secret], AuthError()) == {"key": "invalid_auth"}
+    assert provider_errors([secret], BadResponse()) == {"base": "unexpected_answer"}
+
+
+def test_exceptions() -> None:
+    """Whatever goes wrong with a reading has a text that names the account."""
+    for error in ERRORS:
+        message = ENGLISH["exceptions"][coordinator.error_key(error)]["message"]
+        assert {name for _, name, _, _ in Formatter().parse(message) if name} == {"account"}
+
+
+def test_entities() -> None:
+    """Every sensor has a name and an icon, and every state of a status both."""
+    keys = {
+        description.translation_key
+        for value in vars(sensor).values()
+        for description in (value if isinstance(value, tuple) else [value])
+        if isinstance(description, SensorEntityDescription)
+    }
+    assert ENGLISH["entity"]["sensor"].keys() == ICONS["entity"]["sensor"].keys() == keys
+    statuses = {status.value for status in InvoiceStatus}
+    status = ENGLISH["entity"]["sensor"]["status"]
+    assert status["state"].keys() == statuses
+    assert ICONS["entity"]["sensor"]["status"]["state"].keys() == statuses
+
+
+def test_attributes() -> None:
+    """Every attribute of a status has a name."""
+    invoice = Invoice(
+        id="1",
+        status=InvoiceStatus.PENDING,
+        provider_status="new",
+        order_id="x",
+        pay_amount=sensor.Decimal(1),
+        pay_currency="x",
+        network="x",
+        payment_url="x",
+        is_test=True,
+        local_times=dict.fromkeys(("created_at", "updated_at", "expires_at"), "x"),
+    )
+    named = ENGLISH["entity"]["sensor"]["status"]["state_attributes"]
+    assert named.keys() == {*sensor.invoice_attributes(invoice), "paid_at"}
+
+
+def test_icons_and_texts_agree() -> None:
+    """What has an icon has a text: an icon of something that isn't there is a slip."""
+    for group in ("triggers", "conditions", "services"):
+        assert ICONS.get(group, {}).keys() == ENGLISH.get(group, {}).keys()
+    for platform, entities in ICONS["entity"].items():
+        assert entities.keys() == ENGLISH["entity"][platform].keys()
+        for key, icons in entities.items():
+            states: Mapping[str, Any] = ENGLISH["entity"][platform][key].get("state", {})
+            assert icons.get("state", {}).keys() <= states.keys()
+
+
+def test_texts_are_written_with_care() -> None:
+    """Texts have no white space around them, no empty ones, and no gaps without a name."""
+    for path, text in texts(ENGLISH):
+        assert text, path
+        assert text == text.strip(), path
+        for _, name, _, _ in Formatter().parse(text):
+            assert name is None or name.isidentifier(), path
