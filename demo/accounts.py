@@ -39,8 +39,15 @@ async def add_account(client: Client, provider: SandboxProvider, url: str) -> Ac
     return Account(
         provider=provider,
         entry_id=entry_id,
-        watched=await _find_entities(client, entry_id, provider),
+        watched=await find_entities(client, entry_id, provider),
     )
+
+
+async def add_invoices(client: Client, entry_id: str, ids: Iterable[str]) -> None:
+    """Paste more invoices into an account that is there already."""
+    flow = await client.subentry_flow(entry_id, "invoice")
+    await flow.expect("form", "user").submit(invoices="\n".join(ids))
+    flow.expect("create_entry")
 
 
 def fill_in(form: Iterable[Mapping[str, Any]], values: Mapping[str, str]) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def fill_in(form: Iterable[Mapping[str, Any]], values: Mapping[str, str]) -> dic
     return filled
 
 
-async def _find_entities(
+async def find_entities(
     client: Client, entry_id: str, provider: SandboxProvider
 ) -> tuple[WatchedInvoice, ...]:
     """Find each invoice's entities by their unique ids: entity ids are the user's to choose."""

@@ -96,10 +96,14 @@ async def pay_one(client: Client, sandbox: Sandbox, account: Account, states: St
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Return the outcomes with their columns aligned."""
-    rows = [HEADER, *(outcome.cells for outcome in outcomes)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, tuple("-" * width for width in widths))
-    lines = (map(str.ljust, row, widths, strict=True) for row in rows)
+    return aligned(HEADER, [outcome.cells for outcome in outcomes])
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table with its columns aligned."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    rule = ["-" * width for width in widths]
+    lines = (map(str.ljust, row, widths, strict=True) for row in (header, rule, *rows))
     return "\n".join("  ".join(line).rstrip() for line in lines)
 
 

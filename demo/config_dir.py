@@ -39,11 +39,14 @@ logger:
 """
 
 
-def prepare(folder: Path, port: int) -> None:
-    """Make the folder ready for a start; what Home Assistant wrote itself stays."""
+def prepare(folder: Path, port: int, more: str = "") -> None:
+    """Make the folder ready for a start; what Home Assistant wrote itself stays.
+
+    ``more`` is added to the configuration in YAML.
+    """
     storage = folder / ".storage"
     storage.mkdir(parents=True, exist_ok=True)
-    (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=port))
+    (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=port) + more)
     automations = folder / "automations.yaml"
     if not automations.exists():
         automations.write_text("[]\n")

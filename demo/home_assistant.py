@@ -19,10 +19,11 @@ _WRONG = re.compile(r"^\S+ \S+ (?:ERROR|CRITICAL) |Traceback|Detected ")
 class RealHomeAssistant:
     """Home Assistant with our integration, in a folder that outlives its process."""
 
-    def __init__(self, folder: Path, port: int, *, python: Path = PYTHON) -> None:
-        """Take the configuration folder, made if need be, and the port."""
+    def __init__(self, folder: Path, port: int, *, python: Path = PYTHON, more: str = "") -> None:
+        """Take the configuration folder, made if need be, the port, and more YAML."""
         self.folder = folder
         self.port = port
+        self._more = more
         self.url = f"http://{HOST}:{port}"
         self.log = folder / "home-assistant.log"
         command = (python, "-m", "homeassistant", "--config", folder)
@@ -53,7 +54,7 @@ class RealHomeAssistant:
 
     def prepare(self) -> None:
         """Write what skips onboarding, with the user demo/demo."""
-        config_dir.prepare(self.folder, self.port)
+        config_dir.prepare(self.folder, self.port, self._more)
         self._server.output.unlink(missing_ok=True)
 
     async def start(self) -> None:

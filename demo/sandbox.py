@@ -13,6 +13,8 @@ from .server import Server
 
 STATE = "/_sandbox/state"
 INVOICES = "/_sandbox/invoices"
+FAULTS = "/_sandbox/faults"
+REPORTS = "/_sandbox/reports"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +41,12 @@ class SandboxProvider:
 
 
 class Sandbox(Server):
-    """The sandbox, with a few invoices in it from the start."""
+    """The sandbox, with a few invoices in it from the start or none."""
 
-    def __init__(self, port: int, output: Path) -> None:
+    def __init__(self, port: int, output: Path, *, demo_invoices: bool = True) -> None:
         """Take the port, and the file for what it prints."""
-        module = (sys.executable, "-m", "sandbox", "--with-demo-invoices")
+        filled = ("--with-demo-invoices",) if demo_invoices else ()
+        module = (sys.executable, "-m", "sandbox", *filled)
         super().__init__(
             "the sandbox",
             *(*module, "--host", HOST, "--port", str(port)),
@@ -75,6 +78,18 @@ class Sandbox(Server):
         """Pay an invoice, let it expire, and so on; return it as it is then."""
         path = f"{INVOICES}/{invoice.provider}/{invoice.id}"
         return _invoice(await self.request("POST", path, {"action": action}))
+
+    async def switch_fault(
+        self, provider: str, fault: str | None, count: int | None = None
+    ) -> None:
+        """Switch a provider's fault on, for so many requests or until further notice, or off."""
+        body = {"fault": fault, "count": count}
+        await self.request("POST", f"{FAULTS}/{provider}", body)
+
+    async def reports(self) -> list[dict[str, Any]]:
+        """Return what automations told of their runs, oldest first."""
+        reports: list[dict[str, Any]] = await self.request("GET", REPORTS)
+        return reports
 
     async def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Make a request of the control API."""

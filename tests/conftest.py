@@ -121,6 +121,7 @@ class SandboxServer:
 
     url: str
     sandbox: Sandbox
+    with_postback_secret: bool = False
 
     @property
     def store(self) -> Store:
@@ -133,7 +134,9 @@ class SandboxServer:
 
     def credentials_form(self, provider: str, **typed: str) -> dict[str, Any]:
         """Return the credentials as the config flow's form is filled in; ``typed`` goes before."""
-        return fill(provider, self.settings(provider) | typed)
+        secret = self.sandbox.providers[provider].push_credentials
+        extra = secret if self.with_postback_secret else {}
+        return fill(provider, self.settings(provider) | extra | typed)
 
     def switch(self, provider: str, fault: str | None, count: int | None = None) -> None:
         """Switch a fault on or off."""

@@ -37,9 +37,10 @@ from pytest_homeassistant_custom_component.common import (
     mock_storage,
 )
 
+from custom_components.crypto_invoices.announcer import Announcer
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordinator
-from custom_components.crypto_invoices.ledger import _LedgerStore
+from custom_components.crypto_invoices.ledger import _LEDGERS, _LedgerStore, async_release_ledger
 from custom_components.crypto_invoices.providers.base import Provider
 from custom_components.crypto_invoices.providers.model import (
     Account,
@@ -179,6 +180,7 @@ class Announcements(RuleBasedStateMachine):
         self.pause_at: str | None = None
         self.gate = asyncio.Event()
         self.living: list[CryptoInvoicesCoordinator] = []
+        self.announcers: list[Announcer] = []
         self.polls: set[asyncio.Task[None]] = set()
         self.actions: set[asyncio.Task[None]] = set()
 
@@ -216,6 +218,7 @@ class Announcements(RuleBasedStateMachine):
         provider = MadeUpProvider(None, self.entry.data)  # type: ignore[arg-type]
         provider.world = self.world
         self.living = [coordinator := CryptoInvoicesCoordinator(self.hass, self.entry, provider)]
+        self.announcers.append(coordinator.announcer)
         pause, self.pause_at = self.pause_at, None
         await coordinator.async_config_entry_first_refresh()
         self.pause_at = pause
@@ -360,7 +363,9 @@ class Announcements(RuleBasedStateMachine):
     async def _crash(self, *, starting: bool) -> None:
         self.crashes += 1
         dead = self.living.pop()
-        tasks = {*dead.announcer._runs, *self.polls, *self.actions}
+        runs = {run for announcer in self.announcers for run in announcer._runs}
+        tasks = {*runs, *self.polls, *self.actions}
+        self.hass.data[_LEDGERS].clear()
         self.stop_waiting()
         for task in tasks:
             task.cancel()
@@ -392,15 +397,15 @@ class Announcements(RuleBasedStateMachine):
         coordinator = self.living[0]
         self.stop_waiting()
         waiting = {transition.subentry_id for transition in coordinator.announcer._waiting}
-        await coordinator.announcer.async_stop()
+        coordinator.announcer.async_stop()
+        async_release_ledger(self.hass, self.entry.entry_id)
         await coordinator.async_shutdown()
         coordinator._sync.async_shutdown()
-        on_disk = self.disk[f"{DOMAIN}.{self.entry.entry_id}"]["data"]["invoices"]
         for id_, model in self.models.items():
             model.doubts = 0
             if id_ in waiting:
                 # Not told yet: it is found again, if it is still so.
-                model.belief = S(on_disk[id_]["status"])
+                model.belief = coordinator.ledger.statuses()[id_]
                 model.transitions = -(10**6)
         await self._load()
 

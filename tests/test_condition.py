@@ -55,6 +55,8 @@ type Ask = Callable[[Mapping[str, Any]], Awaitable[bool]]
 async def ask(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> Ask:
     """Return the editor's button that tests a condition."""
     assert await async_setup_component(hass, automation.DOMAIN, {})
+    # The client starts the web server, to which nothing can be added then.
+    assert await async_setup_component(hass, DOMAIN, {})
     client = await hass_ws_client(hass)
 
     async def holds(condition: Mapping[str, Any]) -> bool:

@@ -83,8 +83,8 @@ async def test_every_provider_is_offered(hass: HomeAssistant) -> None:
 @pytest.mark.parametrize(
     ("provider", "title", "plain", "advanced"),
     [
-        ("cryptocloud", "CryptoCloud", {"api_key"}, {"url"}),
-        ("cryptocloud_v1", "CryptoCloud (legacy API)", {"api_key"}, {"url"}),
+        ("cryptocloud", "CryptoCloud", {"api_key", "postback_secret"}, {"url"}),
+        ("cryptocloud_v1", "CryptoCloud (legacy API)", {"api_key", "postback_secret"}, {"url"}),
         ("egates", "E-Gates ({host})", {"url", "api_key", "api_secret"}, {"time_zone"}),
     ],
 )
@@ -122,7 +122,9 @@ async def test_set_up(
     entry = result["result"]
     assert entry.state is ConfigEntryState.LOADED
     learned = {"signing": "empty"} if provider == "egates" else {}
-    assert entry.data == {"provider": provider, **sandbox.settings(provider), **learned}
+    stored = dict(entry.data)
+    assert len(stored.pop("webhook_id")) == 64
+    assert stored == {"provider": provider, **sandbox.settings(provider), **learned}
     assert entry.unique_id.startswith(f"{provider}_")
     names = ["Coffee", "Tea"] if provider != "cryptocloud_v1" else [first.id, second.id]
     assert [

@@ -75,7 +75,7 @@ def test_provider_step(key: str) -> None:
 
 def test_steps() -> None:
     """There is a form for each provider, and the menu names them all."""
-    others = {"user", "invoices", "reauth_confirm"}
+    others = {"user", "invoices", "reauth_confirm", "reconfigure"}
     assert CONFIG["step"].keys() == PROVIDERS.keys() | others
     menu = CONFIG["step"]["user"]
     assert menu["menu_options"].keys() == PROVIDERS.keys()
@@ -90,7 +90,7 @@ def test_reauth_fields() -> None:
         field.key
         for provider in PROVIDERS.values()
         for field in provider.fields
-        if field.kind is FieldKind.SECRET
+        if field.kind is FieldKind.SECRET and field.required
     }
     step = CONFIG["step"]["reauth_confirm"]
     assert step["data"].keys() == step["data_description"].keys() == secrets

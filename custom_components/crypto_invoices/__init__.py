@@ -9,7 +9,8 @@ from .const import DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import async_register_account_device
 from .issues import async_delete_ledger_issue
-from .ledger import Ledger
+from .ledger import async_get_ledger, async_release_ledger
+from .webhook import async_delete_cloudhook, async_setup_webhook
 
 PLATFORMS = [Platform.EVENT, Platform.SENSOR]
 
@@ -22,6 +23,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntr
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
     async_register_account_device(hass, coordinator)
+    await async_setup_webhook(hass, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
     entry.async_on_unload(coordinator.announcer.async_start())
@@ -30,13 +32,16 @@ async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntr
 
 async def async_unload_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> bool:
     """Unload an account."""
-    await entry.runtime_data.announcer.async_stop()
+    entry.runtime_data.announcer.async_stop()
+    async_release_ledger(hass, entry.entry_id)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
     """Delete what is kept of an account."""
-    await Ledger(hass, entry.entry_id).async_remove()
+    await async_delete_cloudhook(hass, entry)
+    await async_get_ledger(hass, entry.entry_id).async_remove()
+    async_release_ledger(hass, entry.entry_id)
     async_delete_ledger_issue(hass, entry)
 
 

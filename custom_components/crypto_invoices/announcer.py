@@ -90,13 +90,12 @@ class Announcer:
         if self._is_started:
             self._announce_waiting()
 
-    async def async_stop(self) -> None:
-        """Count what was announced as such, whatever still runs; the rest comes again."""
+    @callback
+    def async_stop(self) -> None:
+        """Announce nothing more; what was announced is still waited for, and saved."""
         self._is_started = False
-        for run in tuple(self._runs):
-            run.cancel()
-        await asyncio.gather(*self._runs, return_exceptions=True)
-        await self._ledger.async_save()
+        self._ledger.withdraw(self._waiting)
+        self._waiting = []
 
     @callback
     def _announce_waiting(self) -> None:
@@ -113,15 +112,18 @@ class Announcer:
     async def _async_run(self) -> None:
         """Announce, wait for the actions that this started, and save."""
         transitions, self._waiting = self._waiting, []
-        tasks = [task for transition in transitions for task in self._tell(transition)]
+        started = {transition.id: self._tell(transition) for transition in transitions}
         try:
-            if tasks:
+            if tasks := [task for tasks in started.values() for task in tasks]:
                 await asyncio.wait(tasks, timeout=ACTION_TIMEOUT)
         except asyncio.CancelledError:
-            # The account is unloaded, or Home Assistant stops: it was announced all the same.
-            self._ledger.settle(transitions)
-            if self._hass.is_stopping:
-                self._ledger.save_at_stop()
+            # Home Assistant stops, and its actions with it: what is cut short comes again.
+            self._ledger.settle(
+                transition
+                for transition in transitions
+                if all(task.done() for task in started[transition.id])
+            )
+            self._ledger.save_at_stop()
             raise
         self._ledger.settle(transitions)
         await self._ledger.async_save()

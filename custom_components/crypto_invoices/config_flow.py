@@ -1,16 +1,19 @@
 """Config flow: provider, credentials, invoices; and new keys when the old ones stop working."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, override
 
+from homeassistant.components import webhook
 from homeassistant.config_entries import (
     ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
 )
-from homeassistant.core import callback
+from homeassistant.const import CONF_WEBHOOK_ID
+from homeassistant.core import HomeAssistant, callback
 
 from .account import async_create_provider, invoice_subentry
 from .const import CONF_INVOICES, CONF_PROVIDER, DOMAIN, SUBENTRY_TYPE_INVOICE
@@ -24,7 +27,9 @@ from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
 from .providers import PROVIDERS
 from .providers.base import Field, FieldKind, Provider
 from .providers.model import Account, ProviderError
+from .providers.push import CanPush
 from .subentry_flow import InvoiceSubentryFlow
+from .webhook import webhook_address
 
 
 class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -98,9 +103,15 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
             if not checked.errors:
                 # A new key of another account may have become this one meanwhile.
                 self._abort_if_unique_id_configured()
+                data = {
+                    **self._data,
+                    **self._provider.learned,
+                    CONF_WEBHOOK_ID: webhook.async_generate_id(),
+                }
                 return self.async_create_entry(
                     title=self._account.title,
-                    data={**self._data, **self._provider.learned},
+                    data=data,
+                    **_how_to_push(self.hass, self._provider, data),
                     subentries=[invoice_subentry(invoice) for invoice in checked.invoices],
                 )
         return self.async_show_form(
@@ -120,7 +131,9 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for new keys; everything else stays."""
         entry = self._get_reauth_entry()
         provider = PROVIDERS[entry.data[CONF_PROVIDER]]
-        secrets = [field for field in provider.fields if field.kind is FieldKind.SECRET]
+        secrets = [
+            field for field in provider.fields if field.kind is FieldKind.SECRET and field.required
+        ]
         errors: dict[str, str] = {}
         settings: dict[str, str] = {}
         if user_input is not None:
@@ -130,25 +143,60 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
             data = {**kept, **settings}
             errors = await self._async_prove(provider, secrets, data)
             if not errors:
-                unique_id = f"{provider.key}_{self._account.unique_id}"
-                await self.async_set_unique_id(unique_id, raise_on_progress=False)
-                if unique_id != entry.unique_id:
-                    self._abort_if_unique_id_configured()
-                result = self.async_update_and_abort(
-                    entry,
-                    unique_id=unique_id,
-                    data={**data, **self._provider.learned},
-                    reason="reauth_successful",
-                )
-                # An entry that failed to load has no listener that would notice.
-                self.hass.config_entries.async_schedule_reload(entry.entry_id)
-                return result
+                return await self._async_update(entry, data, "reauth_successful")
         return self.async_show_form(
             step_id="reauth_confirm",
             data_schema=await async_credentials_schema(self.hass, secrets, settings, errors),
             errors=errors,
             description_placeholders={"provider": provider.name, "account": entry.title},
         )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the address or the keys; a key that is left empty stays."""
+        entry = self._get_reconfigure_entry()
+        provider = PROVIDERS[entry.data[CONF_PROVIDER]]
+        fields = [
+            replace(field, required=False) if field.kind is FieldKind.SECRET else field
+            for field in provider.fields
+        ]
+        shown = {field.key for field in fields if field.kind is not FieldKind.SECRET}
+        errors: dict[str, str] = {}
+        settings = {key: value for key, value in entry.data.items() if key in shown}
+        if user_input is not None:
+            settings = read_settings(fields, user_input)
+            kept = {key: value for key, value in entry.data.items() if key not in shown}
+            data = {**kept, **settings}
+            errors = await self._async_prove(provider, fields, data)
+            if not errors:
+                return await self._async_update(entry, data, "reconfigure_successful")
+        address = webhook_address(self.hass, entry.data)
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=await async_credentials_schema(self.hass, fields, settings, errors),
+            errors=errors,
+            description_placeholders={
+                "provider": provider.name,
+                "account": entry.title,
+                "webhook_url": address or "-",
+            },
+        )
+
+    async def _async_update(
+        self, entry: ConfigEntry, data: dict[str, Any], reason: str
+    ) -> ConfigFlowResult:
+        """Store what was proven to work, and load the account with it."""
+        unique_id = f"{data[CONF_PROVIDER]}_{self._account.unique_id}"
+        await self.async_set_unique_id(unique_id, raise_on_progress=False)
+        if unique_id != entry.unique_id:
+            self._abort_if_unique_id_configured()
+        result = self.async_update_and_abort(
+            entry, unique_id=unique_id, data={**data, **self._provider.learned}, reason=reason
+        )
+        # An entry that failed to load has no listener that would notice.
+        self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return result
 
     async def _async_prove(
         self, provider: type[Provider], fields: Sequence[Field], data: dict[str, Any]
@@ -165,3 +213,17 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         except ProviderError as err:
             return provider_errors(fields, err)
         return {}
+
+
+def _how_to_push(
+    hass: HomeAssistant, provider: Provider, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the last dialog says of pushes: nothing where there can't be any."""
+    if not isinstance(provider, CanPush) or not provider.accepts_push:
+        return {}
+    if (address := webhook_address(hass, data)) is None:
+        return {}
+    return {
+        "description": provider.key,
+        "description_placeholders": {"provider": provider.name, "webhook_url": address},
+    }

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 import logging
 from time import monotonic
-from typing import override
+from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -21,7 +21,7 @@ from .account import baselines, tracked_invoices
 from .announcer import Announcer
 from .const import DOMAIN
 from .issues import async_create_ledger_issue
-from .ledger import Ledger
+from .ledger import async_get_ledger
 from .pace import Pace
 from .providers.base import Provider
 from .providers.model import (
@@ -107,9 +107,10 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         )
         self.provider = provider
         self.tracked = tracked_invoices(entry)
-        self.ledger = Ledger(hass, entry.entry_id)
+        self.ledger = async_get_ledger(hass, entry.entry_id)
         self.announcer = Announcer(hass, entry, self.ledger)
         self.last_reading: datetime | None = None
+        self.push_diagnostics: Callable[[], dict[str, Any]] | None = None
         self._account = AccountData()
         self._pace = Pace(monotonic, provider)
         self._reading_number = 0
@@ -168,10 +169,9 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         while self._hinted:
             await asyncio.sleep(delay)
             self._hinted &= self.tracked.keys()
-            for invoice_id in self._hinted:
-                self._pace.plan_at_once(invoice_id)
             if self._pace.is_backing_off:
-                # They are due: the refresh after the back-off takes them.
+                # The refresh after the back-off takes them.
+                self._pace.stay_due(self._hinted)
                 self._hinted.clear()
                 return
             ready, delay = self._pace.take_hinted(self._hinted, HINT_INTERVAL)
@@ -220,6 +220,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
     async def _async_update_data(self) -> AccountData:
         """Read the invoices that are due."""
         due = self._pace.take_due()
+        self._hinted.difference_update(due)
         try:
             await self._async_read(due)
         except ProviderError as err:

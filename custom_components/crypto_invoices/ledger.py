@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, override
 from uuid import UUID, uuid5
 
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
+from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .providers.model import Invoice, InvoiceStatus
@@ -20,6 +21,7 @@ from .providers.model import Invoice, InvoiceStatus
 _LOGGER = logging.getLogger(__name__)
 
 STORAGE_VERSION = 1
+_LEDGERS: HassKey[dict[str, Ledger]] = HassKey(f"{DOMAIN}_ledgers")
 # A step back is believed when this many readings in a row say it: a replica
 # that lags behind says it once.
 READINGS_TO_BELIEVE = 2
@@ -123,6 +125,13 @@ class _Record:
         while self.in_flight and self.in_flight[0].done:
             self.saved = self.in_flight.popleft().saved
 
+    def withdraw(self, id_: str) -> None:
+        """Take back a transition that was never told, so that it is found again."""
+        self.in_flight = deque(entry for entry in self.in_flight if entry.id != id_)
+        last = self.in_flight[-1].saved if self.in_flight else self.saved
+        self.status, self.counts = _read_snapshot(last)
+        self.steps_back = 0
+
     def _snapshot(self) -> dict[str, Any]:
         """Return the present state as it is stored."""
         return {"status": self.status.value, "announced": dict(self.counts)}
@@ -141,6 +150,23 @@ class _LedgerStore(Store[dict[str, Any]]):
         self.failed = False
 
 
+@callback
+def async_get_ledger(hass: HomeAssistant, entry_id: str) -> Ledger:
+    """Return the ledger of an account, the one in use where there is one.
+
+    One whose announcements are still waited for outlives the reload of its account.
+    """
+    return hass.data.setdefault(_LEDGERS, {}).setdefault(entry_id, Ledger(hass, entry_id))
+
+
+@callback
+def async_release_ledger(hass: HomeAssistant, entry_id: str) -> None:
+    """Let go of the ledger of an account that is unloaded, unless it is still needed."""
+    ledgers = hass.data.get(_LEDGERS, {})
+    if entry_id in ledgers and not ledgers[entry_id].is_busy:
+        del ledgers[entry_id]
+
+
 class Ledger:
     """The last announced status of each tracked invoice of an account."""
 
@@ -152,6 +178,12 @@ class Ledger:
         )
         self._records: dict[str, _Record] = {}
         self._changed = False
+        self._is_loaded = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something that was announced is not saved yet."""
+        return any(record.in_flight for record in self._records.values())
 
     async def async_load(self, baselines: Mapping[str, InvoiceStatus], *, is_new: bool) -> bool:
         """Read the file; return whether what it should have said is lost.
@@ -161,6 +193,11 @@ class Ledger:
         the file is lost: then each invoice starts anew with its next reading.
         An account that ``is_new`` has no file yet.
         """
+        if self._is_loaded:
+            self.forget(self._records.keys() - baselines.keys())
+            self.begin(baselines)
+            return False
+        self._is_loaded = True
         records: dict[str, _Record] | None = None
         try:
             if (stored := await self._store.async_load()) is not None:
@@ -181,6 +218,12 @@ class Ledger:
         for subentry_id in baselines.keys() - self._records.keys():
             self._records[subentry_id] = _Record(baselines[subentry_id])
             self._changed = True
+
+    def withdraw(self, transitions: Iterable[Transition]) -> None:
+        """Take back transitions that were never told."""
+        for transition in transitions:
+            if record := self._records.get(transition.subentry_id):
+                record.withdraw(transition.id)
 
     def forget(self, subentry_ids: Iterable[str]) -> None:
         """Forget invoices that are no longer tracked."""
@@ -223,7 +266,8 @@ class Ledger:
         self._store.async_delay_save(self._data)
 
     async def async_remove(self) -> None:
-        """Delete the file."""
+        """Delete the file, and forget everything."""
+        self._records.clear()
         await self._store.async_remove()
 
     def _data(self) -> dict[str, Any]:
@@ -240,12 +284,15 @@ class Ledger:
 def _parse(stored: dict[str, Any]) -> dict[str, _Record]:
     """Return the records of a file; raises whatever a malformed one provokes."""
     return {
-        subentry_id: _Record(
-            InvoiceStatus(saved["status"]),
-            Counter({str(kind): int(count) for kind, count in saved["announced"].items()}),
-        )
+        subentry_id: _Record(*_read_snapshot(saved))
         for subentry_id, saved in stored["invoices"].items()
     }
+
+
+def _read_snapshot(saved: Mapping[str, Any]) -> tuple[InvoiceStatus, Counter[str]]:
+    """Return the status and the counts of an invoice as they are stored."""
+    counts = {str(kind): int(count) for kind, count in saved["announced"].items()}
+    return InvoiceStatus(saved["status"]), Counter(counts)
 
 
 def _kind(previous: InvoiceStatus, status: InvoiceStatus) -> str:

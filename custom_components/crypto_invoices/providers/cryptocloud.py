@@ -3,11 +3,14 @@
 Facts: the provider's documentation at docs.cryptocloud.plus (API reference V2).
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from itertools import batched, chain
 import re
 from typing import Any, ClassVar, override
+
+import jwt
 
 from .base import Field, FieldKind, Provider, fingerprint
 from .model import (
@@ -20,11 +23,11 @@ from .model import (
     ProviderError,
 )
 from .parse import read_amount, read_link, read_local_time, read_object, read_text, read_word
+from .push import Hint, PushRefused, Refusal, parse_body
 
-CRYPTOCLOUD_FIELDS = (
-    Field(key="api_key", kind=FieldKind.SECRET),
-    Field(key="url", kind=FieldKind.URL, default="https://api.cryptocloud.plus", advanced=True),
-)
+# How far the clocks may be apart, in seconds, when a token's five minutes are over.
+_LEEWAY = 60
+_PYTHON_BYTES = re.compile(r"""b(?:"(.*)"|'(.*)')""")
 
 # "Invoice statuses" at support.cryptocloud.plus. An unpaid invoice is canceled
 # by the provider when its time is up: there is no word for expired.
@@ -67,22 +70,22 @@ def is_auth_failure(status: int, payload: object) -> bool:
     return "detail" in payload or (isinstance(result, dict) and "authorization" in result)
 
 
-class CryptoCloud(Provider):
-    """A CryptoCloud project, read in batches of up to 100 invoices."""
+class CryptoCloudProject(Provider):
+    """What both versions of the API have in common: a project's keys and its postback."""
 
-    key = "cryptocloud"
-    name = "CryptoCloud"
-    fields = CRYPTOCLOUD_FIELDS
-    batch_size: ClassVar[int] = 100
-    concurrency: ClassVar[int] = 2
+    fields = (
+        Field(key="api_key", kind=FieldKind.SECRET),
+        Field(key="postback_secret", kind=FieldKind.SECRET, required=False),
+        Field(key="url", kind=FieldKind.URL, default="https://api.cryptocloud.plus", advanced=True),
+    )
     # In test mode a payment goes back when its notification fails ("Integration testing").
     can_revert: ClassVar[bool] = True
 
     def __init__(self, *args: Any) -> None:
-        """Start with no invoice suspected of spoiling a batch."""
+        """Prepare the header that every request carries."""
         super().__init__(*args)
         self._headers = {"Authorization": f"Token {self._settings['api_key']}"}
-        self._refused: set[str] = set()
+        self._postback_secret: str | None = self._settings.get("postback_secret")
 
     @classmethod
     @override
@@ -92,12 +95,69 @@ class CryptoCloud(Provider):
 
     @override
     async def async_get_account(self) -> Account:
-        """Prove the key with the balance, the only call that needs nothing else."""
+        """Prove the key."""
+        await self._async_prove_key()
+        return Account(unique_id=fingerprint(self._url, self._settings["api_key"]), title=self.name)
+
+    @abstractmethod
+    async def _async_prove_key(self) -> None:
+        """Make a request that only the right key can make. Raises a ProviderError."""
+
+    @property
+    def accepts_push(self) -> bool:
+        """Whether what is needed to believe a push is known."""
+        return self._postback_secret is not None
+
+    def parse_push(self, headers: Mapping[str, str], body: bytes) -> Hint:
+        """Return the hint in a postback ("Automatic POSTBACK"): only the token is signed."""
+        fields = parse_body(headers, body)
+        claims = _verified_claims(fields.get("token"), self._postback_secret)
+        for name in (claims.get("id"), claims.get("uuid"), fields.get("invoice_id")):
+            if isinstance(name, str) and (id_ := parse_invoice_id(name)):
+                return Hint(invoice_ids=frozenset({id_}))
+        raise PushRefused(Refusal.MALFORMED, "no invoice is named")
+
+
+def _verified_claims(token: object, secret: str | None) -> dict[str, Any]:
+    """Return what a postback's token claims. Raises PushRefused unless the secret signed it."""
+    if not isinstance(token, str) or not secret:
+        raise PushRefused(Refusal.SIGNATURE, "there is no token")
+    # The provider's sample shows it the way Python prints bytes.
+    if wrapped := _PYTHON_BYTES.fullmatch(token):
+        token = wrapped.group(1) or wrapped.group(2) or ""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            leeway=_LEEWAY,
+            options={"require": ["exp"], "verify_aud": False, "verify_sub": False},
+        )
+    except (jwt.PyJWTError, TypeError, ValueError) as err:
+        raise PushRefused(Refusal.SIGNATURE, type(err).__name__) from None
+    return claims
+
+
+class CryptoCloud(CryptoCloudProject):
+    """A CryptoCloud project, read in batches of up to 100 invoices."""
+
+    key = "cryptocloud"
+    name = "CryptoCloud"
+    batch_size: ClassVar[int] = 100
+    concurrency: ClassVar[int] = 2
+
+    def __init__(self, *args: Any) -> None:
+        """Start with no invoice suspected of spoiling a batch."""
+        super().__init__(*args)
+        self._refused: set[str] = set()
+
+    @override
+    async def _async_prove_key(self) -> None:
+        """Ask for the balance, the only call that needs nothing else."""
         payload = await self._request(
             "POST", "/v2/merchant/wallet/balance/all", headers=self._headers
         )
         read_success(payload, "the balance")
-        return Account(unique_id=fingerprint(self._url, self._settings["api_key"]), title=self.name)
 
     @override
     def _batches(self, ids: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

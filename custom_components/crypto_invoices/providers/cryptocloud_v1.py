@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, override
 
-from .base import Provider, fingerprint
 from .cryptocloud import (
-    CRYPTOCLOUD_FIELDS,
     STATUSES,
+    CryptoCloudProject,
     is_auth_failure,
-    parse_invoice_id,
     read_success,
 )
 from .model import (
-    Account,
     AuthError,
     Invoice,
     InvoiceNotFound,
@@ -29,20 +26,13 @@ from .parse import read_word
 _NO_INVOICE = "INV-00000000"
 
 
-class CryptoCloudV1(Provider):
+class CryptoCloudV1(CryptoCloudProject):
     """A CryptoCloud project through the legacy API, one request per invoice."""
 
     key = "cryptocloud_v1"
     name = "CryptoCloud (legacy API)"
-    fields = CRYPTOCLOUD_FIELDS
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 300
-    can_revert: ClassVar[bool] = True
-
-    def __init__(self, *args: Any) -> None:
-        """Prepare the header that every request carries."""
-        super().__init__(*args)
-        self._headers = {"Authorization": f"Token {self._settings['api_key']}"}
 
     @property
     @override
@@ -50,18 +40,11 @@ class CryptoCloudV1(Provider):
         """The fields of an invoice that this account can ever tell."""
         return frozenset({"status"})
 
-    @classmethod
     @override
-    def parse_invoice_id(cls, text: str) -> str | None:
-        """Return the canonical ID in what a user typed or pasted, or None."""
-        return parse_invoice_id(text)
-
-    @override
-    async def async_get_account(self) -> Account:
-        """Prove the key by asking for an invoice that isn't there."""
+    async def _async_prove_key(self) -> None:
+        """Ask for an invoice that isn't there."""
         with suppress(InvoiceNotFound):
             await self._async_info(_NO_INVOICE)
-        return Account(unique_id=fingerprint(self._url, self._settings["api_key"]), title=self.name)
 
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:

@@ -5,7 +5,7 @@ Signature and Making API Requests" at e-gates.gitbook.io. Every merchant has an
 address of its own.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import tzinfo
 import hashlib
@@ -26,6 +26,7 @@ from .model import (
     ProviderError,
 )
 from .parse import read_amount, read_local_time, read_object, read_text, read_word
+from .push import Hint, PushRefused, Refusal, flatten, parse_body
 
 # SUCCESS and PENDING stand on the provider's pages, SUCCESS_SMALL_AMOUNT by its
 # name only; the last two are those of a sibling API with the same fields.
@@ -57,9 +58,15 @@ _TIMES = {"created_at": "createdAt", "updated_at": "updatedAt", "expires_at": "e
 
 def sign(secret: str, parameters: Mapping[str, str]) -> str:
     """Return the lower-case hex HMAC-SHA256 of the sorted, unencoded query string."""
-    message = "&".join(f"{key}={value}" for key, value in sorted(parameters.items()))
+    return _hmac(secret, sorted(parameters.items())).decode()
+
+
+def _hmac(secret: str, parameters: Iterable[tuple[str, str]]) -> bytes:
+    """Return the signature of parameters in the order given."""
+    message = "&".join(f"{key}={value}" for key, value in parameters)
     key = secret.encode(errors="surrogatepass")
-    return hmac.new(key, message.encode(), hashlib.sha256).hexdigest()
+    digest = hmac.new(key, message.encode(errors="surrogatepass"), hashlib.sha256)
+    return digest.hexdigest().encode()
 
 
 class EGates(Provider):
@@ -111,6 +118,37 @@ class EGates(Provider):
         return Account(
             unique_id=fingerprint(self._url, self._settings["api_key"]),
             title=f"{self.name} ({host})",
+        )
+
+    @property
+    def accepts_push(self) -> bool:
+        """Whether what is needed to believe a push is known; an unsigned one is a hint too."""
+        return True
+
+    def parse_push(self, headers: Mapping[str, str], body: bytes) -> Hint:
+        """Return the hint in a callback ("Receipt Invoice Callback").
+
+        Which message its signature signs is documented nowhere, so that one
+        that doesn't verify proves nothing: the address of the webhook is the
+        secret, and the API is read before anything is believed.
+        """
+        fields = parse_body(headers, body)
+        invoice = fields.get("invoice")
+        id_ = invoice.get("invoice") if isinstance(invoice, dict) else None
+        if not isinstance(id_, str) or (known := self.parse_invoice_id(id_)) is None:
+            raise PushRefused(Refusal.MALFORMED, "no invoice is named")
+        signature = fields.pop("signature", None)
+        return Hint(
+            invoice_ids=frozenset({known}),
+            is_verified=isinstance(signature, str) and self._has_signed(fields, signature),
+        )
+
+    def _has_signed(self, fields: Mapping[str, Any], signature: str) -> bool:
+        """Whether the secret signed these fields, in any of the readings of the documentation."""
+        body, invoice = flatten(fields), flatten(fields["invoice"])
+        return any(
+            hmac.compare_digest(_hmac(self._settings["api_secret"], message), signature.encode())
+            for message in (sorted(body.items()), body.items(), sorted(invoice.items()))
         )
 
     @override

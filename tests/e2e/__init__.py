@@ -1,0 +1,1 @@
+"""Stories told with a real Home Assistant and the sandbox, in processes of their own."""

@@ -1,0 +1,108 @@
+"""A Home Assistant and a sandbox, and how a user sets up accounts."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+import json
+from time import monotonic
+from typing import Any
+
+from demo import DOMAIN, DemoError
+from demo.accounts import add_account, add_invoices, find_entities
+from demo.client import Client
+from demo.home_assistant import RealHomeAssistant
+from demo.sandbox import Sandbox, SandboxInvoice, SandboxProvider
+from demo.server import free_ports
+
+from .reporting import rest_command
+from .story import Dice, Stage
+
+PATIENCE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a story plays with."""
+
+    sandbox: Sandbox
+    hass: RealHomeAssistant
+
+
+@asynccontextmanager
+async def world(stage: Stage) -> AsyncGenerator[World]:
+    """Start a sandbox with nothing in it and a Home Assistant that can report to it."""
+    hass_port, sandbox_port = free_ports(2)
+    sandbox = Sandbox(sandbox_port, stage.folder / "sandbox.log", demo_invoices=False)
+    hass = RealHomeAssistant(stage.folder / "config", hass_port, more=rest_command(sandbox.url))
+    async with sandbox, hass:
+        yield World(sandbox, hass)
+
+
+async def until(true: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> bool:
+    """Ask until it is true or patience ends; return which."""
+    deadline = monotonic() + patience
+    while monotonic() < deadline:
+        if await true():
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def make_invoices(
+    sandbox: Sandbox, dice: Dice, provider: str, number: int
+) -> list[SandboxInvoice]:
+    """Make invoices over different amounts."""
+    amounts = [Decimal(dice.randint(100, 99_999)) / 100 for _ in range(number)]
+    return [
+        invoice
+        for amount in amounts
+        for invoice in await sandbox.create(provider, amount=str(amount))
+    ]
+
+
+async def track_in_two_steps(
+    running: World, client: Client, key: str, invoices: Sequence[SandboxInvoice]
+) -> str:
+    """Add an account with half of the invoices, then the others; return the entry's id."""
+    half = len(invoices) // 2
+    provider = await _provider(running.sandbox, key, invoices[:half])
+    account = await add_account(client, provider, running.sandbox.url)
+    await add_invoices(client, account.entry_id, (invoice.id for invoice in invoices[half:]))
+    provider = await _provider(running.sandbox, key, invoices)
+
+    async def all_are_there() -> bool:
+        try:
+            return bool(await find_entities(client, account.entry_id, provider))
+        except DemoError:
+            return False
+
+    if not await until(all_are_there):
+        await find_entities(client, account.entry_id, provider)
+    return account.entry_id
+
+
+async def _provider(
+    sandbox: Sandbox, key: str, invoices: Sequence[SandboxInvoice]
+) -> SandboxProvider:
+    """Return a provider as if it had only these invoices."""
+    found = next(provider for provider in await sandbox.providers() if provider.key == key)
+    return SandboxProvider(
+        key=key, name=found.name, credentials=found.credentials, invoices=tuple(invoices)
+    )
+
+
+async def wait_until_saved(hass: RealHomeAssistant, invoices: int) -> None:
+    """Wait until the accounts with their invoices are on the disk: a user's work takes longer."""
+    file = hass.folder / ".storage/core.config_entries"
+
+    def count() -> int:
+        entries: list[dict[str, Any]] = json.loads(file.read_text())["data"]["entries"]
+        return sum(len(entry["subentries"]) for entry in entries if entry["domain"] == DOMAIN)
+
+    async def all_are_saved() -> bool:
+        return file.exists() and await asyncio.to_thread(count) == invoices
+
+    if not await until(all_are_saved):
+        raise DemoError(f"{invoices} invoices were not saved within {PATIENCE} seconds")
