@@ -32,6 +32,7 @@ from custom_components.crypto_invoices.address import (
         ("https://pay.example.com\\api", "url_invalid"),
         ("https://pay.example.com/api/v2", "url_with_path"),
         ("https://pay.example.com/?key=1", "url_with_path"),
+        ("http://abcdefabcdef.onion", "url_onion"),
         ("https://pay.example.com#part", "url_with_path"),
     ],
 )

@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE, EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant, ServiceCall
 import pytest
+
+from custom_components.crypto_invoices.account import baselines
+from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.ledger import Ledger
 
 from .conftest import AddAccount, Runs, SandboxServer, arm, async_later, pass_time, state_of
 
@@ -167,27 +173,86 @@ async def test_reloaded_before_home_assistant_has_started(
     assert len(runs) == 1
 
 
-async def test_reloaded_while_an_action_runs(
-    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
-) -> None:
-    """An action that still runs has been started: a reload doesn't start it again."""
-    started = []
-    begun, release = asyncio.Event(), asyncio.Event()
+@dataclass
+class SlowAction:
+    """An action that an automation runs for as long as the test wants."""
 
-    async def slow(call: ServiceCall) -> None:
-        started.append(call.data["invoice"])
-        begun.set()
-        await release.wait()
+    started: list[str] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    release: asyncio.Event = field(default_factory=asyncio.Event)
 
-    hass.services.async_register("test", "report", slow)
+
+@pytest.fixture
+async def slow(hass: HomeAssistant) -> SlowAction:
+    """Run a slow action on any payment."""
+    action = SlowAction()
+
+    async def run(call: ServiceCall) -> None:
+        action.started.append(call.data["id"])
+        action.begun.set()
+        await action.release.wait()
+
+    hass.services.async_register("test", "report", run)
     await arm(hass, {"trigger": "crypto_invoices.paid"})
+    return action
+
+
+def saved_status(hass_storage: dict[str, Any], entry: ConfigEntry) -> str:
+    """Return what the disk says was announced last of the only invoice."""
+    (record,) = hass_storage[f"{DOMAIN}.{entry.entry_id}"]["data"]["invoices"].values()
+    return str(record["status"])
+
+
+async def test_reloaded_while_an_action_runs(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    slow: SlowAction,
+) -> None:
+    """A reload neither starts an action again nor counts it as done before it is."""
     invoice = sandbox.store.create("cryptocloud")
     entry = await add_account("cryptocloud", invoice.id)
     sandbox.store.act("cryptocloud", invoice.id, "pay")
     pass_time(hass)
-    await begun.wait()
+    await slow.begun.wait()
     await hass.config_entries.async_reload(entry.entry_id)
-    release.set()
+    assert saved_status(hass_storage, entry) == "pending"
+    slow.release.set()
     await async_later(hass)
+    assert saved_status(hass_storage, entry) == "paid"
+    await hass.config_entries.async_reload(entry.entry_id)
     await async_later(hass)
-    assert started == [invoice.id]
+    assert len(slow.started) == 1
+
+
+async def test_stopped_while_an_action_runs(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    slow: SlowAction,
+) -> None:
+    """An action that a stop cuts short comes again after the start, with the same ID."""
+    invoice = sandbox.store.create("cryptocloud")
+    entry = await add_account("cryptocloud", invoice.id)
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    pass_time(hass)
+    await slow.begun.wait()
+
+    hass.set_state(CoreState.stopping)
+    (run,) = entry.runtime_data.announcer._runs
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
+    await asyncio.sleep(0)
+    assert saved_status(hass_storage, entry) == "pending"
+    slow.release.set()
+    hass.set_state(CoreState.running)
+
+    after = Ledger(hass, entry.entry_id)
+    await after.async_load(baselines(entry), is_new=False)
+    (again,) = after.observe(
+        dict.fromkeys(entry.subentries, entry.runtime_data.data.invoices[invoice.id])
+    )
+    assert [again.id] == slow.started

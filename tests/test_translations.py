@@ -20,6 +20,7 @@ from custom_components.crypto_invoices.providers.model import (
     Invoice,
     InvoiceNotFound,
     InvoiceStatus,
+    KeyCanSpend,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
@@ -35,6 +36,7 @@ ERRORS: list[ProviderError] = [
     AuthError(),
     BadResponse(),
     InvoiceNotFound(),
+    KeyCanSpend(),
     RateLimited(),
     *map(ProviderUnavailable, Trouble),
 ]

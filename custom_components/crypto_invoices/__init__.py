@@ -10,7 +10,8 @@ from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import async_register_account_device
 from .issues import async_delete_ledger_issue
 from .ledger import async_get_ledger, async_release_ledger
-from .webhook import async_delete_cloudhook, async_setup_webhook
+from .stream import async_setup_stream
+from .webhook import async_remove_webhook, async_setup_webhook
 
 PLATFORMS = [Platform.EVENT, Platform.SENSOR]
 
@@ -24,6 +25,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntr
     entry.runtime_data = coordinator
     async_register_account_device(hass, coordinator)
     await async_setup_webhook(hass, coordinator)
+    async_setup_stream(hass, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
     entry.async_on_unload(coordinator.announcer.async_start())
@@ -39,7 +41,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEnt
 
 async def async_remove_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
     """Delete what is kept of an account."""
-    await async_delete_cloudhook(hass, entry)
+    await async_remove_webhook(hass, entry)
     await async_get_ledger(hass, entry.entry_id).async_remove()
     async_release_ledger(hass, entry.entry_id)
     async_delete_ledger_issue(hass, entry)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
+from homeassistant.const import CONF_VERIFY_SSL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
@@ -21,7 +22,8 @@ async def async_create_provider(hass: HomeAssistant, data: Mapping[str, Any]) ->
     for field in provider_class.fields:
         if field.kind is FieldKind.TIME_ZONE and settings.get(field.key):
             settings[field.key] = await dt_util.async_get_time_zone(settings[field.key])
-    return provider_class(async_get_clientsession(hass), settings)
+    session = async_get_clientsession(hass, verify_ssl=settings.get(CONF_VERIFY_SSL, True))
+    return provider_class(session, settings)
 
 
 def tracked_invoices(entry: ConfigEntry) -> dict[str, str]:

@@ -9,14 +9,17 @@ from yarl import URL
 _LOCAL_SUFFIXES = (".home.arpa", ".internal", ".lan", ".local", ".localdomain", ".localhost")
 
 
-def normalize_address(text: str) -> str:
+def normalize_address(text: str, *, allows_path: bool = False) -> str:
     """Return the address as it is stored and compared, one way of writing for each place."""
     typed = text.strip()
     address = typed.rstrip("/")
-    return typed if address_problem(address) else str(URL(address).origin())
+    if address_problem(address, allows_path=allows_path):
+        return typed
+    url = URL(address)
+    return str(url.origin()) + url.raw_path.rstrip("/")
 
 
-def address_problem(address: str) -> str | None:
+def address_problem(address: str, *, allows_path: bool = False) -> str | None:
     """Return the translation key of what is wrong with an address, or None."""
     if "://" not in address:
         return "url_without_scheme"
@@ -29,9 +32,10 @@ def address_problem(address: str) -> str | None:
         return "url_without_scheme"
     if not has_host or url.user or url.password or any(char.isspace() for char in address):
         return "url_invalid"
-    if url.path not in ("", "/") or url.query_string or url.fragment:
-        return "url_with_path"
-    return None
+    if url.host and url.host.lower().endswith(".onion"):
+        return "url_onion"
+    has_path = url.path not in ("", "/") and not allows_path
+    return "url_with_path" if has_path or url.query_string or url.fragment else None
 
 
 def is_exposed(address: str) -> bool:

@@ -72,9 +72,9 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Ask for the provider's credentials and prove them."""
         errors: dict[str, str] = {}
-        settings: dict[str, str] = {}
+        settings: dict[str, Any] = {}
         if user_input is not None:
-            settings = read_settings(provider.fields, user_input)
+            settings = read_settings(provider, provider.fields, user_input)
             data = {CONF_PROVIDER: provider.key, **settings}
             errors = await self._async_prove(provider, provider.fields, data)
             if not errors:
@@ -135,9 +135,9 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
             field for field in provider.fields if field.kind is FieldKind.SECRET and field.required
         ]
         errors: dict[str, str] = {}
-        settings: dict[str, str] = {}
+        settings: dict[str, Any] = {}
         if user_input is not None:
-            settings = read_settings(secrets, user_input)
+            settings = read_settings(provider, secrets, user_input)
             asked = {field.key for field in secrets}
             kept = {key: value for key, value in entry.data.items() if key not in asked}
             data = {**kept, **settings}
@@ -165,7 +165,7 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         errors: dict[str, str] = {}
         settings = {key: value for key, value in entry.data.items() if key in shown}
         if user_input is not None:
-            settings = read_settings(fields, user_input)
+            settings = read_settings(provider, fields, user_input)
             kept = {key: value for key, value in entry.data.items() if key not in shown}
             data = {**kept, **settings}
             errors = await self._async_prove(provider, fields, data)
@@ -202,7 +202,7 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         self, provider: type[Provider], fields: Sequence[Field], data: dict[str, Any]
     ) -> dict[str, str]:
         """Check the settings and ask the provider; return the form's errors."""
-        if errors := settings_errors(fields, data, self._exposed_address):
+        if errors := settings_errors(provider, fields, data, self._exposed_address):
             if "url_not_encrypted" in errors.values():
                 self._exposed_address = data["url"]
             return errors

@@ -30,15 +30,19 @@ from .providers.model import (
     Invoice,
     InvoiceNotFound,
     InvoiceStatus,
+    KeyCanSpend,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
+    SettingNeeded,
 )
 
 _LOGGER = logging.getLogger(__name__)
 
 _ERROR_KEYS: Mapping[type[ProviderError], str] = {
     AuthError: "invalid_auth",
+    KeyCanSpend: "key_can_spend",
+    SettingNeeded: "invalid_auth",
     BadResponse: "bad_response",
     InvoiceNotFound: "invoice_not_found",
     RateLimited: "rate_limited",
@@ -226,7 +230,8 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         except ProviderError as err:
             self._pace.stay_due(due)
             raise self._failure(err) from err
-        self._pace.recovered()
+        if not due:
+            self._pace.recovered()
         self._set_interval()
         return self._account
 
@@ -262,7 +267,9 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             return
         self._reading_number += 1
         number = self._reading_number
+        begin = monotonic()
         found = await self.provider.async_get_invoices(invoice_ids)
+        self._pace.took(len(invoice_ids), monotonic() - begin)
         self._keep_what_was_learned()
         self.last_reading = dt_util.utcnow()
         # What was removed meanwhile is gone; what was asked for later but came first is newer.

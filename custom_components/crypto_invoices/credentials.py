@@ -7,6 +7,7 @@ import zoneinfo
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -19,10 +20,19 @@ import voluptuous as vol
 from .address import address_problem, is_exposed, normalize_address
 from .const import SECTION_ADVANCED
 from .coordinator import error_key
-from .providers.base import Field, FieldKind
-from .providers.model import AuthError, BadResponse, InvoiceNotFound, ProviderError, RateLimited
+from .providers.base import Field, FieldKind, Provider
+from .providers.model import (
+    AuthError,
+    BadResponse,
+    InvoiceNotFound,
+    ProviderError,
+    RateLimited,
+    SettingNeeded,
+)
 
 _SECRET = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
+_BOOLEAN = BooleanSelector()
+_TEXT = TextSelector()
 _URL = TextSelector(TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url"))
 
 
@@ -55,6 +65,10 @@ async def _async_selector(hass: HomeAssistant, kind: FieldKind) -> Any:
             return _SECRET
         case FieldKind.URL:
             return _URL
+        case FieldKind.TEXT:
+            return _TEXT
+        case FieldKind.BOOLEAN:
+            return _BOOLEAN
         case FieldKind.TIME_ZONE:
             zones = await hass.async_add_executor_job(zoneinfo.available_timezones)
             return SelectSelector(
@@ -62,18 +76,27 @@ async def _async_selector(hass: HomeAssistant, kind: FieldKind) -> Any:
             )
 
 
-def read_settings(fields: Iterable[Field], user_input: Mapping[str, Any]) -> dict[str, str]:
+def read_settings(
+    provider: type[Provider], fields: Iterable[Field], user_input: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return the settings in a filled form, without the white space that pasting brings."""
     flat = {**user_input, **user_input.get(SECTION_ADVANCED, {})}
-    settings = {}
+    settings: dict[str, Any] = {}
     for field in fields:
-        if value := str(flat.get(field.key) or "").strip():
-            settings[field.key] = normalize_address(value) if field.kind is FieldKind.URL else value
+        if field.kind is FieldKind.BOOLEAN:
+            settings[field.key] = bool(flat.get(field.key, field.default))
+        elif value := str(flat.get(field.key) or "").strip():
+            if field.kind is FieldKind.URL:
+                value = normalize_address(value, allows_path=provider.allows_path)
+            settings[field.key] = value
     return settings
 
 
 def settings_errors(
-    fields: Iterable[Field], settings: Mapping[str, str], exposed_before: str | None
+    provider: type[Provider],
+    fields: Iterable[Field],
+    settings: Mapping[str, Any],
+    exposed_before: str | None,
 ) -> dict[str, str]:
     """Return what can be told without asking the provider: form field to translation key.
 
@@ -84,10 +107,12 @@ def settings_errors(
     for field in fields:
         value = settings.get(field.key, "")
         problem = None
+        if field.kind is FieldKind.BOOLEAN:
+            continue
         if not value:
             problem = "required" if field.required else None
         elif field.kind is FieldKind.URL:
-            problem = address_problem(value)
+            problem = address_problem(value, allows_path=provider.allows_path)
             if problem is None and is_exposed(value) and value != exposed_before:
                 problem = "url_not_encrypted"
         elif field.kind is FieldKind.SECRET and not _can_be_a_key(value):
@@ -104,6 +129,9 @@ def provider_errors(fields: Sequence[Field], err: ProviderError) -> dict[str, st
     """
     by_kind = {field.kind: form_key(field) for field in reversed(fields)}
     match err:
+        case SettingNeeded():
+            where = {field.key: form_key(field) for field in fields}
+            return {where.get(err.key, "base"): f"{err.key}_needed"}
         case AuthError():
             return {by_kind.get(FieldKind.SECRET, "base"): error_key(err)}
         case RateLimited():

@@ -48,15 +48,15 @@ async def async_check_ids(
     """Look the typed IDs up at the provider, each once however often it was typed."""
     refused: dict[str, Refusal] = {}
     typed: dict[str, str] = {}
-    for word in filter(None, _SEPARATORS.split(user_input.get(CONF_INVOICES, ""))):
-        id_ = provider.parse_invoice_id(word)
-        if id_ is None:
-            refused[word] = Refusal.MALFORMED
-        elif id_ in tracked:
-            refused[word] = Refusal.TRACKED
-        else:
-            typed.setdefault(id_, word)
     try:
+        for word in filter(None, _SEPARATORS.split(user_input.get(CONF_INVOICES, ""))):
+            id_ = await provider.async_resolve_id(word)
+            if id_ is None:
+                refused[word] = Refusal.MALFORMED
+            elif id_ in tracked:
+                refused[word] = Refusal.TRACKED
+            else:
+                typed.setdefault(id_, word)
         found = await provider.async_get_invoices(typed)
         invoices = _sort_out(((typed[id_], found[id_]) for id_ in typed), refused)
     except BadResponse:

@@ -1,7 +1,9 @@
 """How fast an account is read: its schedule, its budget and its back-off."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 import math
 import random
 
@@ -26,16 +28,39 @@ _RESERVED = 0.2
 # Invoices that had ended are read after the others at a start, a batch a second,
 # but for so many batches that go along at once.
 _AT_ONCE_AT_START = 10
+# Where requests are slow, what was read is published after so many seconds, not at the end.
+_LONGEST_READING = 10.0
+# Home Assistant's timers may ring so much too early or too late.
+_EARLY, _LATE = 1.0, 0.5
+# Somebody has to notice when the clock on the wall is set, or the machine was asleep.
+_LONGEST_SLEEP = 5 * 60.0
+_JUMP = timedelta(seconds=30)
+# Then all open invoices are looked at within so many seconds.
+_AFTER_JUMP = 5 * 60.0
+
+
+def _utcnow() -> datetime:
+    """Return the time on the wall."""
+    return datetime.now(UTC)
 
 
 class Pace:
     """Which invoices of an account to read now, and when to read again."""
 
     def __init__(
-        self, clock: Callable[[], float], provider: Provider, rng: random.Random | None = None
+        self,
+        clock: Callable[[], float],
+        provider: Provider,
+        rng: random.Random | None = None,
+        wall: Callable[[], datetime] = _utcnow,
     ) -> None:
-        """Begin with nothing to read; ``clock`` is in seconds and never goes back."""
+        """Begin with nothing to read.
+
+        ``clock`` is in seconds and never goes back; ``wall`` may be set at any time.
+        """
         self._clock = clock
+        self._wall = wall
+        self._began = self._beginning()
         self._provider = provider
         self._random = rng or random.Random()
         self._schedule = Schedule(provider.batch_size, self._random)
@@ -45,6 +70,7 @@ class Pace:
         self._added: set[str] = set()
         self._failures = 0
         self._retry_at = 0.0
+        self._round_seconds = 0.0
 
     def start(self, statuses: Mapping[str, InvoiceStatus | None]) -> None:
         """Plan the first looks: what can still be paid at once, what had ended after it."""
@@ -73,11 +99,45 @@ class Pace:
 
     def take_due(self) -> list[str]:
         """Return what to read now, as much as the budget has room for."""
+        self._follow_wall()
         budget = self._provider.budget
         requests = budget.left - int(budget.per_minute * _RESERVED)
+        if self._round_seconds:
+            rounds = max(1, int(_LONGEST_READING / self._round_seconds))
+            requests = min(requests, rounds * self._provider.concurrency)
+        # Whether a provider is back shows only when it is asked.
+        requests = max(requests, 1 if self._failures else 0)
         return self._taken(
-            self._schedule.take_due(self._clock(), max(0, requests) * self._provider.batch_size)
+            self._schedule.take_due(
+                self._clock() + _EARLY + _LATE, requests * self._provider.batch_size
+            )
         )
+
+    def took(self, invoices: int, seconds: float) -> None:
+        """Note how long it took to read so many invoices."""
+        at_once = self._provider.batch_size * self._provider.concurrency
+        self._round_seconds = seconds / math.ceil(invoices / at_once)
+
+    def _beginning(self) -> datetime:
+        """Return when the clock began, as the wall tells it now."""
+        return self._wall() - timedelta(seconds=self._clock())
+
+    def _follow_wall(self) -> None:
+        """Notice that the wall's clock was set: ages go on, and what is open is looked at."""
+        jump = self._beginning() - self._began
+        if abs(jump) < _JUMP:
+            return
+        self._began += jump
+        now, at = self._clock(), self._wall()
+        for invoice_id, known in self._known.items():
+            if not known.invoice.status.is_open:
+                continue
+            first_seen, created_at = known.first_seen + jump, known.invoice.created_at
+            if created_at is not None and invoice_id not in self._added:
+                first_seen = min(at, created_at)
+            moved = replace(known, first_seen=first_seen, status_since=known.status_since + jump)
+            self._known[invoice_id] = moved
+            self._schedule.hasten(invoice_id, now, min(next_look(moved, at) or 0, _AFTER_JUMP))
 
     def take_hinted(self, hinted: Iterable[str], interval: float) -> tuple[list[str], float]:
         """Return which of these to read now, and in how many seconds the next of the others."""
@@ -104,19 +164,36 @@ class Pace:
             self.plan_at_once(invoice_id)
 
     def plan(self, found: Mapping[str, Invoice | ProviderError], at: datetime) -> None:
-        """Plan the next look at what was read at a time."""
-        now = self._clock()
+        """Plan the next look at what was read at a time; good and bad entries may be mixed."""
+        together: defaultdict[float | None, list[str]] = defaultdict(list)
+        trouble: ProviderError | None = None
         for invoice_id, entry in found.items():
-            if isinstance(entry, Invoice):
+            known = self._known.get(invoice_id)
+            if known is not None and entry is known.invoice:
+                self._misses.pop(invoice_id, None)
+            elif isinstance(entry, Invoice):
                 self._misses.pop(invoice_id, None)
                 known = self._know(invoice_id, entry, at)
-                self._schedule.plan(invoice_id, now, next_look(known, at))
-            elif isinstance(entry, ProviderUnavailable | RateLimited):
-                self._schedule.plan(invoice_id, now, YOUNG_INTERVAL)
             else:
-                misses = self._misses[invoice_id] = self._misses.get(invoice_id, 0) + 1
-                interval = min(YOUNG_INTERVAL * 2 ** min(misses, 10), MISSING_INTERVAL)
-                self._schedule.plan(invoice_id, now, interval)
+                together[self._interval_after_miss(invoice_id, entry)].append(invoice_id)
+                if isinstance(entry, RateLimited) or _asks_to_wait(entry):
+                    trouble = entry
+                continue
+            together[next_look(known, at)].append(invoice_id)
+        now = self._clock()
+        for interval, invoice_ids in together.items():
+            self._schedule.plan_together(invoice_ids, now, interval)
+        if trouble is not None:
+            self.back_off(trouble)
+        elif found:
+            self.recovered()
+
+    def _interval_after_miss(self, invoice_id: str, error: ProviderError) -> float:
+        """Return in how many seconds to look again at an invoice that could not be read."""
+        misses = self._misses[invoice_id] = self._misses.get(invoice_id, 0) + 1
+        # A provider that is down for one is back sooner than what it doesn't know.
+        twice = misses - 1 if isinstance(error, ProviderUnavailable | RateLimited) else misses
+        return min(YOUNG_INTERVAL * 2.0 ** min(twice, 10), MISSING_INTERVAL)
 
     def _know(self, invoice_id: str, invoice: Invoice, at: datetime) -> Known:
         """Return what is known of an invoice with this reading."""
@@ -152,7 +229,7 @@ class Pace:
             seconds = min(max(retry_after, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)
         self._failures = min(self._failures + 1, 10)
         self._retry_at = self._clock() + seconds
-        return seconds
+        return seconds + _EARLY
 
     def stop(self) -> None:
         """Leave the provider alone until the account is loaded anew."""
@@ -168,6 +245,12 @@ class Pace:
         due = self._schedule.next_due()
         if due is None:
             return None
-        budget = self._provider.budget
+        now, budget = self._clock(), self._provider.budget
         reserved = int(budget.per_minute * _RESERVED)
-        return max(1.0, due - self._clock(), budget.seconds_until(reserved + 1))
+        wait = max(1.0, due - now - _LATE, budget.seconds_until(reserved + 1))
+        return max(min(wait, _LONGEST_SLEEP), self._retry_at - now + _EARLY)
+
+
+def _asks_to_wait(error: ProviderError) -> bool:
+    """Whether a provider that has a trouble says when to come back."""
+    return isinstance(error, ProviderUnavailable) and error.retry_after is not None

@@ -1,11 +1,11 @@
 """Which invoices are due for a look, and when to look again. Pure: no clock, no I/O."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import heapq
-from itertools import count
+from itertools import batched, count
 import random
 
 from .providers.model import Invoice, InvoiceStatus
@@ -20,7 +20,7 @@ _INTERVALS = (30.0, 2 * _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR)
 YOUNG_INTERVAL = _INTERVALS[0]
 # Where something is happening: near expiry, partly paid, processing.
 _BUSY_INTERVAL = _MINUTE
-_NEAR_EXPIRY = timedelta(minutes=10)
+_NEAR_EXPIRY = 10 * _MINUTE
 _BUSY_FOR = _HOUR
 # Late money is real: an invoice that ended unpaid is looked at for a day more.
 _GRACE = timedelta(days=1)
@@ -35,7 +35,10 @@ MISSING_INTERVAL = 15 * _MINUTE
 _SPREAD = 0.15
 # How much early an invoice may be looked at to fill a batch.
 _JOIN = 0.5
+# So much may be left over in the schedule, beyond twice what is planned.
+_LEFT_OVER = 64
 
+_BUSY = frozenset({InvoiceStatus.PROCESSING, InvoiceStatus.PARTIALLY_PAID})
 _ENDED_UNPAID = frozenset(
     {
         InvoiceStatus.EXPIRED,
@@ -66,45 +69,51 @@ def next_look(known: Known, now: datetime) -> float | None:
     if invoice.status in _ENDED_UNPAID:
         until = invoice.monitored_until
         if until is None:
-            until = max(known.status_since, invoice.expires_at or known.status_since) + _GRACE
+            ended = max(known.status_since, invoice.expires_at or known.status_since)
             # An expiry in a far future says nothing about when the invoice ended.
-            until = min(until, known.status_since + 2 * _GRACE)
+            until = min(ended, known.status_since + _GRACE) + _GRACE
         return _GRACE_INTERVAL if now < until else None
     if invoice.status.is_paid and known.can_revert:
         left = LAST_LOOK - (now - known.status_since).total_seconds()
-        return left if left > 0 else None
+        # One that came as early as looks do was the last one.
+        return min(left, LAST_LOOK) if left > LAST_LOOK * _SPREAD else None
     return None
 
 
 def _open_interval(known: Known, now: datetime) -> float:
     """Return the interval of an invoice that can still be paid."""
     invoice = known.invoice
-    age = (now - known.first_seen).total_seconds()
-    interval = _INTERVALS[bisect_right(_AGES, age)]
-    expires_at = invoice.expires_at
-    if expires_at is not None:
-        if abs(now - expires_at) <= _NEAR_EXPIRY:
-            return min(interval, _BUSY_INTERVAL)
-        if now > expires_at:
-            return max(interval, _GRACE_INTERVAL)
-        # Look when it gets near its expiry, however far away the next look would be.
-        near = (expires_at - _NEAR_EXPIRY - now).total_seconds()
-        if 0 < near < interval:
-            interval = max(near, YOUNG_INTERVAL)
-    is_busy = invoice.status in (InvoiceStatus.PROCESSING, InvoiceStatus.PARTIALLY_PAID)
+    interval = _INTERVALS[bisect_right(_AGES, (now - known.first_seen).total_seconds())]
+    if interval == YOUNG_INTERVAL:
+        return interval
+    is_busy = invoice.status in _BUSY
     if is_busy and (now - known.status_since).total_seconds() < _BUSY_FOR:
         return min(interval, _BUSY_INTERVAL)
-    return interval
+    expires_at = invoice.expires_at
+    if expires_at is None:
+        return interval
+    until_expiry = (expires_at - now).total_seconds()
+    if abs(until_expiry) <= _NEAR_EXPIRY:
+        return min(interval, _BUSY_INTERVAL)
+    if until_expiry < 0:
+        return max(interval, _GRACE_INTERVAL)
+    # Look when it gets near its expiry, however far away the next look would be.
+    return min(interval, max(until_expiry - _NEAR_EXPIRY, YOUNG_INTERVAL))
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(slots=True, eq=False)
 class _Look:
-    """A look that is planned."""
+    """A look that is planned, at one invoice or at a batch of them."""
 
     due: float
-    order: int
-    invoice_id: str
-    interval: float
+    soonest: float
+    """From when on it may come along with a request that is made anyway."""
+    invoice_ids: list[str]
+    live: int
+    """How many of them are not planned anew."""
+
+
+type _Heap = list[tuple[float, int, _Look]]
 
 
 class Schedule:
@@ -115,18 +124,26 @@ class Schedule:
         self._batch_size = batch_size
         self._random = rng or random.Random()
         self._planned: dict[str, _Look] = {}
-        self._heap: list[_Look] = []
+        self._by_due: _Heap = []
+        self._by_soonest: _Heap = []
         self._order = count()
+        # What is planned anew stays in its old look until that comes up.
+        self._left_over = 0
 
     def plan(self, invoice_id: str, now: float, interval: float | None) -> None:
         """Plan the next look at an invoice, instead of the one planned before."""
-        self.forget(invoice_id)
+        self.plan_together((invoice_id,), now, interval)
+
+    def plan_together(self, invoice_ids: Sequence[str], now: float, interval: float | None) -> None:
+        """Plan the next looks at invoices, a batch at a time: what was read together stays so."""
+        for invoice_id in invoice_ids:
+            if invoice_id in self._planned:
+                self.forget(invoice_id)
         if interval is None:
             return
-        due = now + interval * (1 - _SPREAD * self._random.random())
-        look = _Look(due, next(self._order), invoice_id, interval)
-        self._planned[invoice_id] = look
-        heapq.heappush(self._heap, look)
+        for batch in batched(invoice_ids, self._batch_size, strict=False):
+            due = now + interval * (1 - _SPREAD * self._random.random())
+            self._push(_Look(due, due - interval * _JOIN, list(batch), len(batch)))
 
     def plan_at_once(self, invoice_id: str, now: float) -> None:
         """Plan a look for now; one that is due already keeps its turn."""
@@ -134,10 +151,20 @@ class Schedule:
         if planned is None or planned.due > now:
             self.plan(invoice_id, now, 0)
 
+    def hasten(self, invoice_id: str, now: float, within: float) -> None:
+        """Plan a look at any moment of the next seconds, unless one comes sooner."""
+        due = now + within * self._random.random()
+        planned = self._planned.get(invoice_id)
+        if planned is not None and planned.due > due:
+            self.forget(invoice_id)
+            self._push(_Look(due, due, [invoice_id], 1))
+
     def forget(self, invoice_id: str) -> None:
         """Plan no look at an invoice."""
-        # What is left of it in the heap is passed over when its turn comes.
-        self._planned.pop(invoice_id, None)
+        if (look := self._planned.pop(invoice_id, None)) is not None:
+            look.live -= 1
+            self._left_over += 1
+            self._tidy()
 
     def take_due(self, now: float, most: int) -> list[str]:
         """Return what is due, longest due first, and what may come early to fill a batch.
@@ -146,32 +173,59 @@ class Schedule:
         planned again.
         """
         taken: list[str] = []
-        for look in self._in_order():
-            is_due = look.due <= now
-            has_room = bool(len(taken) % self._batch_size)
-            if len(taken) == most or not (
-                is_due or (has_room and look.due <= now + look.interval * _JOIN)
-            ):
-                heapq.heappush(self._heap, look)
-                break
-            del self._planned[look.invoice_id]
-            taken.append(look.invoice_id)
+        while len(taken) < most and (look := _first(self._by_due)) and look.due <= now:
+            taken += self._take(look, most - len(taken))
+        # A batch has room for more at no cost.
+        most = min(most, len(taken) + -len(taken) % self._batch_size)
+        while len(taken) < most and (look := _first(self._by_soonest)) and look.soonest <= now:
+            taken += self._take(look, most - len(taken))
         return taken
 
     def next_due(self) -> float | None:
         """Return when the next look is due, or None."""
-        for look in self._in_order():
-            heapq.heappush(self._heap, look)
-            return look.due
-        return None
+        look = _first(self._by_due)
+        return None if look is None else look.due
 
     def __len__(self) -> int:
         """Return at how many invoices another look is planned."""
         return len(self._planned)
 
-    def _in_order(self) -> Iterator[_Look]:
-        """Take planned looks off the heap, the next one first."""
-        while self._heap:
-            look = heapq.heappop(self._heap)
-            if self._planned.get(look.invoice_id) is look:
-                yield look
+    def _push(self, look: _Look) -> None:
+        """Add a look."""
+        self._planned.update(dict.fromkeys(look.invoice_ids, look))
+        order = next(self._order)
+        heapq.heappush(self._by_due, (look.due, order, look))
+        if self._batch_size > 1:
+            heapq.heappush(self._by_soonest, (look.soonest, order, look))
+        self._tidy()
+
+    def _take(self, look: _Look, most: int) -> list[str]:
+        """Take invoices out of a look; the rest stays."""
+        live = [id_ for id_ in look.invoice_ids if self._planned.get(id_) is look]
+        self._left_over -= len(look.invoice_ids) - len(live)
+        taken, look.invoice_ids = live[:most], live[most:]
+        look.live = len(look.invoice_ids)
+        for invoice_id in taken:
+            del self._planned[invoice_id]
+        return taken
+
+    def _tidy(self) -> None:
+        """Throw away what is left over once it is more than what is planned."""
+        most = 2 * len(self._planned) + _LEFT_OVER
+        if max(len(self._by_due), len(self._by_soonest), self._left_over) <= most:
+            return
+        self._by_due = [entry for entry in self._by_due if entry[2].live]
+        for _, _, look in self._by_due:
+            look.invoice_ids = [id_ for id_ in look.invoice_ids if self._planned.get(id_) is look]
+        heapq.heapify(self._by_due)
+        if self._batch_size > 1:
+            self._by_soonest = [(look.soonest, order, look) for _, order, look in self._by_due]
+            heapq.heapify(self._by_soonest)
+        self._left_over = 0
+
+
+def _first(heap: _Heap) -> _Look | None:
+    """Return the first look of a heap that is still to come."""
+    while heap and not heap[0][2].live:
+        heapq.heappop(heap)
+    return heap[0][2] if heap else None

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 import logging
 from types import ModuleType
@@ -16,14 +16,16 @@ from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.helpers.network import NoURLAvailableError
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
+from .account import async_create_provider
 from .const import CONF_CLOUDHOOK_URL, DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
-from .providers.push import CanPush, PushRefused, Refusal
+from .providers.model import ProviderError
+from .providers.push import CanPush, CanRegisterWebhook, PushRefused, Refusal
 
 if TYPE_CHECKING:
     from homeassistant.components.cloud import CloudConnectionState
@@ -36,6 +38,9 @@ BODY_TIMEOUT = 10
 # Refused pushes are logged at once and then in one line for so many seconds.
 LOG_INTERVAL = 15 * 60
 
+# How often to look whether what was registered at a provider is still there.
+REGISTER_INTERVAL = timedelta(hours=6)
+
 _STATUS = {
     Refusal.MALFORMED: HTTPStatus.BAD_REQUEST,
     Refusal.SIGNATURE: HTTPStatus.UNAUTHORIZED,
@@ -45,7 +50,9 @@ _STATUS = {
 async def async_setup_webhook(hass: HomeAssistant, coordinator: CryptoInvoicesCoordinator) -> None:
     """Listen for an account's pushes, if its provider makes any that can be believed."""
     provider = coordinator.provider
-    if not isinstance(provider, CanPush) or not provider.accepts_push:
+    if not isinstance(provider, CanPush):
+        return
+    if not provider.accepts_push and not isinstance(provider, CanRegisterWebhook):
         return
     manager = WebhookManager(hass, coordinator, provider)
     coordinator.push_diagnostics = manager.diagnostics
@@ -93,6 +100,9 @@ class WebhookManager:
         self._entry.async_on_unload(lambda: webhook.async_unregister(self._hass, webhook_id))
         self._entry.async_on_unload(self._log_summary)
         self._entry.async_on_unload(async_at_started(self._hass, self._async_started))
+        self._entry.async_on_unload(
+            async_track_time_interval(self._hass, self._async_register, REGISTER_INTERVAL)
+        )
 
     async def _async_started(self, hass: HomeAssistant) -> None:
         """Get a cloudhook now or when there is a connection: by now, what is loaded is loaded."""
@@ -101,6 +111,22 @@ class WebhookManager:
                 cloud.async_listen_connection_change(hass, self._cloud_connection_changed)
             )
             await async_ensure_cloudhook(hass, self._entry)
+        await self._async_register()
+
+    async def _async_register(self, now: datetime | None = None) -> None:
+        """Tell the provider where to post, where it can be told; put back what was deleted."""
+        address = webhook_address(self._hass, self._entry.data)
+        if address is None or not isinstance(self._provider, CanRegisterWebhook):
+            return
+        try:
+            settings = await self._provider.async_register_webhook(address)
+        except ProviderError as err:
+            _LOGGER.debug("%s: can't register the webhook: %r", self._entry.title, err)
+            return
+        if not settings.items() <= self._entry.data.items():
+            self._hass.config_entries.async_update_entry(
+                self._entry, data={**self._entry.data, **settings}
+            )
 
     async def _async_handle(
         self, hass: HomeAssistant, webhook_id: str, request: Request
@@ -204,8 +230,12 @@ async def async_ensure_cloudhook(hass: HomeAssistant, entry: ConfigEntry) -> Non
         hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_CLOUDHOOK_URL: url})
 
 
-async def async_delete_cloudhook(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Delete the cloudhook of an account that is removed."""
+async def async_remove_webhook(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Take back what was made for the webhook of an account that is removed."""
+    provider = await async_create_provider(hass, entry.data)
+    if isinstance(provider, CanRegisterWebhook):
+        with suppress(ProviderError):
+            await provider.async_remove_webhook()
     cloud = _loaded_cloud(hass)
     if cloud and CONF_CLOUDHOOK_URL in entry.data:
         with suppress(cloud.CloudNotAvailable, ValueError):

@@ -45,7 +45,9 @@ _FAILURES_IN_A_ROW = 3
 class FieldKind(StrEnum):
     """What a credential field holds, and so how it is asked for."""
 
+    BOOLEAN = auto()
     SECRET = auto()
+    TEXT = auto()
     TIME_ZONE = auto()
     URL = auto()
 
@@ -57,7 +59,7 @@ class Field:
     key: str
     kind: FieldKind
     required: bool = True
-    default: str | None = None
+    default: str | bool | None = None
     advanced: bool = False
 
 
@@ -73,6 +75,8 @@ class Provider(ABC):
     name: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
     batch_size: ClassVar[int] = 1
+    allows_path: ClassVar[bool] = False
+    """Whether the address may have a path, as of a server behind a proxy."""
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 120
     can_revert: ClassVar[bool] = False
@@ -81,7 +85,7 @@ class Provider(ABC):
     def __init__(self, session: ClientSession, settings: Mapping[str, Any]) -> None:
         """Keep the session, which stays the caller's, and the values of ``fields``.
 
-        A time zone comes as a ``tzinfo``, everything else as text. What
+        A time zone comes as a ``tzinfo``, a choice as a ``bool``, everything else as text. What
         ``learned`` gave earlier is among the settings too.
         """
         self._session = session
@@ -103,6 +107,13 @@ class Provider(ABC):
     @abstractmethod
     def parse_invoice_id(cls, text: str) -> str | None:
         """Return the canonical ID in what a user typed or pasted, or None."""
+
+    async def async_resolve_id(self, text: str) -> str | None:
+        """Return the canonical ID in what a user typed, asking the provider if need be.
+
+        Raises a ProviderError.
+        """
+        return self.parse_invoice_id(text)
 
     @abstractmethod
     async def async_get_account(self) -> Account:

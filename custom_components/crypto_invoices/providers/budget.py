@@ -36,5 +36,7 @@ class Budget:
     async def async_spend(self) -> None:
         """Wait until one more request may be made, and count it."""
         async with self._turn:
-            await asyncio.sleep(self.seconds_until(1))
+            # A timer may ring a little early.
+            while (wait := self.seconds_until(1)) > 0:
+                await asyncio.sleep(wait)
             self._spent.append(self._clock())

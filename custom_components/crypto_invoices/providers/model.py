@@ -86,12 +86,33 @@ class Account:
     title: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """What an account holds in one currency."""
+
+    amount: Decimal
+    currency: str
+
+
 class ProviderError(Exception):
     """Base of everything that leaves a provider; never carries a secret."""
 
 
 class AuthError(ProviderError):
     """The provider doesn't accept the credentials."""
+
+
+class KeyCanSpend(AuthError):
+    """The key works, but it could send money: a weaker one is enough."""
+
+
+class SettingNeeded(AuthError):
+    """The credentials work, but a setting is needed beside them."""
+
+    def __init__(self, key: str) -> None:
+        """Keep the key of the field."""
+        super().__init__(f"{key} is needed")
+        self.key = key
 
 
 class InvoiceNotFound(ProviderError):

@@ -1,6 +1,6 @@
 """Pushes: hints from a provider that something may have changed, never facts."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -27,13 +27,39 @@ class PushRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hint:
-    """Something may have changed of these invoices."""
+    """Something may have changed of these invoices, or without any, of all open ones."""
 
     invoice_ids: frozenset[str]
     is_verified: bool = True
     """Whether it was signed by the provider, as far as that can be told."""
     delivery_id: str | None = None
     """The same for a delivery that is made again."""
+
+
+@runtime_checkable
+class CanStream(Protocol):
+    """A provider that can be listened to."""
+
+    def async_stream(self) -> AsyncIterator[Hint]:
+        """Yield hints for as long as the connection lasts, the first once it is there.
+
+        A hint without invoices is about all that are open. Raises a
+        ProviderError when the connection ends or can't be made.
+        """
+
+
+@runtime_checkable
+class CanRegisterWebhook(Protocol):
+    """A provider that can be told by itself where to post."""
+
+    async def async_register_webhook(self, url: str) -> Mapping[str, str]:
+        """See to it that the provider posts to ``url``; return settings to keep.
+
+        Raises a ProviderError. Called again later, it puts back what was deleted.
+        """
+
+    async def async_remove_webhook(self) -> None:
+        """Take back what was registered. Raises a ProviderError."""
 
 
 @runtime_checkable
