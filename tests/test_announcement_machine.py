@@ -13,7 +13,7 @@ from datetime import timedelta
 import os
 import sys
 from typing import Any, ClassVar, override
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentryDataWithId
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
@@ -215,7 +215,7 @@ class Announcements(RuleBasedStateMachine):
         """Load the account, as often as it takes while the provider is down."""
         trouble, self.world.trouble = self.world.trouble, None
         self.entry.mock_state(self.hass, ConfigEntryState.SETUP_IN_PROGRESS)
-        provider = MadeUpProvider(None, self.entry.data)  # type: ignore[arg-type]
+        provider = MadeUpProvider(Mock(), self.entry.data)
         provider.world = self.world
         self.living = [coordinator := CryptoInvoicesCoordinator(self.hass, self.entry, provider)]
         self.announcers.append(coordinator.announcer)

@@ -1,7 +1,8 @@
 """Conditions: the present status of invoices."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Unpack, override
+from typing import Unpack, override
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_OPTIONS, CONF_TARGET
@@ -15,14 +16,13 @@ from homeassistant.helpers.condition import (
     ConditionCheckParams,
     ConditionConfig,
 )
-from homeassistant.helpers.typing import ConfigType
 import voluptuous as vol
 
 from .account import tracked_invoices
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry
 from .providers.model import InvoiceStatus
-from .targets import check_target, resolve_target
+from .targets import ForInvoices, resolve_target
 
 CONF_STATUS = "status"
 
@@ -46,18 +46,10 @@ _IS_STATUS_SCHEMA = _SCHEMA.extend(
 )
 
 
-class InvoiceCondition(Condition):
+class InvoiceCondition(ForInvoices, Condition):
     """Whether any or all of the targeted invoices have a certain status."""
 
-    schema: ClassVar[vol.Schema] = _SCHEMA
-
-    @classmethod
-    @override
-    async def async_validate_config(cls, hass: HomeAssistant, config: ConfigType) -> ConfigType:
-        """Validate the options, and that something of the target is still there."""
-        valid: ConfigType = cls.schema(config)
-        check_target(hass, valid.get(CONF_TARGET))
-        return valid
+    schema = _SCHEMA
 
     def __init__(self, hass: HomeAssistant, config: ConditionConfig) -> None:
         """Keep the target, which is looked up at each check."""
@@ -65,9 +57,9 @@ class InvoiceCondition(Condition):
         self._target = config.target
         self._options = config.options or {}
 
+    @abstractmethod
     def _matches(self, status: InvoiceStatus) -> bool:
         """Whether this is the status asked for."""
-        raise NotImplementedError
 
     @override
     def _async_check(self, **kwargs: Unpack[ConditionCheckParams]) -> bool:

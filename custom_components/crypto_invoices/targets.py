@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 import logging
-from typing import Any
+from typing import Any, ClassVar
 
 from homeassistant.const import (
     ATTR_AREA_ID,
@@ -10,10 +10,12 @@ from homeassistant.const import (
     ATTR_ENTITY_ID,
     ATTR_FLOOR_ID,
     ATTR_LABEL_ID,
+    CONF_TARGET,
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
+from homeassistant.helpers.typing import ConfigType
 import voluptuous as vol
 
 from .const import DOMAIN
@@ -74,7 +76,20 @@ def _our_identifiers(device: dr.AnyDeviceEntry) -> list[str]:
     return [identifier[1] for identifier in device.identifiers if identifier[0] == DOMAIN]
 
 
-def check_target(hass: HomeAssistant, target: dict[str, Any] | None) -> None:
+class ForInvoices:
+    """What triggers and conditions of invoices have in common: options and a target."""
+
+    schema: ClassVar[vol.Schema]
+
+    @classmethod
+    async def async_validate_config(cls, hass: HomeAssistant, config: ConfigType) -> ConfigType:
+        """Validate the options, and that something of the target is still there."""
+        valid: ConfigType = cls.schema(config)
+        _check_target(hass, valid.get(CONF_TARGET))
+        return valid
+
+
+def _check_target(hass: HomeAssistant, target: dict[str, Any] | None) -> None:
     """Raise Invalid if nothing of a target is left, warn of single devices that are gone.
 
     One of several must not take the others' automation with it.

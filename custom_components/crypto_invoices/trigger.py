@@ -1,7 +1,8 @@
 """Triggers: one run for each announcement, however many of the targets it matches."""
 
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, override
+from typing import override
 
 from homeassistant.const import CONF_OPTIONS, CONF_TARGET
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -13,14 +14,13 @@ from homeassistant.helpers.trigger import (
     TriggerConfig,
     TriggerNotTriggeredReporter,
 )
-from homeassistant.helpers.typing import ConfigType
 import voluptuous as vol
 
 from .announcer import SIGNAL_ANNOUNCED, Announcement
 from .const import DOMAIN
 from .entity import invoice_identifier
 from .providers.model import InvoiceStatus
-from .targets import check_target, resolve_target
+from .targets import ForInvoices, resolve_target
 
 CONF_FROM = "from"
 CONF_TO = "to"
@@ -43,18 +43,10 @@ _STATUS_CHANGED_SCHEMA = _SCHEMA.extend(
 )
 
 
-class InvoiceTrigger(Trigger):
+class InvoiceTrigger(ForInvoices, Trigger):
     """Runs when something is announced of the targeted invoices."""
 
-    schema: ClassVar[vol.Schema] = _SCHEMA
-
-    @classmethod
-    @override
-    async def async_validate_config(cls, hass: HomeAssistant, config: ConfigType) -> ConfigType:
-        """Validate the options, and that something of the target is still there."""
-        valid: ConfigType = cls.schema(config)
-        check_target(hass, valid.get(CONF_TARGET))
-        return valid
+    schema = _SCHEMA
 
     def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
         """Keep the target, which is looked up at each announcement."""
@@ -62,9 +54,9 @@ class InvoiceTrigger(Trigger):
         self._target = config.target
         self._options = config.options or {}
 
+    @abstractmethod
     def _matches(self, announcement: Announcement) -> bool:
         """Whether this is what the trigger waits for."""
-        raise NotImplementedError
 
     @override
     async def async_attach_runner(
