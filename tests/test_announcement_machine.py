@@ -37,9 +37,10 @@ from pytest_homeassistant_custom_component.common import (
     mock_storage,
 )
 
+from custom_components.crypto_invoices import coordinator as coordinator_module
 from custom_components.crypto_invoices.announcer import Announcer
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordinator
+from custom_components.crypto_invoices.coordinator import HINT_INTERVAL, CryptoInvoicesCoordinator
 from custom_components.crypto_invoices.ledger import _LEDGERS, _LedgerStore, async_release_ledger
 from custom_components.crypto_invoices.providers.base import Provider
 from custom_components.crypto_invoices.providers.model import (
@@ -170,6 +171,8 @@ class Announcements(RuleBasedStateMachine):
         self.storage.__enter__()
         self.patch = patch.object(_LedgerStore, "_async_write_data", self._write())
         self.patch.start()
+        self.no_gathering = patch.object(coordinator_module, "HINT_GATHERING", 0)
+        self.no_gathering.start()
         self.world = World()
         self.models = {id_: Model() for id_ in INVOICES}
         self.told: list[tuple[str, dict[str, Any], int]] = []
@@ -325,6 +328,19 @@ class Announcements(RuleBasedStateMachine):
         self.steps["poll"] += 1
         self.run(self._poll())
 
+    @rule(ids=st.sets(invoices, min_size=1))
+    def hint(self, ids: set[str]) -> None:
+        """Hint at some invoices, as a push does."""
+        self.steps["hint"] += 1
+        CLOCK.passed += HINT_INTERVAL
+        self.run(self._hint(ids))
+
+    async def _hint(self, ids: set[str]) -> None:
+        if look := self.living[0].async_hint(ids):
+            self.polls.add(look)
+        await self._settle()
+        self._hear()
+
     @rule(point=st.sampled_from(POINTS))
     @precondition(lambda self: self.pause_at is None)
     def poll_and_pause(self, point: str) -> None:
@@ -472,6 +488,7 @@ class Announcements(RuleBasedStateMachine):
             if hasattr(self, "hass"):
                 self.run(self._stop())
             self.patch.stop()
+            self.no_gathering.stop()
             self.storage.__exit__(None, None, None)
             self.loop.close()
 
