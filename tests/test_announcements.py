@@ -6,8 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE, EVENT_HOMEASSISTANT_STARTED
-from homeassistant.core import CoreState, HomeAssistant, ServiceCall
+from homeassistant.const import (
+    EVENT_HOMEASSISTANT_FINAL_WRITE,
+    EVENT_HOMEASSISTANT_STARTED,
+    EVENT_STATE_CHANGED,
+)
+from homeassistant.core import (
+    CoreState,
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    ServiceCall,
+    callback,
+)
 import pytest
 
 from custom_components.crypto_invoices.account import baselines
@@ -256,3 +267,27 @@ async def test_stopped_while_an_action_runs(
         dict.fromkeys(entry.subentries, entry.runtime_data.data.invoices[invoice.id])
     )
     assert [again.id] == slow.started
+
+
+async def test_reloaded_while_payments_are_published(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, runs: Runs
+) -> None:
+    """What a reading found is told, though its account is reloaded before it could be."""
+    ids = [sandbox.store.create("cryptocloud").id for _ in range(60)]
+    entry = await add_account("cryptocloud", *ids)
+    for id_ in ids:
+        sandbox.store.act("cryptocloud", id_, "pay")
+    first_is_shown = asyncio.Event()
+
+    @callback
+    def shown(event: Event[EventStateChangedData]) -> None:
+        if (state := event.data["new_state"]) and state.state == "paid":
+            first_is_shown.set()
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, shown)
+    pass_time(hass)
+    await first_is_shown.wait()
+    assert runs == []
+    await hass.config_entries.async_reload(entry.entry_id)
+    await async_later(hass)
+    assert sorted(run["invoice"] for run in runs) == sorted(ids)

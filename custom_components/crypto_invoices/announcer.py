@@ -70,6 +70,7 @@ class Announcer:
         self._ledger = ledger
         self._waiting: list[Transition] = []
         self._is_started = False
+        self.is_stopped = False
         self._runs: set[asyncio.Task[None]] = set()
 
     @callback
@@ -84,9 +85,15 @@ class Announcer:
         return async_at_started(self._hass, started)
 
     @callback
-    def async_announce(self, transitions: Iterable[Transition]) -> None:
-        """Announce transitions as soon as their readings are published."""
+    def async_queue(self, transitions: Iterable[Transition]) -> None:
+        """Take transitions over from the reading that found them, so that none can get lost."""
         self._waiting.extend(transitions)
+        if self.is_stopped:
+            self._take_back()
+
+    @callback
+    def async_announce(self) -> None:
+        """Announce what is queued: its readings are published."""
         if self._is_started:
             self._announce_waiting()
 
@@ -94,6 +101,12 @@ class Announcer:
     def async_stop(self) -> None:
         """Announce nothing more; what was announced is still waited for, and saved."""
         self._is_started = False
+        self.is_stopped = True
+        self._take_back()
+
+    @callback
+    def _take_back(self) -> None:
+        """Let what was not told be found again by whoever reads next."""
         self._ledger.withdraw(self._waiting)
         self._waiting = []
 

@@ -270,6 +270,9 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         begin = monotonic()
         found = await self.provider.async_get_invoices(invoice_ids)
         self._pace.took(len(invoice_ids), monotonic() - begin)
+        if self.announcer.is_stopped:
+            # The account was unloaded meanwhile: its ledger is somebody else's by now.
+            return
         self._keep_what_was_learned()
         self.last_reading = dt_util.utcnow()
         # What was removed meanwhile is gone; what was asked for later but came first is newer.
@@ -286,8 +289,9 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         transitions = self.ledger.observe(
             {self.tracked[id_]: entry for id_, entry in fresh.items() if isinstance(entry, Invoice)}
         )
+        self.announcer.async_queue(transitions)
         await self._async_publish(changed)
-        self.announcer.async_announce(transitions)
+        self.announcer.async_announce()
         await self.ledger.async_save()
 
     async def _async_publish(self, changed: list[str]) -> None:
@@ -295,7 +299,11 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         for some in batched(changed, _PUBLISHED_AT_ONCE, strict=False):
             for invoice_id in some:
                 for listener in tuple(self._invoice_listeners.get(invoice_id, ())):
-                    listener()
+                    try:
+                        listener()
+                    except Exception:
+                        # An entity that can't show a payment must not keep it from being told.
+                        self.logger.exception("%s: can't show %s", self.name, invoice_id)
             if len(changed) > _PUBLISHED_AT_ONCE:
                 await asyncio.sleep(0)
         for listener in tuple(self._reading_listeners):
