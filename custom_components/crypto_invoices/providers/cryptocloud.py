@@ -106,7 +106,7 @@ class CryptoCloudProject(Provider):
     @property
     def accepts_push(self) -> bool:
         """Whether what is needed to believe a push is known."""
-        return self._postback_secret is not None
+        return bool(self._postback_secret)
 
     def parse_push(self, headers: Mapping[str, str], body: bytes) -> Hint:
         """Return the hint in a postback ("Automatic POSTBACK"): only the token is signed."""
@@ -265,7 +265,8 @@ def parse_invoice(id_: str, row: Mapping[str, Any]) -> Invoice:
         currency=currency,
         # What is credited after fees; only its value in USD is in a currency we show.
         amount_received=read_amount(row.get("received_usd")) if currency == "USD" else None,
-        pay_amount=read_amount(row.get("amount")),
+        # Before the payer has picked a coin, its amount is of none.
+        pay_amount=read_amount(row.get("amount")) if coin else None,
         pay_currency=read_text(coin.get("code")),
         network=read_text(network.get("code")) if isinstance(network, dict) else None,
         order_id=read_text(row.get("order_id")),
