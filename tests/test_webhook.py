@@ -1,6 +1,9 @@
 """Pushes: a genuine one is read at once, and a forged one changes nothing."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+import gzip
+from itertools import repeat
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +16,30 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from homeassistant.util.aiohttp import MockRequest
+from hypothesis import given
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.crypto_invoices import webhook
+from custom_components.crypto_invoices import coordinator, webhook
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.coordinator import HINT_INTERVAL
+from custom_components.crypto_invoices.coordinator import HINT_GATHERING, HINT_INTERVAL
+from custom_components.crypto_invoices.providers import cryptocloud
+from sandbox import effects
+from sandbox.effects import Call
+from sandbox.faults import Fault
 
-from .conftest import CLOCK, AddAccount, Runs, SandboxServer, async_later, pass_time, state_of
+from .conftest import (
+    CLOCK,
+    AddAccount,
+    Runs,
+    SandboxServer,
+    account_state,
+    async_later,
+    make_due,
+    pass_time,
+    state_of,
+)
+from .providers.test_push import GENUINE, SECRET, any_headers, bodies, many
 
 PUSHING = ("cryptocloud", "cryptocloud_v1", "egates")
 each_provider = pytest.mark.parametrize("provider", PUSHING)
@@ -53,9 +72,96 @@ async def pushing(
         entry = await add_account(provider, *ids)
         url = client.make_url(f"/api/webhook/{entry.data['webhook_id']}")
         sandbox.sandbox.postbacks.target(provider, str(url), **target)
+        # Nothing was just read.
+        CLOCK.passed += HINT_INTERVAL
         return entry
 
     return add
+
+
+class Waits:
+    """The coordinator's waits from a hint to its reading, which end when a test lets them."""
+
+    def __init__(self) -> None:
+        """Wait for nothing."""
+        self._waiting: list[tuple[float, asyncio.Future[None]]] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until a test has let so many seconds pass."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waited = asyncio.get_running_loop().create_future()
+        self._waiting.append((CLOCK() + seconds, waited))
+        await waited
+
+    async def let_pass(self, entry: ConfigEntry, seconds: float) -> None:
+        """Let time pass, and what is read by then be read."""
+        CLOCK.passed += seconds
+        now, waiting = CLOCK(), self._waiting
+        self._waiting = [waits for waits in waiting if waits[0] > now]
+        for due, waited in waiting:
+            if due <= now:
+                waited.set_result(None)
+        async with asyncio.timeout(5):
+            for _ in repeat(None):
+                await asyncio.sleep(0)
+                look = entry.runtime_data.async_hint(())
+                if self._waiting or look is None or look.done():
+                    return
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    """Let tests say when the coordinator's waits end."""
+    found = Waits()
+    patched = SimpleNamespace(**vars(asyncio) | {"sleep": found.sleep})
+    monkeypatch.setattr(coordinator, "asyncio", patched)
+    return found
+
+
+class Held:
+    """An answer of a provider's that is on its way for as long as a test wants."""
+
+    def __init__(self, *, is_stale: bool) -> None:
+        """Take whether it is written at once, or only when it is released."""
+        self._is_stale = is_stale
+        self.asked = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def effect(self, call: Call) -> Any:
+        """Answer late."""
+        written = await call.handler(call.request) if self._is_stale else None
+        self.asked.set()
+        async with asyncio.timeout(10):
+            await self.released.wait()
+        return written or await call.handler(call.request)
+
+
+type Hold = Callable[..., Held]
+
+
+@pytest.fixture
+def hold(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Hold:
+    """Return a way to hold the next answer of a provider."""
+
+    def hold(provider: str, *, is_stale: bool) -> Held:
+        held = Held(is_stale=is_stale)
+        changed: Any = effects.EFFECTS
+        monkeypatch.setitem(changed, Fault.TIMEOUT, held.effect)
+        sandbox.switch(provider, Fault.TIMEOUT, count=1)
+        return held
+
+    return hold
+
+
+def subentry_of(entry: ConfigEntry, invoice_id: str) -> str:
+    """Return the ID of the subentry of an invoice."""
+    return next(
+        subentry.subentry_id
+        for subentry in entry.subentries.values()
+        if subentry.unique_id == invoice_id
+    )
 
 
 async def settled(hass: HomeAssistant, sandbox: SandboxServer) -> list[int | None]:
@@ -141,17 +247,184 @@ async def test_forged(
 
 
 async def test_unsigned_callback(
-    hass: HomeAssistant, sandbox: SandboxServer, pushing: Any, runs: Runs
+    hass: HomeAssistant, sandbox: SandboxServer, pushing: Any, runs: Runs, waits: Waits
 ) -> None:
     """A callback whose signature says nothing is a hint: the gateway's own word counts."""
     invoice = sandbox.store.create("egates")
-    await pushing("egates", invoice.id, signature="wrong_secret")
-    CLOCK.passed += HINT_INTERVAL
+    entry = await pushing("egates", invoice.id, signature="wrong_secret")
     before = sandbox.requests("egates")
     await sandbox.sandbox.postbacks.send("egates", invoice.id, state="paid", times=20)
+    await waits.let_pass(entry, HINT_GATHERING)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert runs == []
     assert sandbox.requests("egates") == before + 1
+
+
+@each_provider
+async def test_flood(
+    sandbox: SandboxServer, pushing: Any, runs: Runs, waits: Waits, provider: str
+) -> None:
+    """However many genuine pushes come, an invoice is read every two seconds at most."""
+    ids = [sandbox.store.create(provider).id for _ in range(2)]
+    entry = await pushing(provider, *ids)
+    before = sandbox.requests(provider)
+    requests = []
+    for _ in range(8):
+        await sandbox.sandbox.postbacks.send(provider, *ids, state="paid", times=15, at_once=10)
+        await waits.let_pass(entry, HINT_INTERVAL / 2)
+        requests.append(sandbox.requests(provider) - before)
+    once = 1 if provider == "cryptocloud" else len(ids)
+    assert requests == [once, once, *[2 * once] * 2, *[3 * once] * 2, *[4 * once] * 2]
+    assert runs == []
+    assert entry.runtime_data.push_diagnostics()["accepted"] == 8 * 15 * len(ids)
+
+
+@each_provider
+async def test_removed_before_the_reading(
+    hass: HomeAssistant, sandbox: SandboxServer, pushing: Any, waits: Waits, provider: str
+) -> None:
+    """An invoice that is removed after its push is not read any more."""
+    stays, goes = (sandbox.store.create(provider).id for _ in range(2))
+    entry = await pushing(provider, stays, goes)
+    before = sandbox.requests(provider)
+    await sandbox.sandbox.postbacks.send(provider, goes)
+    hass.config_entries.async_remove_subentry(entry, subentry_of(entry, goes))
+    pass_time(hass, coordinator.SYNC_COOLDOWN)
+    await hass.async_block_till_done()
+    await waits.let_pass(entry, HINT_INTERVAL)
+    await sandbox.sandbox.postbacks.send(provider, goes)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert sandbox.requests(provider) == before
+    assert entry.runtime_data.data.invoices.keys() == {stays}
+
+
+@each_provider
+async def test_removed_during_the_reading(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    pushing: Any,
+    runs: Runs,
+    hold: Hold,
+    provider: str,
+) -> None:
+    """An answer to a push about an invoice that was removed meanwhile is left aside."""
+    stays, goes = (sandbox.store.create(provider).id for _ in range(2))
+    entry = await pushing(provider, stays, goes)
+    held = hold(provider, is_stale=True)
+    sandbox.store.act(provider, goes, "pay")
+    async with asyncio.timeout(5):
+        await held.asked.wait()
+    hass.config_entries.async_remove_subentry(entry, subentry_of(entry, goes))
+    pass_time(hass, coordinator.SYNC_COOLDOWN)
+    await hass.async_block_till_done()
+    held.released.set()
+    await settled(hass, sandbox)
+    assert runs == []
+    assert entry.runtime_data.data.invoices.keys() == {stays}
+    assert account_state(hass, entry, "open_invoices").state == "1"
+
+
+@each_provider
+@pytest.mark.parametrize("is_stale", [True, False])
+async def test_push_overtakes_a_poll(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    pushing: Any,
+    runs: Runs,
+    hold: Hold,
+    *,
+    provider: str,
+    is_stale: bool,
+) -> None:
+    """A poll that began before a push and ends after it takes nothing back, nor tells it again."""
+    invoice = sandbox.store.create(provider)
+    entry = await pushing(provider, invoice.id)
+    held = hold(provider, is_stale=is_stale)
+    pass_time(hass)
+    async with asyncio.timeout(5):
+        await held.asked.wait()
+    CLOCK.passed += HINT_INTERVAL
+    sandbox.store.act(provider, invoice.id, "pay")
+    await sandbox.sandbox.postbacks.settled()
+    await entry.runtime_data.async_hint(())
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+    held.released.set()
+    await settled(hass, sandbox)
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+    await async_later(hass)
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+    assert len(runs) == 1
+
+
+@each_provider
+@pytest.mark.parametrize("is_stale", [True, False])
+async def test_poll_overtakes_a_push(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    pushing: Any,
+    runs: Runs,
+    hold: Hold,
+    *,
+    provider: str,
+    is_stale: bool,
+) -> None:
+    """A push whose reading ends after a later poll takes nothing back, nor tells it again."""
+    invoice = sandbox.store.create(provider)
+    entry = await pushing(provider, invoice.id)
+    held = hold(provider, is_stale=is_stale)
+    await sandbox.sandbox.postbacks.send(provider, invoice.id)
+    async with asyncio.timeout(5):
+        await held.asked.wait()
+    sandbox.sandbox.postbacks.target(provider, None)
+    sandbox.store.act(provider, invoice.id, "pay")
+    make_due(entry)
+    await entry.runtime_data.async_refresh()
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+    held.released.set()
+    await settled(hass, sandbox)
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+    await async_later(hass)
+    assert len(runs) == 1
+
+
+@each_provider
+async def test_anything_posted(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    client: TestClient[Any, Any],
+    add_account: AddAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    provider: str,
+) -> None:
+    """Whatever is posted is answered, and nothing is read that isn't tracked."""
+    # What the tokens claim was long ago.
+    monkeypatch.setattr(cryptocloud, "_LEEWAY", 10**9)
+    secrets = {} if provider == "egates" else {"postback_secret": SECRET}
+    entry = await add_account(provider, sandbox.store.create(provider).id, **secrets)
+    before = sandbox.requests(provider)
+    posted: list[tuple[Mapping[str, str], bytes]] = [({}, GENUINE[provider])]
+
+    @many
+    @given(any_headers, bodies(provider))
+    def gather(headers: Mapping[str, str], body: bytes) -> None:
+        posted.append((headers, body))
+
+    gather()
+    answers = set()
+    for headers, body in posted:
+        request = MockRequest(body, "cloud", "POST", headers=dict(headers))
+        answer = await async_handle_webhook(hass, entry.data["webhook_id"], request)
+        answers.add(answer.status)
+    assert answers >= {200, 400}
+    assert answers <= {200, 400, 401}
+    told = entry.runtime_data.push_diagnostics()
+    assert told["accepted"] + sum(told["refused"].values()) == len(posted)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert entry.runtime_data.async_hint(()) is None
+    assert sandbox.requests(provider) == before
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(_warnings(caplog)) == 1
 
 
 async def test_untracked(hass: HomeAssistant, sandbox: SandboxServer, pushing: Any) -> None:
@@ -224,15 +497,51 @@ async def test_bad_requests(
         assert response.status == status, (method, body and body[:20], status)
     await hass.async_block_till_done()
     assert sandbox.requests("cryptocloud") == before
-    ours = [
+    assert len(_warnings(caplog)) == 1
+    pass_time(hass, webhook.LOG_INTERVAL + 1)
+    await hass.async_block_till_done()
+    [_, summary] = _warnings(caplog)
+    assert summary.getMessage() == (
+        "CryptoCloud: refused 5 more pushes: {'malformed': 3, 'signature': 2}"
+    )
+    assert summary.threadName == "MainThread"
+    response = await client.post(path, data=b"")
+    assert response.status == 400
+    assert len(_warnings(caplog)) == 3
+
+
+async def test_compressed(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    pushing: Any,
+    client: TestClient[Any, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A body may be compressed, but what it is then counts."""
+    invoice = sandbox.store.create("cryptocloud")
+    entry = await pushing("cryptocloud", invoice.id)
+    path = f"/api/webhook/{entry.data['webhook_id']}"
+    genuine = gzip.compress((await _written(sandbox, invoice.id)).encode())
+    for encoding, body, status in (
+        ("gzip", genuine, 200),
+        ("gzip", b"not compressed", 400),
+        ("deflate", genuine, 400),
+        ("gzip", gzip.compress(bytes(10_000_000)), 413),
+    ):
+        headers = {"Content-Encoding": encoding, "Connection": "close"}
+        response = await client.post(path, data=body, headers=headers)
+        assert response.status == status, (encoding, body[:20], status)
+    assert "Error processing webhook" not in caplog.text
+    assert entry.runtime_data.push_diagnostics()["accepted"] == 1
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what the integration found worth a warning."""
+    return [
         record
         for record in caplog.records
         if record.name.startswith("custom_components") and record.levelno >= logging.WARNING
     ]
-    assert len(ours) == 1
-    pass_time(hass, webhook.LOG_INTERVAL + 1)
-    await hass.async_block_till_done()
-    assert "refused 5 more pushes" in caplog.text
 
 
 async def test_slow_body(

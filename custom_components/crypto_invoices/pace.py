@@ -165,6 +165,7 @@ class Pace:
 
     def plan(self, found: Mapping[str, Invoice | ProviderError], at: datetime) -> None:
         """Plan the next look at what was read at a time; good and bad entries may be mixed."""
+        self._follow_wall()
         together: defaultdict[float | None, list[str]] = defaultdict(list)
         trouble: ProviderError | None = None
         for invoice_id, entry in found.items():
@@ -185,7 +186,8 @@ class Pace:
             self._schedule.plan_together(invoice_ids, now, interval)
         if trouble is not None:
             self.back_off(trouble)
-        elif found:
+        elif found and not self.is_backing_off:
+            # An answer to an earlier question doesn't shorten the wait.
             self.recovered()
 
     def _interval_after_miss(self, invoice_id: str, error: ProviderError) -> float:

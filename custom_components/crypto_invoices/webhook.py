@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from aiohttp.hdrs import METH_POST
-from aiohttp.web import Request, Response
+from aiohttp.web import Request, RequestPayloadError, Response
 from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID
@@ -137,12 +137,15 @@ class WebhookManager:
                 body = await _async_read_body(request)
         except TimeoutError:
             return self._refuse("slow", HTTPStatus.REQUEST_TIMEOUT)
+        except RequestPayloadError:
+            # It isn't compressed the way it claims to be.
+            return self._refuse(Refusal.MALFORMED.value, HTTPStatus.BAD_REQUEST)
         if body is None:
             return self._refuse("too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         try:
             hint = self._provider.parse_push(request.headers, body)
         except PushRefused as err:
-            return self._refuse(err.reason, _STATUS[err.reason])
+            return self._refuse(err.reason.value, _STATUS[err.reason])
         self.accepted += 1
         self.last_accepted = dt_util.utcnow()
         if not self._is_repeated(hint.delivery_id):
@@ -168,12 +171,15 @@ class WebhookManager:
             _LOGGER.warning(
                 "%s: refused a push (%s); more of them are counted", self._entry.title, reason
             )
-            self._stop_logging = async_call_later(
-                self._hass, LOG_INTERVAL, lambda _: self._log_summary()
-            )
+            self._stop_logging = async_call_later(self._hass, LOG_INTERVAL, self._log_interval_over)
         else:
             self._not_logged[reason] += 1
         return Response(status=status)
+
+    @callback
+    def _log_interval_over(self, now: datetime) -> None:
+        """Log what came in the interval, and the next refusal at once."""
+        self._log_summary()
 
     @callback
     def _log_summary(self) -> None:

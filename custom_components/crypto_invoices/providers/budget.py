@@ -36,7 +36,8 @@ class Budget:
     async def async_spend(self) -> None:
         """Wait until one more request may be made, and count it."""
         async with self._turn:
+            wait = self.seconds_until(1)
+            free_at = self._clock() + wait
+            await asyncio.sleep(wait)
             # A timer may ring a little early.
-            while (wait := self.seconds_until(1)) > 0:
-                await asyncio.sleep(wait)
-            self._spent.append(self._clock())
+            self._spent.append(max(free_at, self._clock()))

@@ -8,6 +8,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+# No honest push has more, nested ones written out.
+_MOST_FIELDS = 1000
+_LONGEST_NAME = 200
+
 
 class Refusal(StrEnum):
     """Why a push is not believed to come from the provider."""
@@ -102,20 +106,32 @@ def _read_form(body: bytes) -> dict[str, Any] | None:
         return None
 
 
-def flatten(value: Any, name: str = "") -> dict[str, str]:
-    """Return nested parameters as PHP's ``http_build_query`` names and writes them, unencoded."""
+def flatten(value: Any) -> dict[str, str]:
+    """Return nested parameters as PHP's ``http_build_query`` names and writes them, unencoded.
+
+    Raises PushRefused where they are more than a push can have.
+    """
+    flat: dict[str, str] = {}
+    _flatten_into(flat, value, None)
+    return flat
+
+
+def _flatten_into(flat: dict[str, str], value: Any, name: str | None) -> None:
+    """Add what is in a value; each level makes the names longer."""
+    if len(name or "") > _LONGEST_NAME or len(flat) > _MOST_FIELDS:
+        raise PushRefused(Refusal.MALFORMED, "the body has too much in it")
     match value:
         case dict():
             items = value.items()
         case list():
             items = dict(enumerate(value)).items()
         case None:
-            return {}
+            return
         case bool():
-            return {name: str(int(value))}
+            flat[name or ""] = str(int(value))
+            return
         case _:
-            return {name: str(value)}
-    flat: dict[str, str] = {}
+            flat[name or ""] = str(value)
+            return
     for key, inner in items:
-        flat.update(flatten(inner, f"{name}[{key}]" if name else str(key)))
-    return flat
+        _flatten_into(flat, inner, str(key) if name is None else f"{name}[{key}]")
