@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
@@ -120,9 +121,11 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self._reading_number = 0
         self._read_in: dict[str, int] = {}
         self._reading_listeners: set[CALLBACK_TYPE] = set()
+        self._tracking_listeners: set[CALLBACK_TYPE] = set()
         self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
         self._unknown_words: set[str] = set()
         self._hinted: set[str] = set()
+        self._hint_came = asyncio.Event()
         self._look: asyncio.Task[None] | None = None
         self._sync = Debouncer(
             hass, _LOGGER, cooldown=SYNC_COOLDOWN, immediate=False, function=self._async_sync
@@ -136,6 +139,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         """Call ``listener`` after each successful reading, also one that changed nothing."""
         self._reading_listeners.add(listener)
         return lambda: self._reading_listeners.discard(listener)
+
+    @callback
+    def async_add_tracking_listener(self, listener: CALLBACK_TYPE) -> Callable[[], None]:
+        """Call ``listener`` after invoices were added or removed."""
+        self._tracking_listeners.add(listener)
+        return lambda: self._tracking_listeners.discard(listener)
 
     @callback
     def async_add_invoice_listener(
@@ -160,7 +169,10 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
     @callback
     def async_hint(self, invoice_ids: Iterable[str]) -> asyncio.Task[None] | None:
         """Read these invoices at once, if they are tracked; return what to wait for."""
-        self._hinted.update(self.tracked.keys() & set(invoice_ids))
+        new = (self.tracked.keys() & set(invoice_ids)) - self._hinted
+        if new:
+            self._hinted |= new
+            self._hint_came.set()
         if self._hinted and (self._look is None or self._look.done()):
             self._look = self.config_entry.async_create_background_task(
                 self.hass, self._async_follow_hints(), f"{self.name} hints"
@@ -169,9 +181,9 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
 
     async def _async_follow_hints(self) -> None:
         """Read what was hinted at, together, and none of it too often."""
-        delay = HINT_GATHERING
         while self._hinted:
-            await asyncio.sleep(delay)
+            await asyncio.sleep(HINT_GATHERING)
+            self._hint_came.clear()
             self._hinted &= self.tracked.keys()
             if self._pace.is_backing_off:
                 # The refresh after the back-off takes them.
@@ -188,6 +200,10 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             if self.last_update_success:
                 self._set_interval()
                 self._schedule_refresh()
+            # Invoices that were just read wait, those that are hinted at meanwhile don't.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._hint_came.wait()
 
     async def _async_sync(self) -> None:
         """Read invoices that were added and forget those that were removed."""
@@ -205,7 +221,9 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self._pace.add(added)
         if added and not self._pace.is_backing_off:
             await self.async_refresh()
-        self.async_update_listeners()
+        # Not the entities of all the others: nothing is new to them.
+        for listener in (*self._tracking_listeners, *self._reading_listeners):
+            listener()
 
     @override
     async def _async_setup(self) -> None:
@@ -283,7 +301,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         }
         self._read_in.update(dict.fromkeys(fresh, number))
         errors_before = set(self._account.errors)
-        changed = [id_ for id_, entry in fresh.items() if self._account.take(id_, entry)]
+        known = self._account.invoices
+        changed = [
+            id_
+            for id_, entry in fresh.items()
+            if known.get(id_) is not entry and self._account.take(id_, entry)
+        ]
         self._pace.plan(fresh, self.last_reading)
         self._log_news(changed, errors_before)
         transitions = self.ledger.observe(

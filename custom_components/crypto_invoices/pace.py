@@ -66,7 +66,7 @@ class Pace:
         self._schedule = Schedule(provider.batch_size, self._random)
         self._known: dict[str, Known] = {}
         self._misses: dict[str, int] = {}
-        self._last_read: dict[str, float] = {}
+        self._last_hint: dict[str, float] = {}
         self._added: set[str] = set()
         self._failures = 0
         self._retry_at = 0.0
@@ -94,7 +94,7 @@ class Pace:
         self._schedule.forget(invoice_id)
         self._known.pop(invoice_id, None)
         self._misses.pop(invoice_id, None)
-        self._last_read.pop(invoice_id, None)
+        self._last_hint.pop(invoice_id, None)
         self._added.discard(invoice_id)
 
     def take_due(self) -> list[str]:
@@ -107,10 +107,8 @@ class Pace:
             requests = min(requests, rounds * self._provider.concurrency)
         # Whether a provider is back shows only when it is asked.
         requests = max(requests, 1 if self._failures else 0)
-        return self._taken(
-            self._schedule.take_due(
-                self._clock() + _EARLY + _LATE, requests * self._provider.batch_size
-            )
+        return self._schedule.take_due(
+            self._clock() + _EARLY + _LATE, requests * self._provider.batch_size
         )
 
     def took(self, invoices: int, seconds: float) -> None:
@@ -142,17 +140,14 @@ class Pace:
     def take_hinted(self, hinted: Iterable[str], interval: float) -> tuple[list[str], float]:
         """Return which of these to read now, and in how many seconds the next of the others."""
         now = self._clock()
-        waits = {id_: self._last_read.get(id_, now - interval) + interval - now for id_ in hinted}
+        waits = {id_: self._last_hint.get(id_, now - interval) + interval - now for id_ in hinted}
         ready = [id_ for id_, wait in waits.items() if wait <= 0]
         for invoice_id in ready:
             self._schedule.forget(invoice_id)
         later = [wait for wait in waits.values() if wait > 0]
-        return self._taken(ready), min(later, default=0.0)
-
-    def _taken(self, invoice_ids: list[str]) -> list[str]:
-        """Note when these were read."""
-        self._last_read.update(dict.fromkeys(invoice_ids, self._clock()))
-        return invoice_ids
+        # Only what was read for a hint counts: a poll just before it says nothing of it.
+        self._last_hint.update(dict.fromkeys(ready, now))
+        return ready, min(later, default=0.0)
 
     def plan_at_once(self, invoice_id: str) -> None:
         """Make an invoice due."""
@@ -171,7 +166,8 @@ class Pace:
         for invoice_id, entry in found.items():
             known = self._known.get(invoice_id)
             if known is not None and entry is known.invoice:
-                self._misses.pop(invoice_id, None)
+                if self._misses:
+                    self._misses.pop(invoice_id, None)
             elif isinstance(entry, Invoice):
                 self._misses.pop(invoice_id, None)
                 known = self._know(invoice_id, entry, at)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, override
 
 from homeassistant.components.sensor import (
+    DOMAIN as SENSOR_DOMAIN,
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
@@ -15,6 +16,7 @@ from homeassistant.components.sensor import (
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.generated.currencies import ACTIVE_CURRENCIES
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
@@ -168,32 +170,43 @@ class InvoiceSensor(InvoiceEntity, SensorEntity):
 class AmountSensor(InvoiceSensor):
     """An amount in the currency that the invoice was issued in."""
 
-    _currency: str | None = None
+    _attr_native_unit_of_measurement: str | None = None
+    _attr_device_class: SensorDeviceClass | None = None
+    _attr_suggested_display_precision: int | None = None
 
-    @property
     @override
-    def native_unit_of_measurement(self) -> str | None:
-        """Return the currency, which an invoice that can't be read has all the same."""
-        if self.invoice is not None:
-            self._currency = self.invoice.currency
-        return self._currency
+    def __init__(self, *args: Any) -> None:
+        """Begin with the invoice's currency."""
+        super().__init__(*args)
+        self._follow_currency()
 
-    @property
     @override
-    def device_class(self) -> SensorDeviceClass | None:
-        """Return monetary for what the frontend can format as money: ISO 4217 currencies."""
-        if self.native_unit_of_measurement in ACTIVE_CURRENCIES:
-            return SensorDeviceClass.MONETARY
-        return None
+    @callback
+    def _handle_coordinator_update(self) -> None:
+        """Take the currency before it is written."""
+        self._follow_currency()
+        super()._handle_coordinator_update()
 
-    @property
+    @callback
+    def _follow_currency(self) -> None:
+        """Take the invoice's currency; an invoice that can't be read keeps it."""
+        if self.invoice is None or self.invoice.currency == self._attr_native_unit_of_measurement:
+            return
+        unit = self._attr_native_unit_of_measurement = self.invoice.currency
+        # Monetary is what the frontend can format as money: ISO 4217 currencies.
+        is_money = unit in ACTIVE_CURRENCIES
+        self._attr_device_class = SensorDeviceClass.MONETARY if is_money else None
+        # How many decimals the currency is usually written with.
+        precision = _DISPLAY_PRECISION.get(unit.upper()) if unit is not None else None
+        self._attr_suggested_display_precision = 2 if is_money else precision
+
     @override
-    def suggested_display_precision(self) -> int | None:
-        """Return how many decimals the currency is usually written with."""
-        unit = self.native_unit_of_measurement
-        if unit is None:
-            return None
-        return 2 if unit in ACTIVE_CURRENCIES else _DISPLAY_PRECISION.get(unit.upper())
+    def get_initial_entity_options(self) -> er.EntityOptionsType | None:
+        """Register with the precision, which would cost an update of the registry later."""
+        precision = self.suggested_display_precision
+        if precision is None:
+            return super().get_initial_entity_options()
+        return {SENSOR_DOMAIN: {"suggested_display_precision": precision}}
 
 
 class StatusSensor(InvoiceSensor):

@@ -276,6 +276,8 @@ async def _read_limited(response: ClientResponse) -> bytes:
 def _what_stopped(rows: Mapping[str, Invoice | ProviderError]) -> ProviderError | None:
     """Return the error in a batch that keeps the next ones from being asked for."""
     for row in rows.values():
+        if isinstance(row, Invoice):
+            continue
         if isinstance(row, AuthError | ProviderUnavailable | RateLimited):
             return row
     return None

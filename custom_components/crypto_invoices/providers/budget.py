@@ -38,6 +38,7 @@ class Budget:
         async with self._turn:
             wait = self.seconds_until(1)
             free_at = self._clock() + wait
-            await asyncio.sleep(wait)
+            if wait > 0:
+                await asyncio.sleep(wait)
             # A timer may ring a little early.
             self._spent.append(max(free_at, self._clock()))

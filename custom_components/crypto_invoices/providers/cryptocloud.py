@@ -22,7 +22,15 @@ from .model import (
     InvoiceStatus,
     ProviderError,
 )
-from .parse import read_amount, read_link, read_local_time, read_object, read_text, read_word
+from .parse import (
+    LastRows,
+    read_amount,
+    read_link,
+    read_local_time,
+    read_object,
+    read_text,
+    read_word,
+)
 from .push import Hint, PushRefused, Refusal, parse_body
 
 # How far the clocks may be apart, in seconds, when a token's five minutes are over.
@@ -150,6 +158,7 @@ class CryptoCloud(CryptoCloudProject):
         """Start with no invoice suspected of spoiling a batch."""
         super().__init__(*args)
         self._refused: set[str] = set()
+        self._last_rows: LastRows[Invoice] = LastRows()
 
     @override
     async def _async_prove_key(self) -> None:
@@ -206,7 +215,7 @@ class CryptoCloud(CryptoCloudProject):
         payload = await self._request(
             "POST", "/v2/invoice/merchant/info", headers=self._headers, json={"uuids": ids}
         )
-        return parse_rows(payload)
+        return parse_rows(payload, self._last_rows)
 
     @override
     def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
@@ -232,22 +241,32 @@ def read_success(payload: object, where: str) -> Mapping[str, Any]:
     return answer
 
 
-def parse_rows(payload: object) -> dict[str, Invoice | ProviderError]:
+def parse_rows(
+    payload: object, last_rows: LastRows[Invoice] | None = None
+) -> dict[str, Invoice | ProviderError]:
     """Return the invoices of an answer by ID; a broken row costs only itself."""
     rows = read_success(payload, "the answer").get("result")
     if not isinstance(rows, list):
         raise BadResponse("the answer has no list of invoices")
     found: dict[str, Invoice | ProviderError] = {}
     for row in rows:
-        if not isinstance(row, dict) or not isinstance(row.get("uuid"), str):
-            continue
-        if (id_ := parse_invoice_id(row["uuid"])) is None:
+        if not isinstance(row, dict) or not isinstance(name := row.get("uuid"), str):
             continue
         try:
-            found[id_] = parse_invoice(id_, row)
+            invoice = last_rows.read(name, row, _parse_row) if last_rows else _parse_row(row)
         except BadResponse as err:
-            found[id_] = err
+            if (id_ := parse_invoice_id(name)) is not None:
+                found[id_] = err
+        else:
+            found[invoice.id] = invoice
     return found
+
+
+def _parse_row(row: Mapping[str, Any]) -> Invoice:
+    """Return the invoice of a row that names one."""
+    if (id_ := parse_invoice_id(row["uuid"])) is None:
+        raise BadResponse("the row names no invoice")
+    return parse_invoice(id_, row)
 
 
 def parse_invoice(id_: str, row: Mapping[str, Any]) -> Invoice:

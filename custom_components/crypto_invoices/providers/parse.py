@@ -1,10 +1,12 @@
 """Reads the values in a provider's answer: lenient where a value is optional."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 import re
 from typing import Any
+
+import orjson
 
 from .model import BadResponse
 
@@ -12,6 +14,35 @@ from .model import BadResponse
 _MAX_DIGITS = 60
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _LOCAL_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?")
+
+
+# More rows than anybody tracks.
+_MOST_ROWS = 50_000
+
+
+class LastRows[T]:
+    """What rows were read as: one that is the same as last time needs no work."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._last: dict[str, tuple[int, T]] = {}
+
+    def read(self, key: str, row: object, parse: Callable[[Any], T]) -> T:
+        """Return what the row is parsed to, the identical object while the row stays the same."""
+        try:
+            # The hash takes little memory; its secret seed lets nobody aim at another's.
+            mark = hash(orjson.dumps(row))
+        except TypeError:
+            # Nested deeper than is written.
+            return parse(row)
+        last = self._last.get(key)
+        if last is not None and last[0] == mark:
+            return last[1]
+        value = parse(row)
+        if len(self._last) >= _MOST_ROWS:
+            self._last.clear()
+        self._last[key] = (mark, value)
+        return value
 
 
 def read_object(value: object, where: str) -> Mapping[str, Any]:
@@ -30,10 +61,12 @@ def read_word(value: object, where: str) -> str:
 
 def read_text(value: object) -> str | None:
     """Return an optional text; a number is a text too (order ids often are)."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return str(value).strip() or None
+        return str(value)
     except ValueError:
         # An int with more digits than Python is willing to write.
         return None
