@@ -1,6 +1,7 @@
 """The sandbox in a process of its own, and what can be asked of it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 import sys
@@ -15,6 +16,8 @@ STATE = "/_sandbox/state"
 INVOICES = "/_sandbox/invoices"
 FAULTS = "/_sandbox/faults"
 REPORTS = "/_sandbox/reports"
+REQUESTS = "/_sandbox/requests"
+POSTBACKS = "/_sandbox/postbacks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ class SandboxProvider:
     name: str
     credentials: dict[str, str]
     invoices: tuple[SandboxInvoice, ...]
+    push_credentials: dict[str, str] = field(default_factory=dict)
+    """What more an account needs to believe a push."""
 
 
 class Sandbox(Server):
@@ -65,6 +70,7 @@ class Sandbox(Server):
                 name=provider["name"],
                 credentials=provider["credentials"],
                 invoices=tuple(map(_invoice, reversed(provider["invoices"]))),
+                push_credentials=provider["push_credentials"],
             )
             for provider in state["providers"]
         ]
@@ -90,6 +96,30 @@ class Sandbox(Server):
         """Return what automations told of their runs, oldest first."""
         reports: list[dict[str, Any]] = await self.request("GET", REPORTS)
         return reports
+
+    async def request_count(self, provider: str) -> int:
+        """Return how often a provider was asked for anything."""
+        counts = await self.request("GET", REQUESTS)
+        return sum(counts.get(provider, {}).values())
+
+    async def post_to(self, provider: str, url: str) -> None:
+        """Let a provider post to an address from now on, as it would."""
+        await self.request("POST", f"{POSTBACKS}/{provider}", {"url": url})
+
+    async def post(
+        self, provider: str, invoice_ids: Sequence[str], **how: Any
+    ) -> list[dict[str, Any]]:
+        """Let a provider post about invoices, rightly or not; return what came of each."""
+        body = {"order": list(invoice_ids), **how}
+        path = f"{POSTBACKS}/{provider}/send"
+        deliveries: list[dict[str, Any]] = await self.request("POST", path, body)
+        return deliveries
+
+    async def deliveries(self, provider: str, limit: int) -> list[dict[str, Any]]:
+        """Return what a provider posted last, oldest first."""
+        answer = await self.request("GET", f"{POSTBACKS}/{provider}?limit={limit}")
+        deliveries: list[dict[str, Any]] = answer["deliveries"]
+        return deliveries
 
     async def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Make a request of the control API."""

@@ -1,6 +1,6 @@
 """An automation that reports each of its runs to the sandbox."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self
@@ -27,8 +27,10 @@ rest_command:
 """
 
 
-def automation() -> Json:
-    """Return the automation as its editor would save it."""
+def automation(
+    before: Sequence[float] = DELAYS_BEFORE, after: Sequence[float] = DELAYS_AFTER
+) -> Json:
+    """Return the automation as its editor would save it, with delays to choose from."""
     # As one template of a mapping: alone, an id of nothing but digits would become a number.
     report = (
         "{{ {'announcement_id': trigger.announcement_id, 'invoice_id': trigger.invoice_id,"
@@ -38,17 +40,19 @@ def automation() -> Json:
         "alias": "Report each run",
         "triggers": [{"trigger": "crypto_invoices.paid"}],
         "actions": [
-            _delay(DELAYS_BEFORE),
+            *_delays(before),
             {"action": "rest_command.report", "data": {"report": report}},
-            _delay(DELAYS_AFTER),
+            *_delays(after),
         ],
         "mode": "parallel",
         "max": 1000,
     }
 
 
-def _delay(seconds: tuple[float, ...]) -> Json:
-    return {"delay": {"seconds": f"{{{{ {list(seconds)} | random }}}}"}}
+def _delays(seconds: Sequence[float]) -> list[Json]:
+    if not seconds:
+        return []
+    return [{"delay": {"seconds": f"{{{{ {list(seconds)} | random }}}}"}}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 import json
 from time import monotonic
@@ -67,30 +67,36 @@ async def track_in_two_steps(
 ) -> str:
     """Add an account with half of the invoices, then the others; return the entry's id."""
     half = len(invoices) // 2
-    provider = await _provider(running.sandbox, key, invoices[:half])
+    provider = await provider_with(running.sandbox, key, invoices[:half])
     account = await add_account(client, provider, running.sandbox.url)
     await add_invoices(client, account.entry_id, (invoice.id for invoice in invoices[half:]))
-    provider = await _provider(running.sandbox, key, invoices)
+    await wait_until_there(running, client, account.entry_id, key, invoices)
+    return account.entry_id
+
+
+async def wait_until_there(
+    running: World, client: Client, entry_id: str, key: str, invoices: Sequence[SandboxInvoice]
+) -> None:
+    """Wait until invoices that were added to an account have their entities."""
+    provider = await provider_with(running.sandbox, key, invoices)
 
     async def all_are_there() -> bool:
         try:
-            return bool(await find_entities(client, account.entry_id, provider))
+            return bool(await find_entities(client, entry_id, provider))
         except DemoError:
             return False
 
     if not await until(all_are_there):
-        await find_entities(client, account.entry_id, provider)
-    return account.entry_id
+        await find_entities(client, entry_id, provider)
 
 
-async def _provider(
-    sandbox: Sandbox, key: str, invoices: Sequence[SandboxInvoice]
+async def provider_with(
+    sandbox: Sandbox, key: str, invoices: Sequence[SandboxInvoice], *, pushing: bool = False
 ) -> SandboxProvider:
-    """Return a provider as if it had only these invoices."""
+    """Return a provider as if it had only these invoices; pushing, its pushes are believed."""
     found = next(provider for provider in await sandbox.providers() if provider.key == key)
-    return SandboxProvider(
-        key=key, name=found.name, credentials=found.credentials, invoices=tuple(invoices)
-    )
+    credentials = found.credentials | (found.push_credentials if pushing else {})
+    return replace(found, credentials=credentials, invoices=tuple(invoices))
 
 
 async def wait_until_saved(hass: RealHomeAssistant, invoices: int) -> None:
