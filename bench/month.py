@@ -1,0 +1,178 @@
+"""A shop's month in simulated time: how many requests the schedule makes, and what that gets."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+import heapq
+from itertools import count
+import math
+import random
+from statistics import mean
+from typing import Any, ClassVar, override
+
+from aiohttp import ClientSession
+
+from custom_components.crypto_invoices.pace import Pace
+from custom_components.crypto_invoices.providers.base import Provider
+from custom_components.crypto_invoices.providers.budget import Budget
+from custom_components.crypto_invoices.providers.cryptocloud import CryptoCloud
+from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
+from custom_components.crypto_invoices.schedule import YOUNG_INTERVAL
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+MONTH = 30 * DAY
+BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
+
+# Most are paid within minutes, some within the day, some never.
+PAID_AT_ONCE = 0.7
+PAID_LATER = 0.1
+MEDIAN_PAYMENT = 4 * 60.0
+LIFETIME = timedelta(days=1)
+# Half of what Home Assistant's timers are late, at most.
+TIMER = 0.25
+
+
+@dataclass(slots=True)
+class Life:
+    """An invoice's life: when it is made, and paid if ever."""
+
+    id: str
+    made: float
+    paid: float | None
+    detected: float | None = None
+
+    def at(self, now: float) -> Invoice:
+        """Return the invoice as its provider has it at a time."""
+        created_at = BEGIN + timedelta(seconds=self.made)
+        status = InvoiceStatus.PENDING
+        if self.paid is not None and self.paid <= now:
+            status = InvoiceStatus.PAID
+        elif self.made + LIFETIME.total_seconds() <= now:
+            status = InvoiceStatus.CANCELED
+        return Invoice(
+            id=self.id,
+            status=status,
+            provider_status=status.value,
+            created_at=created_at,
+            expires_at=created_at + LIFETIME,
+        )
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a month comes to."""
+
+    requests: int = 0
+    looks: int = 0
+    tracked: list[int] = field(default_factory=list)
+    open: list[int] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    """How long after each payment of a young invoice it was seen."""
+    late_waits: list[float] = field(default_factory=list)
+
+
+class _Silent(CryptoCloud):
+    """CryptoCloud's batches and budget without its network."""
+
+    key: ClassVar[str] = "silent"
+
+    @override
+    async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Any]:
+        """Read nothing: the month looks the invoices up itself."""
+        raise NotImplementedError
+
+
+def lives(rng: random.Random, tracked: int, until: float) -> Iterator[Life]:
+    """Make invoices at random moments, so that as many are tracked a month after the first."""
+    made = 0.0
+    for number in count():
+        made += rng.expovariate(tracked / MONTH)
+        if made > until:
+            return
+        chance = rng.random()
+        paid: float | None = None
+        if chance < PAID_AT_ONCE:
+            paid = made + min(rng.lognormvariate(math.log(MEDIAN_PAYMENT), 0.8), DAY - 1)
+        elif chance < PAID_AT_ONCE + PAID_LATER:
+            paid = made + rng.uniform(HOUR / 4, 20 * HOUR)
+        yield Life(f"i{number}", made, paid)
+
+
+class Account:
+    """An account whose invoices live, read as its coordinator reads it."""
+
+    def __init__(self, provider: Provider, rng: random.Random) -> None:
+        """Begin with nothing tracked."""
+        self.now = 0.0
+        self.provider = provider
+        self.provider.budget = Budget(provider.requests_per_minute, lambda: self.now)
+        self.pace = Pace(lambda: self.now, provider, rng, self.wall)
+        self.lives: dict[str, Life] = {}
+
+    def wall(self) -> datetime:
+        """Return the time."""
+        return BEGIN + timedelta(seconds=self.now)
+
+    def read(self, outcome: Outcome | None) -> None:
+        """Read what is due, and count."""
+        due = self.pace.take_due()
+        if not due:
+            return
+        found = {id_: self.lives[id_].at(self.now) for id_ in due}
+        for id_, invoice in found.items():
+            life = self.lives[id_]
+            if invoice.status.is_paid and life.detected is None:
+                life.detected = self.now
+        self.provider.budget._spent.extend(
+            [self.now] * math.ceil(len(due) / self.provider.batch_size)
+        )
+        self.pace.plan(found, self.wall())
+        if outcome is not None:
+            outcome.requests += math.ceil(len(due) / self.provider.batch_size)
+            outcome.looks += len(due)
+
+
+def simulate(session: ClientSession, tracked: int, days: float, seed: int = 1) -> Outcome:
+    """Let an account reach its size for a month, then count for so many days."""
+    rng = random.Random(seed)
+    account = Account(_Silent(session, {"url": "http://silent", "api_key": "-"}), rng)
+    outcome = Outcome()
+    end = MONTH + days * DAY
+    removals: list[tuple[float, str]] = []
+    coming = lives(rng, tracked, end)
+    next_life = next(coming, None)
+    next_sample = MONTH
+    while True:
+        wait = account.pace.seconds_until_due()
+        due = math.inf if wait is None else account.now + wait + TIMER
+        arrival = math.inf if next_life is None else next_life.made
+        if min(due, arrival) >= end:
+            break
+        account.now = max(account.now, min(due, arrival))
+        if next_life is not None and arrival <= due:
+            account.lives[next_life.id] = next_life
+            account.pace.add([next_life.id])
+            heapq.heappush(removals, (next_life.made + MONTH, next_life.id))
+            next_life = next(coming, None)
+        while removals and removals[0][0] <= account.now:
+            old = heapq.heappop(removals)[1]
+            account.pace.forget(old)
+            del account.lives[old]
+        account.read(outcome if account.now >= MONTH else None)
+        while account.now >= next_sample:
+            next_sample += DAY / 4
+            outcome.tracked.append(len(account.lives))
+            outcome.open.append(
+                sum(life.at(account.now).status.is_open for life in account.lives.values())
+            )
+    for life in account.lives.values():
+        if life.paid is not None and life.detected is not None and life.made >= MONTH:
+            is_young = life.paid - life.made < HOUR / 4 - YOUNG_INTERVAL
+            (outcome.waits if is_young else outcome.late_waits).append(life.detected - life.paid)
+    return outcome
+
+
+def rest_requests_per_hour(outcome: Outcome) -> float:
+    """Return what `rest` asks for the same invoices as often as we ask for young ones."""
+    return mean(math.ceil(size / 100) for size in outcome.tracked) * HOUR / YOUNG_INTERVAL
