@@ -75,7 +75,9 @@ def async_add_invoice_entities(
                 added.add(subentry_id)
                 async_add_entities(make_entities(invoice_id), config_subentry_id=subentry_id)
 
-    coordinator.config_entry.async_on_unload(coordinator.async_add_listener(add_new_invoices))
+    coordinator.config_entry.async_on_unload(
+        coordinator.async_add_tracking_listener(add_new_invoices)
+    )
     add_new_invoices()
 
 

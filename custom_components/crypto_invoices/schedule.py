@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 import heapq
 from itertools import batched, count
 import random
@@ -23,7 +23,7 @@ _BUSY_INTERVAL = _MINUTE
 _NEAR_EXPIRY = 10 * _MINUTE
 _BUSY_FOR = _HOUR
 # Late money is real: an invoice that ended unpaid is looked at for a day more.
-_GRACE = timedelta(days=1)
+_GRACE = _DAY
 _GRACE_INTERVAL = _HOUR
 # One last look at a paid invoice, where its provider can take a payment back.
 LAST_LOOK = _HOUR
@@ -67,17 +67,23 @@ def next_look(known: Known, now: datetime) -> float | None:
     if invoice.status.is_open:
         return _open_interval(known, now)
     if invoice.status in _ENDED_UNPAID:
-        until = invoice.monitored_until
-        if until is None:
-            ended = max(known.status_since, invoice.expires_at or known.status_since)
-            # An expiry in a far future says nothing about when the invoice ended.
-            until = min(ended, known.status_since + _GRACE) + _GRACE
-        return _GRACE_INTERVAL if now < until else None
+        return _GRACE_INTERVAL if _is_in_grace(known, now) else None
     if invoice.status.is_paid and known.can_revert:
         left = LAST_LOOK - (now - known.status_since).total_seconds()
         # One that came as early as looks do was the last one.
         return min(left, LAST_LOOK) if left > LAST_LOOK * _SPREAD else None
     return None
+
+
+def _is_in_grace(known: Known, now: datetime) -> bool:
+    """Whether an invoice that ended unpaid may still see late money."""
+    if known.invoice.monitored_until is not None:
+        return now < known.invoice.monitored_until
+    expires_at = known.invoice.expires_at or known.status_since
+    expires_in = (expires_at - known.status_since).total_seconds()
+    # An expiry in a far future says nothing about when the invoice ended.
+    grace = min(max(expires_in, 0.0), _GRACE) + _GRACE
+    return (now - known.status_since).total_seconds() < grace
 
 
 def _open_interval(known: Known, now: datetime) -> float:
