@@ -14,7 +14,7 @@ from .core import SANDBOX
 from .invoice import SandboxInvoice
 from .letter import Draft, Format, Letter, Postback, Signature
 from .provider import INVOICES, Provider, Route
-from .states import NODE_ACTIONS, Action, State
+from .states import Action, State
 from .wire import json_response, same
 
 TIMESTAMP_WINDOW = 300
@@ -167,9 +167,7 @@ EGATES = Provider(
         State.CANCELED: "CANCEL",
     },
     actions=tuple(
-        action
-        for action in Action
-        if action not in {Action.CHOOSE_COIN, Action.PARTLY_PAY, *NODE_ACTIONS}
+        action for action in Action if action not in {Action.CHOOSE_COIN, Action.PARTLY_PAY}
     ),
     currencies=tuple(TICKERS),
     lifetime=timedelta(hours=3),
