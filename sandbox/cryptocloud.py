@@ -16,7 +16,7 @@ from .invoice import SandboxInvoice
 from .json_web_token import encode
 from .letter import Draft, Format, Letter, Postback, Signature
 from .provider import INVOICES, Provider, Route
-from .states import Action, SandboxError, State
+from .states import NODE_ACTIONS, Action, SandboxError, State
 from .wire import json_object, json_response, same
 
 BATCH = 100
@@ -229,7 +229,7 @@ CRYPTOCLOUD = Provider(
         State.EXPIRED: "canceled",
         State.CANCELED: "canceled",
     },
-    actions=tuple(action for action in Action if action is not Action.UNDERPAY),
+    actions=tuple(action for action in Action if action not in {Action.UNDERPAY, *NODE_ACTIONS}),
     currencies=tuple(USD_RATES),
     lifetime=timedelta(hours=24),
     credentials={"api_key": "sandbox-cryptocloud-key"},

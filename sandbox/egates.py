@@ -14,7 +14,7 @@ from .core import SANDBOX
 from .invoice import SandboxInvoice
 from .letter import Draft, Format, Letter, Postback, Signature
 from .provider import INVOICES, Provider, Route
-from .states import Action, State
+from .states import NODE_ACTIONS, Action, State
 from .wire import json_response, same
 
 TIMESTAMP_WINDOW = 300
@@ -167,7 +167,9 @@ EGATES = Provider(
         State.CANCELED: "CANCEL",
     },
     actions=tuple(
-        action for action in Action if action not in {Action.CHOOSE_COIN, Action.PARTLY_PAY}
+        action
+        for action in Action
+        if action not in {Action.CHOOSE_COIN, Action.PARTLY_PAY, *NODE_ACTIONS}
     ),
     currencies=tuple(TICKERS),
     lifetime=timedelta(hours=3),

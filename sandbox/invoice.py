@@ -24,3 +24,5 @@ class SandboxInvoice:
     state: State = State.PENDING
     received: Decimal = Decimal(0)
     coin_chosen: bool = False
+    paid_at: datetime | None = None
+    """When all of the money was first seen."""

@@ -53,3 +53,5 @@ class Provider:
     """An error's payload, in the provider's shape."""
 
     postback: Postback
+    set_up: Callable[[web.Application], None] | None = None
+    """What it takes beyond that, done once the sandbox is in the application."""

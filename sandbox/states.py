@@ -10,12 +10,15 @@ class State(StrEnum):
     """Where an invoice stands."""
 
     PENDING = "pending"
+    PROCESSING = "processing"
     PARTIALLY_PAID = "partially_paid"
     PAID = "paid"
     OVERPAID = "overpaid"
     UNDERPAID = "underpaid"
     EXPIRED = "expired"
     CANCELED = "canceled"
+    FAILED = "failed"
+    MARKED_PAID = "marked_paid"
 
 
 class Action(StrEnum):
@@ -28,8 +31,15 @@ class Action(StrEnum):
     UNDERPAY = "underpay"
     EXPIRE = "expire"
     CANCEL = "cancel"
+    PROCESS = "process"
+    FAIL = "fail"
+    MARK_PAID = "mark_paid"
     REVERT = "revert"
     DELETE = "delete"
+
+
+NODE_ACTIONS = frozenset({Action.PROCESS, Action.FAIL, Action.MARK_PAID})
+"""What happens where a merchant runs a node: confirmations, and the merchant's own word."""
 
 
 class SandboxError(Exception):
@@ -70,17 +80,25 @@ class Step:
 _ANY = frozenset(State)
 _PENDING = frozenset({State.PENDING})
 _OPEN = _PENDING | {State.PARTIALLY_PAID}
+_PROCESSING = frozenset({State.PROCESSING})
 _CLOSED_UNPAID = frozenset({State.EXPIRED, State.CANCELED})
 
 # Late money is real: what has expired or was canceled can still be paid.
 STEPS: Mapping[Action, Step] = {
-    Action.PAY: Step("Pay", _OPEN | _CLOSED_UNPAID, State.PAID, Decimal(1)),
+    Action.PAY: Step("Pay", _OPEN | _PROCESSING | _CLOSED_UNPAID, State.PAID, Decimal(1)),
     Action.CHOOSE_COIN: Step("Choose coin", _PENDING, State.PENDING),
     Action.PARTLY_PAY: Step("Pay half", _PENDING, State.PARTIALLY_PAID, Decimal("0.5")),
     Action.OVERPAY: Step("Pay too much", _OPEN, State.OVERPAID, Decimal("1.25")),
     Action.UNDERPAY: Step("Pay too little", _OPEN, State.UNDERPAID, Decimal("0.8")),
     Action.EXPIRE: Step("Let expire", _OPEN, State.EXPIRED),
     Action.CANCEL: Step("Cancel", _PENDING, State.CANCELED),
+    Action.PROCESS: Step("Pay, unconfirmed", _OPEN, State.PROCESSING, Decimal(1)),
+    Action.FAIL: Step("Never confirm", _PROCESSING, State.FAILED),
+    Action.MARK_PAID: Step(
+        "Mark as paid",
+        _OPEN | _PROCESSING | _CLOSED_UNPAID | {State.UNDERPAID, State.FAILED},
+        State.MARKED_PAID,
+    ),
     Action.REVERT: Step("Back to unpaid", _ANY - _PENDING, State.PENDING, Decimal(0)),
     Action.DELETE: Step("Delete", _ANY, None),
 }

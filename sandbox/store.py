@@ -143,6 +143,7 @@ class Store:
         if step.share is not None:
             received = invoice.amount * step.share
             invoice.received = _money(received) if step.share % 1 else received
+            invoice.paid_at = (invoice.paid_at or now) if step.share >= 1 else None
         if action is Action.CHOOSE_COIN or invoice.received:
             invoice.coin_chosen = True
         if action is Action.EXPIRE:
