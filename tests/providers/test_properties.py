@@ -58,7 +58,12 @@ TEXTS = (
 )
 CLOUD_ID = "INV-AB12CD34"
 GATES_ID = "2794c4d4-6feb-4b46-9334-1849af7b1a0f"
-IDS = {"cryptocloud": CLOUD_ID, "cryptocloud_v1": CLOUD_ID, "egates": GATES_ID}
+IDS = {
+    "cryptocloud": CLOUD_ID,
+    "cryptocloud_v1": CLOUD_ID,
+    "egates": GATES_ID,
+    "lnbits": "ab" * 32,
+}
 FIXTURES = {
     "cryptocloud": "cryptocloud_info.json",
     "cryptocloud_v1": "cryptocloud_v1_info.json",
@@ -212,7 +217,7 @@ def test_deep_and_long(key: str) -> None:
         parsed(key, value)
         parsed(key, {"status": "success", "status_invoice": value, "result": value})
         parsed(key, {"success": True, "response": value})
-        row = {**dict.fromkeys(names_of(*IDS), value), "uuid": CLOUD_ID, "invoice": GATES_ID}
+        row = {**dict.fromkeys(names_of(*FIXTURES), value), "uuid": CLOUD_ID, "invoice": GATES_ID}
         for status in ("paid", value):
             parsed(key, {"status": "success", "result": [{**row, "status": status}]})
             parsed(key, {"success": True, "response": {**row, "status": status}})

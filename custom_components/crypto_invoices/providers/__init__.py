@@ -4,7 +4,8 @@ from .base import Provider
 from .cryptocloud import CryptoCloud
 from .cryptocloud_v1 import CryptoCloudV1
 from .egates import EGates
+from .lnbits import LNbits
 
 PROVIDERS: dict[str, type[Provider]] = {
-    provider.key: provider for provider in (CryptoCloud, CryptoCloudV1, EGates)
+    provider.key: provider for provider in (CryptoCloud, CryptoCloudV1, EGates, LNbits)
 }
