@@ -1,6 +1,7 @@
 """One coordinator per account: reads the invoices that are due and publishes them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -116,6 +117,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self.announcer = Announcer(hass, entry, self.ledger)
         self.last_reading: datetime | None = None
         self.push_diagnostics: Callable[[], dict[str, Any]] | None = None
+        self.failures: Counter[str] = Counter()
         self._account = AccountData()
         self._pace = Pace(monotonic, provider)
         self._reading_number = 0
@@ -196,6 +198,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
                 await self._async_read(ready)
             except ProviderError as err:
                 self._pace.stay_due(ready)
+                self.failures[error_key(err)] += 1
                 self.logger.debug("%s: could not follow a hint: %r", self.name, err)
             if self.last_update_success:
                 self._set_interval()
@@ -255,6 +258,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
 
     def _failure(self, err: ProviderError) -> ConfigEntryAuthFailed | UpdateFailed:
         """Return the translated error, and leave the provider alone for a while."""
+        self.failures[error_key(err)] += 1
         placeholders = {"account": self.config_entry.title}
         if isinstance(err, AuthError):
             self._pace.stop()
@@ -272,6 +276,10 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             translation_key=error_key(err),
             translation_placeholders=placeholders,
         )
+
+    def diagnostics(self, invoice_id: str | None = None) -> dict[str, Any]:
+        """Return what may be shared of the looks at the account, or at one of its invoices."""
+        return self._pace.diagnostics_of(invoice_id) if invoice_id else self._pace.diagnostics()
 
     @callback
     def _set_interval(self) -> None:

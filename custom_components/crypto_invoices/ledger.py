@@ -254,6 +254,29 @@ class Ledger:
         """Return the last believed status of each invoice, by subentry ID."""
         return {subentry_id: record.status for subentry_id, record in self._records.items()}
 
+    def diagnostics(self) -> dict[str, Any]:
+        """Return what may be shared: how much is known and was announced."""
+        records = self._records.values()
+        announced = sum((record.counts for record in records), Counter[str]())
+        return {
+            "version": STORAGE_VERSION,
+            "invoices": len(records),
+            "announced": dict(sorted(announced.items())),
+            "in_flight": sum(len(record.in_flight) for record in records),
+            "last_write_failed": self._store.failed,
+        }
+
+    def diagnostics_of(self, subentry_id: str) -> dict[str, Any] | None:
+        """Return what may be shared of one invoice, or None where nothing is known."""
+        if (record := self._records.get(subentry_id)) is None:
+            return None
+        return {
+            "status": record.status.value,
+            "announced": dict(sorted(record.counts.items())),
+            "in_flight": len(record.in_flight),
+            "steps_back": record.steps_back,
+        }
+
     async def async_save(self) -> None:
         """Write what changed, and again what a full disk refused."""
         if self._changed or self._store.failed:

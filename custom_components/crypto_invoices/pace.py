@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import math
 import random
+from typing import Any
 
 from .providers.base import Provider
 from .providers.model import (
@@ -237,6 +238,30 @@ class Pace:
         """Forget the failures at the first success."""
         self._failures = 0
         self._retry_at = 0.0
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return what may be shared; times are in seconds."""
+        budget, wait = self._provider.budget, self._retry_at - self._clock()
+        return {
+            "requests_per_minute": budget.per_minute,
+            "requests_left": budget.left,
+            "failures_in_a_row": self._failures,
+            "backs_off_for": round(wait) if 0 < wait < math.inf else None,
+            "is_stopped": wait == math.inf,
+            "invoices_planned": len(self._schedule),
+            "next_look_in": self._until(self._schedule.next_due()),
+        }
+
+    def diagnostics_of(self, invoice_id: str) -> dict[str, Any]:
+        """Return what may be shared of one invoice's looks; times are in seconds."""
+        return {
+            "next_look_in": self._until(self._schedule.due_of(invoice_id)),
+            "misses_in_a_row": self._misses.get(invoice_id, 0),
+        }
+
+    def _until(self, due: float | None) -> int | None:
+        """Return in how many seconds something is due."""
+        return None if due is None else max(0, round(due - self._clock()))
 
     def seconds_until_due(self) -> float | None:
         """Return in how many seconds to read again, or None while nothing is planned."""

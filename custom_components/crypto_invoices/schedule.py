@@ -192,6 +192,11 @@ class Schedule:
         look = _first(self._by_due)
         return None if look is None else look.due
 
+    def due_of(self, invoice_id: str) -> float | None:
+        """Return when the next look at an invoice is due, or None."""
+        look = self._planned.get(invoice_id)
+        return None if look is None else look.due
+
     def __len__(self) -> int:
         """Return at how many invoices another look is planned."""
         return len(self._planned)

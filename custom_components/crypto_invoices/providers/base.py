@@ -103,6 +103,11 @@ class Provider(ABC):
         """Settings found out since, worth keeping for the next start."""
         return {}
 
+    @property
+    def diagnostics(self) -> Mapping[str, str | int | bool]:
+        """What may be shared of how this account is read, for finding faults: no secrets."""
+        return {}
+
     @classmethod
     @abstractmethod
     def parse_invoice_id(cls, text: str) -> str | None:

@@ -102,6 +102,12 @@ class EGates(Provider):
         """The way of signing that the gateway accepted."""
         return {"signing": self._signing}
 
+    @property
+    @override
+    def diagnostics(self) -> Mapping[str, str | int | bool]:
+        """Which parameters a signature covers."""
+        return {"signing": self._signing}
+
     @classmethod
     @override
     def parse_invoice_id(cls, text: str) -> str | None:
