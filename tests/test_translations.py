@@ -26,6 +26,7 @@ from custom_components.crypto_invoices.providers.model import (
     RateLimited,
     Trouble,
 )
+from custom_components.crypto_invoices.system_health import public_address
 
 from .conftest import ENGLISH, ICONS, PACKAGE
 
@@ -170,6 +171,16 @@ def test_attributes() -> None:
     )
     named = ENGLISH["entity"]["sensor"]["status"]["state_attributes"]
     assert named.keys() == {*sensor.invoice_attributes(invoice), "paid_at"}
+
+
+def test_system_health() -> None:
+    """What is shown of each provider has a text."""
+    shown = set()
+    for key, provider in PROVIDERS.items():
+        shown |= {f"{key}_accounts", f"{key}_invoices", f"{key}_last_reading"}
+        if public_address(provider):
+            shown.add(f"{key}_reachable")
+    assert ENGLISH["system_health"]["info"].keys() == shown
 
 
 def test_icons_and_texts_agree() -> None:
