@@ -1,7 +1,8 @@
 """Print what the demo's Home Assistant would install while starting.
 
 Home Assistant installs an integration's requirements when it first sets it up.
-What it sets up is read from the installed package, so that it fits its version.
+What it sets up is read from the installed package, so that it fits its version,
+and from our own manifest.
 """
 
 import json
@@ -12,6 +13,7 @@ from homeassistant.bootstrap import CORE_INTEGRATIONS, DEFAULT_INTEGRATIONS
 
 # What demo/home_assistant.py names in configuration.yaml beyond the defaults.
 CONFIGURED = {"history", "logbook"}
+OURS = Path(__file__).parents[1] / "custom_components" / "crypto_invoices" / "manifest.json"
 
 
 def main() -> None:
@@ -19,7 +21,7 @@ def main() -> None:
     components = Path(homeassistant.__file__).parent / "components"
     todo = [*CORE_INTEGRATIONS, *DEFAULT_INTEGRATIONS, *CONFIGURED]
     seen: set[str] = set()
-    wanted: set[str] = set()
+    wanted: set[str] = set(json.loads(OURS.read_text())["requirements"])
     while todo:
         domain = todo.pop()
         manifest = components / domain / "manifest.json"

@@ -13,7 +13,7 @@ from .ledger import async_get_ledger, async_release_ledger
 from .stream import async_setup_stream
 from .webhook import async_remove_webhook, async_setup_webhook
 
-PLATFORMS = [Platform.EVENT, Platform.SENSOR]
+PLATFORMS = [Platform.EVENT, Platform.IMAGE, Platform.SENSOR]
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import batched
 import logging
 from time import monotonic
@@ -125,6 +126,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self._reading_listeners: set[CALLBACK_TYPE] = set()
         self._tracking_listeners: set[CALLBACK_TYPE] = set()
         self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
+        self._change_listeners: set[Callable[[list[str]], None]] = set()
         self._unknown_words: set[str] = set()
         self._hinted: set[str] = set()
         self._hint_came = asyncio.Event()
@@ -147,6 +149,14 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         """Call ``listener`` after invoices were added or removed."""
         self._tracking_listeners.add(listener)
         return lambda: self._tracking_listeners.discard(listener)
+
+    @callback
+    def async_add_change_listener(
+        self, listener: Callable[[list[str]], None]
+    ) -> Callable[[], None]:
+        """Call ``listener`` after each reading with the IDs of the invoices that it changed."""
+        self._change_listeners.add(listener)
+        return lambda: self._change_listeners.discard(listener)
 
     @callback
     def async_add_invoice_listener(
@@ -330,15 +340,21 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         for some in batched(changed, _PUBLISHED_AT_ONCE, strict=False):
             for invoice_id in some:
                 for listener in tuple(self._invoice_listeners.get(invoice_id, ())):
-                    try:
-                        listener()
-                    except Exception:
-                        # An entity that can't show a payment must not keep it from being told.
-                        self.logger.exception("%s: can't show %s", self.name, invoice_id)
+                    self._show(listener, invoice_id)
+            for changes in tuple(self._change_listeners):
+                self._show(partial(changes, list(some)), ", ".join(some))
             if len(changed) > _PUBLISHED_AT_ONCE:
                 await asyncio.sleep(0)
         for listener in tuple(self._reading_listeners):
             listener()
+
+    @callback
+    def _show(self, listener: CALLBACK_TYPE, what: str) -> None:
+        """Call a listener; what can't be shown must not keep a payment from being told."""
+        try:
+            listener()
+        except Exception:
+            self.logger.exception("%s: can't show %s", self.name, what)
 
     @callback
     def _keep_what_was_learned(self) -> None:

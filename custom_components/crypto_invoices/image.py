@@ -1,0 +1,143 @@
+"""A QR code for each invoice that somebody can pay: what a wallet scans, or the payment page."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import override
+
+from homeassistant.components.image import ImageEntity, ImageEntityDescription
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.util import dt as dt_util
+import segno
+
+from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
+from .entity import InvoiceEntity
+from .providers.model import Invoice, InvoiceStatus
+
+PARALLEL_UPDATES = 0
+
+PAYMENT_QR = ImageEntityDescription(key="payment_qr", translation_key="payment_qr")
+
+# Nothing is to be paid twice: not what was seen already, nor what nobody understands.
+_TO_PAY = frozenset({InvoiceStatus.PENDING, InvoiceStatus.PARTIALLY_PAID})
+# More bytes than that are in no QR code.
+_MOST_BYTES = 2953
+# Sharp on a tablet, and scaled down for a phone.
+_LEAST_PIXELS = 720
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: CryptoInvoicesConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up a QR code for each invoice as there gets something to pay.
+
+    Home Assistant renews the token of each image every five minutes, so that one
+    is there only while it shows something.
+    """
+    coordinator = entry.runtime_data
+    shown: set[str] = set()
+
+    @callback
+    def add_payable(invoice_ids: Iterable[str]) -> None:
+        for invoice_id in invoice_ids:
+            invoice = coordinator.data.invoices.get(invoice_id)
+            if invoice is None or text_to_scan(invoice) is None:
+                continue
+            subentry_id = coordinator.tracked[invoice_id]
+            # One that was just removed is still among the tracked for a moment.
+            if subentry_id in entry.subentries and subentry_id not in shown:
+                shown.add(subentry_id)
+                async_add_entities(
+                    [PaymentQR(coordinator, invoice_id, shown)], config_subentry_id=subentry_id
+                )
+
+    entry.async_on_unload(coordinator.async_add_change_listener(add_payable))
+    add_payable(coordinator.tracked)
+
+
+def text_to_scan(invoice: Invoice) -> str | None:
+    """Return what there is to scan while an invoice can be paid, exactly as its provider told it.
+
+    None where there is nothing, and of what is too long for a QR code.
+    """
+    if invoice.status not in _TO_PAY:
+        return None
+    for text in (invoice.payment_text, invoice.payment_url):
+        if text and len(text.encode()) <= _MOST_BYTES:
+            return text
+    return None
+
+
+def make_qr(text: str) -> bytes:
+    """Return a text as a QR code, in the PNG format.
+
+    As small as it gets, and with as much error correction as fits into that.
+    """
+    code = segno.make_qr(text, encoding="utf-8")
+    scale = -(-_LEAST_PIXELS // code.symbol_size()[0])
+    file = BytesIO()
+    code.save(file, kind="png", scale=scale)
+    return file.getvalue()
+
+
+class PaymentQR(InvoiceEntity, ImageEntity):
+    """The QR code of an invoice that can be paid; it leaves when that is over."""
+
+    # Messages to phones and casting can't show SVG.
+    _attr_content_type = "image/png"
+
+    def __init__(
+        self, coordinator: CryptoInvoicesCoordinator, invoice_id: str, shown: set[str]
+    ) -> None:
+        """Show what there is to scan now; ``shown`` are the subentries with a QR code."""
+        super().__init__(coordinator, invoice_id, PAYMENT_QR)
+        ImageEntity.__init__(self, coordinator.hass)
+        self._with_code = shown
+        self._subentry_id = coordinator.tracked[invoice_id]
+        self._text = self.text
+        self._code: tuple[str, bytes] | None = None
+        self._attr_image_last_updated = dt_util.utcnow()
+
+    @property
+    def text(self) -> str | None:
+        """What there is to scan now."""
+        return text_to_scan(self.invoice) if self.invoice else None
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Whether there is something to scan, and it is known to be unpaid."""
+        return super().available and self.text is not None
+
+    @override
+    async def async_will_remove_from_hass(self) -> None:
+        """Let another one come, should there be something to pay again."""
+        await super().async_will_remove_from_hass()
+        self._with_code.discard(self._subentry_id)
+
+    @override
+    def image(self) -> bytes | None:
+        """Return the picture; called in the executor, because a long text takes its time."""
+        text = self.text
+        if text is None or not self.available:
+            return None
+        if self._code is None or self._code[0] != text:
+            self._code = (text, make_qr(text))
+        return self._code[1]
+
+    @override
+    @callback
+    def _handle_coordinator_update(self) -> None:
+        """Show what there is to scan now, or leave when there is nothing to pay any more."""
+        if self.invoice is not None:
+            if (text := self.text) is None:
+                self.coordinator.config_entry.async_create_task(
+                    self.hass, self.async_remove(), f"{self.entity_id} leaves"
+                )
+                return
+            if text != self._text:
+                self._text = text
+                self._attr_image_last_updated = dt_util.utcnow()
+        super()._handle_coordinator_update()
