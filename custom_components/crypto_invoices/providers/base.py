@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,14 +14,18 @@ from typing import Any, ClassVar
 
 from aiohttp import (
     ClientConnectorCertificateError,
+    ClientConnectorError,
     ClientError,
     ClientResponse,
     ClientSession,
     ClientTimeout,
+    ConnectionTimeoutError,
+    InvalidURL,
 )
 import orjson
 
 from .budget import Budget
+from .invoicing import OutcomeUnknown, Rejected
 from .model import (
     Account,
     AuthError,
@@ -33,13 +37,18 @@ from .model import (
     RateLimited,
     Trouble,
 )
+from .parse import read_reason
 
-REQUEST_TIMEOUT = ClientTimeout(total=15)
+# Shorter for the connection: what was cut off then was never asked.
+REQUEST_TIMEOUT = ClientTimeout(total=15, connect=10)
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _LONGEST_RETRY_AFTER = 24 * 60 * 60
 _SECONDS = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
 # A server that is down costs this many time-outs, however many invoices there are.
 _FAILURES_IN_A_ROW = 3
+
+type ReadError = Callable[[int, Mapping[str, str], object], ProviderError]
+"""Makes an error of a status code, the headers and the JSON, if there is any."""
 
 
 class FieldKind(StrEnum):
@@ -172,14 +181,18 @@ class Provider(ABC):
         headers: Mapping[str, str],
         params: Mapping[str, str] | None = None,
         json: object = None,
+        error: ReadError | None = None,
     ) -> Any:
         """Make one request and return the decoded JSON of a 2xx answer.
 
-        Redirects are not followed: the credentials are for this address only.
+        ``error`` reads another answer in place of ``_error``. Redirects are not
+        followed: the credentials are for this address only.
         """
         if not self._url.lower().startswith(("http://", "https://")):
             # To an address of another kind, aiohttp answers with an AssertionError.
-            raise ProviderUnavailable(Trouble.CANNOT_CONNECT, "not a web address")
+            raise ProviderUnavailable(
+                Trouble.CANNOT_CONNECT, "not a web address", was_reached=False
+            )
         await self.budget.async_spend()
         body = None if json is None else orjson.dumps(json)
         if body is not None:
@@ -196,16 +209,60 @@ class Provider(ABC):
             ) as response:
                 content = await _read_limited(response)
         except TimeoutError as err:
-            raise ProviderUnavailable(Trouble.TIMEOUT) from err
+            was_reached = not isinstance(err, ConnectionTimeoutError)
+            raise ProviderUnavailable(Trouble.TIMEOUT, was_reached=was_reached) from err
         except ClientConnectorCertificateError as err:
             # Other troubles with TLS are mostly a server that doesn't speak it.
-            raise ProviderUnavailable(Trouble.CERTIFICATE) from err
+            raise ProviderUnavailable(Trouble.CERTIFICATE, was_reached=False) from err
         except (ClientError, OSError, ValueError) as err:
             # A ValueError is an address or a key that no HTTP request can carry.
-            raise ProviderUnavailable(Trouble.CANNOT_CONNECT, type(err).__name__) from err
-        return self._decode(response, content)
+            raise ProviderUnavailable(
+                Trouble.CANNOT_CONNECT,
+                type(err).__name__,
+                was_reached=not isinstance(err, ClientConnectorError | InvalidURL),
+            ) from err
+        return self._decode(response, content, error or self._error)
 
-    def _decode(self, response: ClientResponse, content: bytes) -> Any:
+    async def _request_once[T](
+        self,
+        path: str,
+        parse: Callable[[Any], T],
+        *,
+        headers: Mapping[str, str],
+        json: object,
+    ) -> T:
+        """Post what makes something, and return what is read in the answer.
+
+        Raises Rejected or another ProviderError where nothing was made, and
+        OutcomeUnknown where that isn't known.
+        """
+        try:
+            return parse(
+                await self._request("POST", path, headers=headers, json=json, error=self._refusal)
+            )
+        except ProviderUnavailable as err:
+            if not err.was_reached:
+                raise
+            raise OutcomeUnknown(str(err)) from err
+        except BadResponse as err:
+            raise OutcomeUnknown(str(err)) from err
+
+    def _refusal(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+        """Return the error that a status code of 300 or more stands for where one acts.
+
+        With a 4xx nothing was done, whatever else it means.
+        """
+        error = self._error(status, headers, payload)
+        if isinstance(error, AuthError | ProviderUnavailable | RateLimited) or status < 400:
+            return error
+        return Rejected(self._reason(payload) or f"HTTP {status}")
+
+    def _reason(self, payload: object) -> str:
+        """Return what an answer gives as its reason, but none of our secrets."""
+        secrets = [field.key for field in self.fields if field.kind is FieldKind.SECRET]
+        return read_reason(payload, [self._settings.get(key) for key in secrets])
+
+    def _decode(self, response: ClientResponse, content: bytes, error: ReadError) -> Any:
         """Return the JSON of a good answer, or raise what a bad one means."""
         is_html = response.content_type in ("text/html", "application/xhtml+xml")
         try:
@@ -215,7 +272,7 @@ class Provider(ABC):
             if response.ok:
                 raise BadResponse("the answer is not JSON") from None
         if response.status >= 300:
-            raise self._error(response.status, response.headers, payload)
+            raise error(response.status, response.headers, payload)
         if is_html:
             raise BadResponse("the answer is a web page")
         return payload

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from aiohttp import ClientResponse
 import orjson
 
-from .base import Field, FieldKind, Provider, fingerprint
+from .base import Field, FieldKind, Provider, ReadError, fingerprint
 from .model import (
     Account,
     AuthError,
@@ -214,11 +214,11 @@ class BTCPay(Provider):
         )
 
     @override
-    def _decode(self, response: ClientResponse, content: bytes) -> Any:
+    def _decode(self, response: ClientResponse, content: bytes, error: ReadError) -> Any:
         """Return the JSON of a good answer: that to a deletion is empty."""
         if not content and 200 <= response.status < 300:
             return None
-        return super()._decode(response, content)
+        return super()._decode(response, content, error)
 
     @override
     async def async_get_invoices(self, ids: Iterable[str]) -> dict[str, Invoice | ProviderError]:

@@ -135,11 +135,19 @@ class Trouble(StrEnum):
 class ProviderUnavailable(ProviderError):
     """The provider can't be reached or has a trouble of its own."""
 
-    def __init__(self, reason: Trouble, detail: str = "", retry_after: float | None = None) -> None:
-        """Keep why, and the seconds the provider asks to wait, if it does."""
+    def __init__(
+        self,
+        reason: Trouble,
+        detail: str = "",
+        retry_after: float | None = None,
+        *,
+        was_reached: bool = True,
+    ) -> None:
+        """Keep why, the seconds it asks to wait, if it does, and if it may have got the request."""
         super().__init__(detail or reason.value)
         self.reason = reason
         self.retry_after = retry_after
+        self.was_reached = was_reached
 
 
 class RateLimited(ProviderError):

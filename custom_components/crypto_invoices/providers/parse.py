@@ -1,6 +1,6 @@
 """Reads the values in a provider's answer: lenient where a value is optional."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 import re
@@ -15,6 +15,11 @@ _MAX_DIGITS = 60
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _LOCAL_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?")
 
+
+# Where the providers write why they refuse something.
+_SAYS_WHY = ("result", "errors", "detail", "message", "error")
+_LONGEST_REASON = 200
+_DEEPEST_REASON = 3
 
 # More rows than anybody tracks.
 _MOST_ROWS = 50_000
@@ -97,6 +102,33 @@ def read_amount(value: object) -> Decimal | None:
     # A float has no trailing zeros of its own: 25.0 was written as 25.
     digits, exponent = _without_trailing_zeros(digits, int(exponent))
     return Decimal((sign if any(digits) else 0, digits, exponent))
+
+
+def read_reason(payload: object, secrets: Iterable[str | None] = ()) -> str:
+    """Return the reason that an answer gives for a refusal, in one short line, or nothing.
+
+    An answer may repeat what it was asked with: secrets in it are blanked.
+    """
+    if isinstance(payload, dict):
+        payload = next((payload[name] for name in _SAYS_WHY if payload.get(name)), None)
+    line = " ".join("; ".join(_reasons(payload)).split())
+    for secret in filter(None, secrets):
+        line = line.replace(secret, "***")
+    return "".join(filter(str.isprintable, line))[:_LONGEST_REASON]
+
+
+def _reasons(value: object, name: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield the texts in a reason, with the names of the fields that they are about."""
+    if isinstance(value, str) and value.strip():
+        yield f"{name}: {value}" if name else value
+    elif depth > _DEEPEST_REASON:
+        return
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _reasons(inner, str(key), depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _reasons(inner, name, depth + 1)
 
 
 def read_unix_time(value: object) -> datetime | None:
