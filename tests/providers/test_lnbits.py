@@ -5,9 +5,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+import json
 from pathlib import Path
 import traceback
 from typing import Any
+from unittest.mock import Mock
 
 from aiohttp import ClientSession, ClientTimeout, web
 from aiohttp.test_utils import TestServer
@@ -30,7 +32,7 @@ from custom_components.crypto_invoices.providers.model import (
     RateLimited,
     Trouble,
 )
-from custom_components.crypto_invoices.providers.push import CanStream, Hint
+from custom_components.crypto_invoices.providers.push import CanPush, CanStream, Hint, PushRefused
 from tests.servers import untrusted_site
 
 from .conftest import ADDRESS, Answer, Asked, Wire, fixture_bytes, read_account, read_one
@@ -742,3 +744,43 @@ async def test_stream_that_never_opens(
         _, error = await listen(LNbits(session, {**SETTINGS, "url": f"http://{host}:{port}"}))
     assert error.reason is Trouble.TIMEOUT
     assert_key_is_untold(error)
+
+
+# As LNbits 1.6.2 posts it, and as releases before April 2025 did.
+POSTED = {"checking_id": f"internal_{HASH}", "payment_hash": HASH, "amount": 21_000}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        orjson.dumps(orjson.dumps(POSTED | {"status": "success"}).decode()),
+        orjson.dumps(POSTED | {"pending": False}),
+        orjson.dumps({"checking_id": HASH}),
+        orjson.dumps({"checking_id": f"internal_{HASH}"}),
+    ],
+    ids=["now", "before 2025", "node", "internal"],
+)
+def test_push(provider: LNbits, body: bytes) -> None:
+    """What is posted is a hint at the invoice that it names, and nobody has signed it."""
+    hint = Hint(invoice_ids=frozenset({HASH}), is_verified=False)
+    assert isinstance(provider, CanPush)
+    assert provider.accepts_push
+    assert provider.parse_push({}, body) == hint
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'"', b'"{"', b'"\\"a\\""', b"[]", b"null", b"{}"])
+def test_push_that_names_nothing(provider: LNbits, body: bytes) -> None:
+    """What names no invoice is refused."""
+    with pytest.raises(PushRefused):
+        provider.parse_push({}, body)
+
+
+@given(body=(any_json | any_json.map(lambda value: {"payment_hash": value})).map(json.dumps))
+@some
+def test_any_push(body: str) -> None:
+    """Whatever is posted is a hint at one invoice or refused, and never anything else."""
+    provider = LNbits(Mock(), SETTINGS)
+    for posted in (body.encode(), json.dumps(body).encode()):
+        with suppress(PushRefused):
+            (id_,) = provider.parse_push({}, posted).invoice_ids
+            assert provider.parse_invoice_id(id_) == id_
