@@ -83,8 +83,13 @@ async def test_every_provider_is_offered(hass: HomeAssistant) -> None:
 @pytest.mark.parametrize(
     ("provider", "title", "plain", "advanced"),
     [
-        ("cryptocloud", "CryptoCloud", {"api_key", "postback_secret"}, {"url"}),
-        ("cryptocloud_v1", "CryptoCloud (legacy API)", {"api_key", "postback_secret"}, {"url"}),
+        ("cryptocloud", "CryptoCloud", {"api_key", "postback_secret", "shop_id"}, {"url"}),
+        (
+            "cryptocloud_v1",
+            "CryptoCloud (legacy API)",
+            {"api_key", "postback_secret", "shop_id"},
+            {"url"},
+        ),
         ("egates", "E-Gates ({host})", {"url", "api_key", "api_secret"}, {"time_zone"}),
     ],
 )

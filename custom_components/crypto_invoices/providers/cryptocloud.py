@@ -3,25 +3,16 @@
 Facts: the provider's documentation at docs.cryptocloud.plus (API reference V2).
 """
 
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from datetime import UTC
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Context, Decimal
 from itertools import batched, chain
 import re
 from typing import Any, ClassVar, override
 
-import jwt
-
-from .base import Field, FieldKind, Provider, fingerprint
-from .model import (
-    Account,
-    AuthError,
-    BadResponse,
-    Invoice,
-    InvoiceNotFound,
-    InvoiceStatus,
-    ProviderError,
-)
+from .cryptocloud_project import STATUSES, CryptoCloudProject, parse_invoice_id, read_success
+from .invoicing import Flaw, InvalidField, NewInvoice, NoLongerOpen, Rejected, Statistics, Total
+from .model import BadResponse, Balance, Invoice, InvoiceNotFound, InvoiceStatus, ProviderError
 from .parse import (
     LastRows,
     read_amount,
@@ -31,119 +22,22 @@ from .parse import (
     read_text,
     read_word,
 )
-from .push import Hint, PushRefused, Refusal, parse_body
 
-# How far the clocks may be apart, in seconds, when a token's five minutes are over.
-_LEEWAY = 60
-_PYTHON_BYTES = re.compile(r"""b(?:"(.*)"|'(.*)')""")
-
-# "Invoice statuses" at support.cryptocloud.plus. An unpaid invoice is canceled
-# by the provider when its time is up: there is no word for expired.
-STATUSES: Mapping[str, InvoiceStatus] = {
-    "created": InvoiceStatus.PENDING,
-    "partial": InvoiceStatus.PARTIALLY_PAID,
-    "paid": InvoiceStatus.PAID,
-    "overpaid": InvoiceStatus.OVERPAID,
-    "canceled": InvoiceStatus.CANCELED,
-}
-
-_REQUESTS_PER_BATCH = 40
-
-_ID = re.compile(r"(?:INV-)?([A-Z0-9]{8})")
-_LINK = re.compile(
-    r"(?:https?://)?[^/]*cryptocloud[^/]*/(?:[^?#]*/)?([^/?#]+)/?(?:[?#].*)?", re.IGNORECASE
+# "Creating an invoice": what it can be issued in.
+CURRENCIES = frozenset(
+    {"AED", "AMD", "AUD", "AZN", "BYN", "CAD", "CNY", "EUR", "GBP", "HKD", "IDR", "INR", "JPY"}
+    | {"KGS", "KZT", "MYR", "PHP", "RUB", "SGD", "THB", "TRY", "UAH", "USD", "UZS", "VND"}
 )
+PAGE = 100
+MOST_PAGES = 100
 
-
-def parse_invoice_id(text: str) -> str | None:
-    """Return ``INV-`` and eight characters, from that, the bare eight or a payment link."""
-    text = text.strip()
-    if link := _LINK.fullmatch(text):
-        text = link.group(1)
-    match = _ID.fullmatch(text.upper())
-    return f"INV-{match.group(1)}" if match else None
-
-
-def is_auth_failure(status: int, payload: object) -> bool:
-    """Whether an error answer means the key.
-
-    The sources disagree on the status code: 400 is a bad key only with
-    ``detail`` or ``result.authorization``.
-    """
-    if status in (401, 403):
-        return payload is not None or status == 401
-    if status != 400 or not isinstance(payload, dict):
-        return False
-    result = payload.get("result")
-    return "detail" in payload or (isinstance(result, dict) and "authorization" in result)
-
-
-class CryptoCloudProject(Provider):
-    """What both versions of the API have in common: a project's keys and its postback."""
-
-    fields = (
-        Field(key="api_key", kind=FieldKind.SECRET),
-        Field(key="postback_secret", kind=FieldKind.SECRET, required=False),
-        Field(key="url", kind=FieldKind.URL, default="https://api.cryptocloud.plus", advanced=True),
-    )
-    # In test mode a payment goes back when its notification fails ("Integration testing").
-    can_revert: ClassVar[bool] = True
-
-    def __init__(self, *args: Any) -> None:
-        """Prepare the header that every request carries."""
-        super().__init__(*args)
-        self._headers = {"Authorization": f"Token {self._settings['api_key']}"}
-        self._postback_secret: str | None = self._settings.get("postback_secret")
-
-    @classmethod
-    @override
-    def parse_invoice_id(cls, text: str) -> str | None:
-        """Return the canonical ID in what a user typed or pasted, or None."""
-        return parse_invoice_id(text)
-
-    @override
-    async def async_get_account(self) -> Account:
-        """Prove the key."""
-        await self._async_prove_key()
-        return Account(unique_id=fingerprint(self._url, self._settings["api_key"]), title=self.name)
-
-    @abstractmethod
-    async def _async_prove_key(self) -> None:
-        """Make a request that only the right key can make. Raises a ProviderError."""
-
-    @property
-    def accepts_push(self) -> bool:
-        """Whether what is needed to believe a push is known."""
-        return bool(self._postback_secret)
-
-    def parse_push(self, headers: Mapping[str, str], body: bytes) -> Hint:
-        """Return the hint in a postback ("Automatic POSTBACK"): only the token is signed."""
-        fields = parse_body(headers, body)
-        claims = _verified_claims(fields.get("token"), self._postback_secret)
-        for name in (claims.get("id"), claims.get("uuid"), fields.get("invoice_id")):
-            if isinstance(name, str) and (id_ := parse_invoice_id(name)):
-                return Hint(invoice_ids=frozenset({id_}))
-        raise PushRefused(Refusal.MALFORMED, "no invoice is named")
-
-
-def _verified_claims(token: object, secret: str | None) -> dict[str, Any]:
-    """Return what a postback's token claims. Raises PushRefused unless the secret signed it."""
-    if not isinstance(token, str) or not secret:
-        raise PushRefused(Refusal.SIGNATURE, "there is no token")
-    # The provider's sample shows it the way Python prints bytes.
-    if wrapped := _PYTHON_BYTES.fullmatch(token):
-        token = wrapped.group(1) or wrapped.group(2) or ""
-    try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            secret,
-            algorithms=["HS256"],
-            leeway=_LEEWAY,
-            options={"require": ["exp"], "verify_aud": False, "verify_sub": False},
-        )
-    except (jwt.PyJWTError, TypeError, ValueError) as err:
-        raise PushRefused(Refusal.SIGNATURE, type(err).__name__) from None
-    return claims
+_BALANCE = "/v2/merchant/wallet/balance/all"
+_REQUESTS_PER_BATCH = 40
+_DAY = timedelta(days=1)
+# Twice the digits of the longest amount that is read.
+_EXACT = Context(prec=130)
+_NOT_CREATED = re.compile(r"not created", re.IGNORECASE)
+_NOT_FOUND = re.compile(r"not.?found|not.?exist|no such", re.IGNORECASE)
 
 
 class CryptoCloud(CryptoCloudProject):
@@ -163,9 +57,7 @@ class CryptoCloud(CryptoCloudProject):
     @override
     async def _async_prove_key(self) -> None:
         """Ask for the balance, the only call that needs nothing else."""
-        payload = await self._request(
-            "POST", "/v2/merchant/wallet/balance/all", headers=self._headers
-        )
+        payload = await self._request("POST", _BALANCE, headers=self._headers)
         read_success(payload, "the balance")
 
     @override
@@ -217,28 +109,119 @@ class CryptoCloud(CryptoCloudProject):
         )
         return parse_rows(payload, self._last_rows)
 
-    @override
-    def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
-        """Tell a bad key from IDs the provider refuses, both of which can be a 400."""
-        if is_auth_failure(status, payload):
-            return AuthError(f"HTTP {status}")
-        if status in (400, 422) and payload is not None:
-            return InvoiceNotFound(f"HTTP {status}")
-        return super()._error(status, headers, payload)
+    @property
+    def takes(self) -> frozenset[str]:
+        """The optional fields of a new invoice that mean something here."""
+        return frozenset({"lifetime", "order_id", "payment_method"})
+
+    async def async_create_invoice(self, new: NewInvoice) -> Invoice:
+        """Make an invoice ("Creating an invoice"). Raises a ProviderError.
+
+        It can be paid for whole minutes; ``payment_method`` is a coin like USDT_TRC20, which
+        the payer can't choose any more then.
+        """
+        new.check_for(takes=self.takes, knows_currency=new.currency in CURRENCIES, decimals=2)
+        asked: dict[str, Any] = self._asked_for(new)
+        more: dict[str, Any] = {}
+        if new.lifetime is not None:
+            minutes = -(-new.lifetime // timedelta(minutes=1))
+            more["time_to_pay"] = {"hours": minutes // 60, "minutes": minutes % 60}
+        if new.payment_method is not None:
+            more["cryptocurrency"] = new.payment_method
+        if more:
+            asked["add_fields"] = more
+        return await self._request_once(
+            "/v2/invoice/create", self._read_created, headers=self._headers, json=asked
+        )
+
+    def _read_created(self, payload: object) -> Invoice:
+        """Return the invoice that was made."""
+        row = read_object(self._read_result(payload).get("result"), "result")
+        if (id_ := parse_invoice_id(read_word(row.get("uuid"), "uuid"))) is None:
+            raise BadResponse("the row names no invoice")
+        return parse_invoice(id_, row)
+
+    async def async_cancel_invoice(self, invoice_id: str) -> None:
+        """Cancel an invoice for which nothing was paid ("Canceling an invoice").
+
+        Raises NoLongerOpen, Rejected or another ProviderError.
+        """
+        try:
+            payload = await self._request(
+                "POST",
+                "/v2/invoice/merchant/canceled",
+                headers=self._headers,
+                json={"uuid": invoice_id},
+                error=self._refusal,
+            )
+            result = self._read_result(payload).get("result")
+        except Rejected as err:
+            if _NOT_CREATED.search(str(err)):
+                raise NoLongerOpen(str(err)) from err
+            if _NOT_FOUND.search(str(err)):
+                raise InvoiceNotFound(str(err)) from err
+            raise
+        if result not in ("ok", ["ok"]):
+            raise BadResponse("the answer doesn't say that it is canceled")
+
+    async def async_list_invoices(
+        self, *, since: datetime, order_id: str | None = None
+    ) -> AsyncIterator[Invoice]:
+        """Yield the invoices made since then, each once ("Invoice list").
+
+        At most the 10,000 that come first. Raises a ProviderError.
+        """
+        # In whose days the provider counts isn't said.
+        asked = _period(since.astimezone(UTC) - _DAY, datetime.now(UTC) + _DAY)
+        seen: set[str] = set()
+        offset, last_page = 0, None
+        for _ in range(MOST_PAGES):
+            payload = await self._async_ask(
+                "/v2/invoice/merchant/list", {**asked, "offset": offset, "limit": PAGE}
+            )
+            page = parse_rows(payload)
+            for invoice in page.values():
+                if not isinstance(invoice, Invoice) or invoice.id in seen:
+                    continue
+                seen.add(invoice.id)
+                is_older = invoice.created_at is not None and invoice.created_at < since
+                if not is_older and order_id in (None, invoice.order_id):
+                    yield invoice
+            offset += len(payload["result"])
+            count = payload.get("all_count")
+            # A page twice is one of a server that doesn't turn pages.
+            if not payload["result"] or page.keys() == last_page:
+                return
+            if isinstance(count, int) and offset >= count:
+                return
+            last_page = page.keys()
+
+    async def async_get_balances(self) -> tuple[Balance, ...]:
+        """Return what the project holds, by coin ("Balance"). Raises a ProviderError."""
+        return parse_balances(await self._async_ask(_BALANCE))
+
+    async def async_get_statistics(self, start: date, end: date) -> Statistics:
+        """Return the totals from the first to the last day ("Statistics"), in dollars.
+
+        Raises a ProviderError.
+        """
+        if end < start:
+            raise InvalidField("end", Flaw.BEFORE_START)
+        return parse_statistics(
+            await self._async_ask("/v2/invoice/merchant/statistics", _period(start, end))
+        )
+
+    async def _async_ask(self, path: str, asked: object = None) -> Any:
+        """Ask for something that is about more than one invoice."""
+        payload = await self._request(
+            "POST", path, headers=self._headers, json=asked, error=self._refusal
+        )
+        return self._read_result(payload)
 
 
-def read_success(payload: object, where: str) -> Mapping[str, Any]:
-    """Return the answer to a request that succeeded, or raise what its text says.
-
-    The pages print some answers to a bad key without their status code: a 200
-    alone proves nothing.
-    """
-    answer = read_object(payload, where)
-    if answer.get("status") != "success":
-        if is_auth_failure(400, answer):
-            raise AuthError(f"{where} is a refusal of the key")
-        raise BadResponse(f"{where} is not a success")
-    return answer
+def _period(start: date, end: date) -> dict[str, str]:
+    """Return two days as the API writes them."""
+    return {"start": f"{start:%d.%m.%Y}", "end": f"{end:%d.%m.%Y}"}
 
 
 def parse_rows(
@@ -309,3 +292,34 @@ def _issued_in(row: Mapping[str, Any]) -> tuple[Any, str | None]:
         return amount, fiat.strip().upper()
     amount = read_amount(row.get("amount_usd"))
     return amount, None if amount is None else "USD"
+
+
+def parse_balances(payload: object) -> tuple[Balance, ...]:
+    """Return the balances of an answer, those of one coin in several networks as one."""
+    rows = read_success(payload, "the balance").get("result")
+    if not isinstance(rows, list):
+        raise BadResponse("the answer has no list of balances")
+    held: dict[str, Decimal] = {}
+    for row in rows:
+        coin = row.get("currency") if isinstance(row, dict) else None
+        if not isinstance(coin, dict):
+            continue
+        code = read_text(coin.get("short_code")) or read_text(coin.get("code"))
+        amount = read_amount(row.get("balance_crypto"))
+        if code is not None and amount is not None:
+            held[code] = _EXACT.add(held.get(code, Decimal(0)), amount)
+    return tuple(Balance(amount=amount, currency=code) for code, amount in held.items())
+
+
+def parse_statistics(payload: object) -> Statistics:
+    """Return the counts and sums of an answer, in dollars."""
+    result = read_object(read_success(payload, "the statistics").get("result"), "result")
+    counts = read_object(result.get("count"), "count")
+    amounts = read_object(result.get("amount"), "amount")
+    totals: dict[str, Total] = {}
+    for word, count in counts.items():
+        amount = read_amount(amounts.get(word))
+        if isinstance(count, bool) or not isinstance(count, int) or amount is None:
+            raise BadResponse("a total is not a number")
+        totals[word] = Total(count=count, amount=amount)
+    return Statistics(currency="USD", totals=totals)

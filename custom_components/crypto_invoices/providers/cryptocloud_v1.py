@@ -1,26 +1,29 @@
-"""CryptoCloud, legacy API version 1: the status of one invoice, and nothing else.
+"""CryptoCloud, legacy API version 1: makes invoices, and tells the status of one at a time.
 
-Facts: docs.cryptocloud.plus, "API reference V1 (old)", "Invoice Status Check".
+Facts: docs.cryptocloud.plus, "API reference V1 (old)", "Invoice Status Check" and
+"Create Invoice".
 """
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar, override
 
-from .cryptocloud import (
-    STATUSES,
-    CryptoCloudProject,
-    is_auth_failure,
-    read_success,
-)
+from .cryptocloud_project import STATUSES, CryptoCloudProject, parse_invoice_id, read_success
+from .invoicing import NewInvoice
 from .model import (
     AuthError,
+    BadResponse,
     Invoice,
     InvoiceNotFound,
     InvoiceStatus,
     ProviderError,
 )
-from .parse import read_word
+from .parse import read_link, read_word
+
+CURRENCIES = frozenset({"EUR", "GBP", "RUB", "UAH", "USD"})
+# What an invoice is at first; the answer to its making doesn't say.
+_FIRST_STATUS = "created"
 
 # Shaped like an invoice's ID and never one of the user's.
 _NO_INVOICE = "INV-00000000"
@@ -64,14 +67,45 @@ class CryptoCloudV1(CryptoCloudProject):
             raise self._error(400, {}, payload)
         return read_success(payload, "the answer")
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """The optional fields of a new invoice that mean something here."""
+        return frozenset({"order_id"})
+
+    async def async_create_invoice(self, new: NewInvoice) -> Invoice:
+        """Make an invoice. Raises a ProviderError."""
+        new.check_for(takes=self.takes, knows_currency=new.currency in CURRENCIES, decimals=2)
+        made = await self._request_once(
+            "/v1/invoice/create",
+            self._read_created,
+            headers=self._headers,
+            json=self._asked_for(new),
+        )
+        return replace(made, order_id=new.order_id)
+
+    def _read_created(self, payload: object) -> Invoice:
+        """Return the invoice that was made; its ID comes without the prefix it is asked for by."""
+        answer = self._read_result(payload)
+        if (id_ := parse_invoice_id(read_word(answer.get("invoice_id"), "invoice_id"))) is None:
+            raise BadResponse("the answer names no invoice")
+        return Invoice(
+            id=id_,
+            status=STATUSES[_FIRST_STATUS],
+            provider_status=_FIRST_STATUS,
+            payment_url=read_link(answer.get("pay_url")) or _payment_page(id_),
+        )
+
     @override
     def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
-        """Tell a bad key from an invoice the provider refuses, both of which can be a 400."""
-        if is_auth_failure(status, payload) or status == 406:
-            return AuthError(f"HTTP {status}")
-        if status in (400, 422) and payload is not None:
-            return InvoiceNotFound(f"HTTP {status}")
+        """Know one more way in which this version refuses a key."""
+        if status == 406:
+            return AuthError("HTTP 406")
         return super()._error(status, headers, payload)
+
+
+def _payment_page(id_: str) -> str:
+    """Return where an invoice is paid."""
+    return f"https://pay.cryptocloud.plus/{id_.removeprefix('INV-')}"
 
 
 def parse_invoice(id_: str, payload: object) -> Invoice:
@@ -82,5 +116,5 @@ def parse_invoice(id_: str, payload: object) -> Invoice:
         id=id_,
         status=STATUSES.get(word, InvoiceStatus.UNKNOWN),
         provider_status=word,
-        payment_url=f"https://pay.cryptocloud.plus/{id_.removeprefix('INV-')}",
+        payment_url=_payment_page(id_),
     )

@@ -1,0 +1,226 @@
+"""Making an invoice, whatever the provider: one request, and honesty about what came of it."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import (
+    ClientConnectorError,
+    ClientOSError,
+    ClientPayloadError,
+    ClientSession,
+    ConnectionTimeoutError,
+    ServerDisconnectedError,
+    SocketTimeoutError,
+)
+from aiohttp.client_reqrep import ConnectionKey
+from hypothesis import HealthCheck, given, settings, strategies as st
+import orjson
+import pytest
+
+from custom_components.crypto_invoices.providers import PROVIDERS
+from custom_components.crypto_invoices.providers.base import Provider
+from custom_components.crypto_invoices.providers.invoicing import (
+    CanCreateInvoice,
+    Flaw,
+    InvalidField,
+    NewInvoice,
+    OutcomeUnknown,
+    Rejected,
+)
+from custom_components.crypto_invoices.providers.model import (
+    AuthError,
+    Invoice,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+)
+
+from .conftest import ADDRESS, Answer, Asked, Wire
+
+SECRETS = {"api_key": "made-up-key", "api_secret": "made-up-secret"}
+SETTINGS = {"url": ADDRESS, "shop_id": "made-up-shop", **SECRETS}
+ROW = {
+    "uuid": "INV-AB12CD34",
+    "created": "2026-02-03 10:11:12.123456",
+    "expiry_date": "2026-02-04 10:11:12.123456",
+    "address": "",
+    "amount": 5.41,
+    "amount_usd": 5.4,
+    "amount_in_fiat": 5.0,
+    "fiat_currency": "EUR",
+    "status": "created",
+    "order_id": "HA-0001",
+    "currency": None,
+    "link": "https://pay.cryptocloud.plus/AB12CD34",
+    "invoice_id": None,
+    "test_mode": False,
+}
+GOOD: Mapping[str, Any] = {
+    "cryptocloud": {"status": "success", "result": ROW},
+    "cryptocloud_v1": {
+        "status": "success",
+        "pay_url": "https://pay.cryptocloud.plus/AB12CD34",
+        "currency": "BTC",
+        "invoice_id": "AB12CD34",
+    },
+}
+NEW: Mapping[str, NewInvoice] = {
+    key: NewInvoice(amount=Decimal(5), currency="EUR", order_id="HA-0001") for key in GOOD
+}
+each_provider = pytest.mark.parametrize("key", list(GOOD))
+
+
+def till(key: str, session: ClientSession, **changes: Any) -> CanCreateInvoice:
+    """Return an account that can make invoices."""
+    provider: Provider = PROVIDERS[key](session, {**SETTINGS, **changes})
+    assert isinstance(provider, CanCreateInvoice)
+    return provider
+
+
+def failing(err: Exception) -> Callable[[Asked], Answer]:
+    """Return a connection on which this happens."""
+
+    def fail(_: Asked) -> Answer:
+        raise err
+
+    return fail
+
+
+NOWHERE = ConnectionKey(
+    "api.example", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
+)
+CUT = [
+    TimeoutError(),
+    SocketTimeoutError("reading"),
+    ServerDisconnectedError(),
+    ClientOSError(104, "Connection reset by peer"),
+    ClientPayloadError("not enough"),
+]
+UNREADABLE = [
+    Answer(b"", 200),
+    Answer(b"{", 200),
+    Answer([]),
+    Answer({}),
+    Answer(None),
+    Answer({"status": "success"}),
+    Answer({"status": "success", "result": []}),
+    Answer({"status": "success", "result": {"uuid": "no ID"}, "invoice_id": "no ID"}),
+    Answer("<h1>Created</h1>", 200, "text/html"),
+    Answer(b"", 302, headers={"Location": "/elsewhere"}),
+    Answer({}, 408),
+    Answer({"message": "Server error."}, 500),
+    Answer("<h1>Bad gateway</h1>", 502, "text/html"),
+    Answer(b"", 504, headers={"Retry-After": "5"}),
+]
+
+
+@each_provider
+@pytest.mark.parametrize("answer", [*map(failing, CUT), *UNREADABLE])
+async def test_it_may_exist(
+    wire: Wire, session: ClientSession, key: str, answer: Answer | Callable[[Asked], Answer]
+) -> None:
+    """Where the answer says nothing, nobody claims that nothing was made, and nobody asks again."""
+    wire.answer(answer)
+    with pytest.raises(OutcomeUnknown):
+        await till(key, session).async_create_invoice(NEW[key])
+    assert len(wire.asked) == 1
+
+
+@each_provider
+@pytest.mark.parametrize(
+    "err",
+    [ClientConnectorError(NOWHERE, OSError(111, "Refused")), ConnectionTimeoutError("too slow")],
+)
+async def test_never_sent(wire: Wire, session: ClientSession, key: str, err: Exception) -> None:
+    """Where there was no connection, nothing was made."""
+    wire.answer(failing(err))
+    with pytest.raises(ProviderUnavailable):
+        await till(key, session).async_create_invoice(NEW[key])
+
+
+@each_provider
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer({"message": "Unauthenticated."}, 401), AuthError),
+        (Answer({"detail": "Forbidden"}, 403), AuthError),
+        (Answer("<h1>Forbidden</h1>", 403, "text/html"), Rejected),
+        (Answer({"message": "Not found"}, 404), Rejected),
+        (Answer(b"", 405), Rejected),
+        (Answer({"message": "Slow down"}, 429), RateLimited),
+    ],
+)
+async def test_refused(
+    wire: Wire, session: ClientSession, key: str, answer: Answer, kind: type[ProviderError]
+) -> None:
+    """A refusal means that nothing was made; none is asked again."""
+    wire.answer(answer)
+    with pytest.raises(kind):
+        await till(key, session).async_create_invoice(NEW[key])
+    assert len(wire.asked) == 1
+
+
+@each_provider
+@pytest.mark.parametrize("changes", [{"currency": "eur"}, {"currency": "XX"}, {"currency": "E UR"}])
+async def test_unknown_currency(
+    wire: Wire, session: ClientSession, key: str, changes: dict[str, Any]
+) -> None:
+    """A currency that can't be one is refused before anything is sent."""
+    asked = {"amount": Decimal(5), "order_id": "HA-0001", **changes}
+    if key == "egates":
+        asked["payment_method"] = "ETHER"
+    with pytest.raises(InvalidField) as err:
+        await till(key, session).async_create_invoice(NewInvoice(**asked))
+    assert (err.value.field, err.value.flaw) == ("currency", Flaw.UNKNOWN)
+    assert not wire.asked
+
+
+@each_provider
+async def test_no_secret_in_a_reason(wire: Wire, session: ClientSession, key: str) -> None:
+    """What a refusal repeats of our keys is blanked, however long the text around it."""
+    own = [SECRETS[field.key] for field in PROVIDERS[key].fields if field.key in SECRETS]
+    for padding in ("", "x" * 190):
+        text = f"{padding} {' and '.join(own)}"
+        body = {"result": {"amount": text}, "errors": text, "detail": text, "success": False}
+        wire.answer(Answer({"status": "error", **body}, 422))
+        with pytest.raises(ProviderError) as err:
+            await till(key, session).async_create_invoice(NEW[key])
+        assert "made-up" not in str(err.value)
+
+
+any_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@each_provider
+@given(data=st.data())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+async def test_any_answer(
+    wire: Wire, session: ClientSession, key: str, data: st.DataObject
+) -> None:
+    """Whatever arrives is an invoice, or an error of ours."""
+    body = data.draw(any_json)
+    if data.draw(st.booleans()):
+        body = orjson.loads(orjson.dumps(GOOD[key]))
+        inner = body.get("result") or body.get("response") or body
+        target = data.draw(st.sampled_from([body, inner]))
+        target[data.draw(st.sampled_from(sorted(target)))] = data.draw(any_json)
+    try:
+        content = orjson.dumps(body)
+    except orjson.JSONEncodeError, TypeError:
+        content = repr(body).encode(errors="replace")
+    wire.answer(Answer(content, data.draw(st.sampled_from([200, 201, 400, 403, 422, 500]))))
+    try:
+        made = await till(key, session).async_create_invoice(NEW[key])
+    except ProviderError:
+        return
+    assert isinstance(made, Invoice)
+    assert made.id
