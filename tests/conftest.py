@@ -16,8 +16,14 @@ from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestServer
 from homeassistant.components import automation
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
-from homeassistant.core import HomeAssistant, ServiceCall, State
+from homeassistant.core import (
+    DOMAIN as HOMEASSISTANT_DOMAIN,
+    HomeAssistant,
+    ServiceCall,
+    State,
+)
 from homeassistant.data_entry_flow import FlowHandler, FlowManager, FlowResultType, section
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -320,6 +326,28 @@ async def async_until_asked(sandbox: SandboxServer, provider: str) -> None:
             await asyncio.sleep(0)
             if sandbox.requests(provider) > before:
                 return
+
+
+async def async_act(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
+    """Run one of our actions and return what it answers."""
+    answer = await hass.services.async_call(
+        DOMAIN, action, data, blocking=True, return_response=True
+    )
+    assert answer is not None
+    return dict(answer)
+
+
+async def async_refused(hass: HomeAssistant, action: str, **data: Any) -> HomeAssistantError:
+    """Run one of our actions and return its error, which has a text without gaps."""
+    with pytest.raises(HomeAssistantError) as caught:
+        await async_act(hass, action, **data)
+    error = caught.value
+    if error.translation_domain == DOMAIN:
+        text = ENGLISH["exceptions"][error.translation_key]["message"]
+        _check_gaps(text, error.translation_placeholders or {})
+    else:
+        assert error.translation_domain == HOMEASSISTANT_DOMAIN
+    return error
 
 
 def find_entity(hass: HomeAssistant, entry: ConfigEntry, *unique_id: str) -> str | None:

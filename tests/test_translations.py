@@ -140,6 +140,13 @@ def test_exceptions() -> None:
         assert {name for _, name, _, _ in Formatter().parse(message) if name} == {"account"}
 
 
+def test_exceptions_are_raised() -> None:
+    """Every text of an exception is of one that there is."""
+    from_readings = {coordinator.error_key(error) for error in ERRORS}
+    of_actions = ENGLISH["exceptions"].keys() - from_readings - ABOUT_IDS
+    assert of_actions <= words_in_code("actions.py", "services.py")
+
+
 def test_entities() -> None:
     """Every sensor has a name and an icon, and every state of a status both."""
     keys = {

@@ -2,7 +2,8 @@
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers.typing import ConfigType
 
 from .account import async_create_provider, tracked_invoices
 from .const import DOMAIN
@@ -10,10 +11,19 @@ from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import async_register_account_device
 from .issues import async_delete_ledger_issue
 from .ledger import async_get_ledger, async_release_ledger
+from .services import async_setup_services
 from .stream import async_setup_stream
 from .webhook import async_remove_webhook, async_setup_webhook
 
 PLATFORMS = [Platform.EVENT, Platform.IMAGE, Platform.SENSOR]
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions."""
+    async_setup_services(hass)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> bool:

@@ -1,11 +1,12 @@
 """From what a config entry stores to a provider and its tracked invoices, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntry, ConfigSubentryData
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry, ConfigSubentryData
 from homeassistant.const import CONF_VERIFY_SSL
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 
@@ -44,11 +45,37 @@ def baselines(entry: ConfigEntry) -> dict[str, InvoiceStatus]:
     }
 
 
-def invoice_subentry(invoice: Invoice) -> ConfigSubentryData:
-    """Return what is stored of a tracked invoice."""
+def invoice_subentry(invoice: Invoice, baseline: InvoiceStatus | None = None) -> ConfigSubentryData:
+    """Return what is stored of a tracked invoice.
+
+    ``baseline`` is the status that announces nothing, by default the one that it has.
+    """
     return ConfigSubentryData(
-        data={CONF_INVOICE_ID: invoice.id, CONF_BASELINE: invoice.status.value},
+        data={CONF_INVOICE_ID: invoice.id, CONF_BASELINE: (baseline or invoice.status).value},
         subentry_type=SUBENTRY_TYPE_INVOICE,
         title=f"Invoice {invoice.order_id or invoice.id}",
         unique_id=invoice.id,
     )
+
+
+@callback
+def async_add_invoices(
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    invoices: Iterable[Invoice],
+    baseline: InvoiceStatus | None = None,
+) -> list[Invoice]:
+    """Track invoices; return those that were not tracked before."""
+    tracked = tracked_invoices(entry)
+    new = {invoice.id: invoice for invoice in invoices if invoice.id not in tracked}
+    for subentry in (invoice_subentry(invoice, baseline) for invoice in new.values()):
+        hass.config_entries.async_add_subentry(
+            entry,
+            ConfigSubentry(
+                data=MappingProxyType(subentry["data"]),
+                subentry_type=subentry["subentry_type"],
+                title=subentry["title"],
+                unique_id=subentry["unique_id"],
+            ),
+        )
+    return list(new.values())

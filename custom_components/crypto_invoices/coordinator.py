@@ -218,8 +218,35 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
                 async with asyncio.timeout(delay):
                     await self._hint_came.wait()
 
+    async def async_begin(self, invoices: Iterable[Invoice]) -> None:
+        """Watch invoices that were just added, with the reading that they were added with.
+
+        Nothing is asked for, and their entities are there at once.
+        """
+        if self.announcer.is_stopped:
+            # The account was unloaded meanwhile; it finds them when it is loaded again.
+            return
+        self._follow_entry()
+        read: dict[str, Invoice | ProviderError] = {
+            invoice.id: invoice for invoice in invoices if invoice.id in self.tracked
+        }
+        for invoice_id, invoice in read.items():
+            self._account.take(invoice_id, invoice)
+        self._tell_what_is_tracked()
+        self._reading_number += 1
+        await self._async_take(read, self._reading_number)
+        if self.last_update_success:
+            self._set_interval()
+            self._schedule_refresh()
+
     async def _async_sync(self) -> None:
         """Read invoices that were added and forget those that were removed."""
+        if self._follow_entry() and not self._pace.is_backing_off:
+            await self.async_refresh()
+        self._tell_what_is_tracked()
+
+    def _follow_entry(self) -> list[str]:
+        """Forget the invoices that the entry no longer tracks; return those that are new."""
         before, self.tracked = self.tracked, tracked_invoices(self.config_entry)
         # One that was removed and added again meanwhile is another one.
         removed = [id_ for id_ in before if self.tracked.get(id_) != before[id_]]
@@ -232,9 +259,11 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             self._pace.forget(invoice_id)
             self._read_in.pop(invoice_id, None)
         self._pace.add(added)
-        if added and not self._pace.is_backing_off:
-            await self.async_refresh()
-        # Not the entities of all the others: nothing is new to them.
+        return added
+
+    @callback
+    def _tell_what_is_tracked(self) -> None:
+        """Add the entities of what is new; those of all the others have nothing to write."""
         for listener in (*self._tracking_listeners, *self._reading_listeners):
             listener()
 
@@ -310,6 +339,10 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             # The account was unloaded meanwhile: its ledger is somebody else's by now.
             return
         self._keep_what_was_learned()
+        await self._async_take(found, number)
+
+    async def _async_take(self, found: Mapping[str, Invoice | ProviderError], number: int) -> None:
+        """Keep a reading: publish what changed, and announce it."""
         self.last_reading = dt_util.utcnow()
         # What was removed meanwhile is gone; what was asked for later but came first is newer.
         fresh = {

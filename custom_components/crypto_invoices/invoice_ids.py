@@ -1,6 +1,6 @@
 """The form for invoice IDs: from what a user typed or pasted to invoices that exist."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 import re
@@ -46,15 +46,58 @@ async def async_check_ids(
     provider: Provider, user_input: dict[str, Any], tracked: Container[str]
 ) -> CheckedIds:
     """Look the typed IDs up at the provider, each once however often it was typed."""
+    try:
+        found = await async_look_up(provider, split_ids(user_input.get(CONF_INVOICES, "")), tracked)
+    except ProviderError as err:
+        return CheckedIds(errors=provider_errors((), err))
+    if found.refused:
+        error, placeholders = found.refusal()
+        return CheckedIds(errors={CONF_INVOICES: error}, placeholders=placeholders)
+    if not found.invoices:
+        return CheckedIds(errors={CONF_INVOICES: "ids_missing"})
+    return CheckedIds(found.invoices)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInvoices:
+    """What was found under IDs, in the order typed, and why the others were refused."""
+
+    invoices: tuple[Invoice, ...]
+    refused: Mapping[str, Refusal]
+    tracked: tuple[str, ...] = ()
+    """The canonical IDs of those that are tracked already; they are among the refused."""
+
+    def refusal(self) -> tuple[str, dict[str, str]]:
+        """Return the translation key that says which were refused and why, and its gaps."""
+        reasons = set(self.refused.values())
+        key = f"ids_{reasons.pop()}" if len(reasons) == 1 else "ids_refused"
+        return key, {
+            reason.value: ", ".join(word for word, why in self.refused.items() if why is reason)
+            or "-"
+            for reason in Refusal
+        }
+
+
+def split_ids(typed: str) -> list[str]:
+    """Return the words of what a user typed or pasted."""
+    return [word for word in _SEPARATORS.split(typed) if word]
+
+
+async def async_look_up(
+    provider: Provider, words: Iterable[str], tracked: Container[str]
+) -> FoundInvoices:
+    """Look IDs up at the provider, except those that are tracked. Raises a ProviderError."""
     refused: dict[str, Refusal] = {}
     typed: dict[str, str] = {}
+    known: dict[str, None] = {}
     try:
-        for word in filter(None, _SEPARATORS.split(user_input.get(CONF_INVOICES, ""))):
+        for word in words:
             id_ = await provider.async_resolve_id(word)
             if id_ is None:
                 refused[word] = Refusal.MALFORMED
             elif id_ in tracked:
                 refused[word] = Refusal.TRACKED
+                known[id_] = None
             else:
                 typed.setdefault(id_, word)
         found = await provider.async_get_invoices(typed)
@@ -62,13 +105,7 @@ async def async_check_ids(
     except BadResponse:
         invoices = ()
         refused.update(dict.fromkeys(typed.values(), Refusal.UNREADABLE))
-    except ProviderError as err:
-        return CheckedIds(errors=provider_errors((), err))
-    if refused:
-        return _refusal(refused)
-    if not invoices:
-        return CheckedIds(errors={CONF_INVOICES: "ids_missing"})
-    return CheckedIds(invoices)
+    return FoundInvoices(invoices, refused, tuple(known))
 
 
 def _sort_out(
@@ -87,14 +124,3 @@ def _sort_out(
             case ProviderError():
                 raise entry
     return tuple(invoices)
-
-
-def _refusal(refused: dict[str, Refusal]) -> CheckedIds:
-    """Return the error that says which IDs were refused, and why."""
-    reasons = set(refused.values())
-    error = f"ids_{reasons.pop()}" if len(reasons) == 1 else "ids_refused"
-    placeholders = {
-        reason.value: ", ".join(word for word, why in refused.items() if why is reason) or "-"
-        for reason in Refusal
-    }
-    return CheckedIds(errors={CONF_INVOICES: error}, placeholders=placeholders)

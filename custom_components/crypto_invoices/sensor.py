@@ -23,6 +23,7 @@ from homeassistant.helpers.typing import StateType
 from .const import CONF_INVOICE_ID
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import AccountEntity, InvoiceEntity, async_add_invoice_entities
+from .money import exact
 from .providers.model import Invoice, InvoiceStatus
 
 PARALLEL_UPDATES = 0
@@ -163,8 +164,7 @@ class InvoiceSensor(InvoiceEntity, SensorEntity):
         if self.invoice is None:
             return None
         value = self.entity_description.value_fn(self.invoice)
-        # 25.10 and 25.1 are the same amount, and 1E-8 is not what people write.
-        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+        return exact(value) if isinstance(value, Decimal) else value
 
 
 class AmountSensor(InvoiceSensor):

@@ -1,11 +1,15 @@
 """Subentry flow: add invoices to an account."""
 
-from types import MappingProxyType
 from typing import Any
 
-from homeassistant.config_entries import ConfigSubentry, ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 
-from .account import async_create_provider, invoice_subentry, tracked_invoices
+from .account import (
+    async_add_invoices,
+    async_create_provider,
+    invoice_subentry,
+    tracked_invoices,
+)
 from .const import CONF_INVOICES
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
 
@@ -27,19 +31,13 @@ class InvoiceSubentryFlow(ConfigSubentryFlow):
                 if not new:
                     return self.async_abort(reason="already_configured")
                 # A subentry flow makes one subentry: the others are added beside it.
-                *others, last = map(invoice_subentry, new)
-                for other in others:
-                    self.hass.config_entries.async_add_subentry(
-                        entry,
-                        ConfigSubentry(
-                            data=MappingProxyType(other["data"]),
-                            subentry_type=other["subentry_type"],
-                            title=other["title"],
-                            unique_id=other["unique_id"],
-                        ),
-                    )
+                *others, last = new
+                async_add_invoices(self.hass, entry, others)
+                subentry = invoice_subentry(last)
                 return self.async_create_entry(
-                    title=last["title"], data=last["data"], unique_id=last["unique_id"]
+                    title=subentry["title"],
+                    data=subentry["data"],
+                    unique_id=subentry["unique_id"],
                 )
         return self.async_show_form(
             step_id="user",
