@@ -1,7 +1,5 @@
 """A real LNbits with wallets in it, and money that is made up."""
 
-import asyncio
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
@@ -11,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from demo import CHECKOUT, HOST, DemoError
-from demo.server import TAIL, Server
+from demo.server import Server
 
 ENVIRONMENT = CHECKOUT / ".cache/lnbits"
 USER, PASSWORD = "demouser", "demo-password"
@@ -34,17 +32,6 @@ class LNbitsInvoice:
     id: str
     bolt11: str
     amount: Decimal
-
-
-async def install() -> None:
-    """Install LNbits, unless it is there already."""
-    process = await asyncio.create_subprocess_exec(
-        CHECKOUT / "script/lnbits", stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
-    )
-    output, _ = await process.communicate()
-    if process.returncode:
-        lines = output.decode(errors="replace").splitlines()
-        raise DemoError("LNbits could not be installed", *lines[-TAIL:])
 
 
 class LNbitsServer(Server):

@@ -31,10 +31,10 @@ class World:
 
 
 @asynccontextmanager
-async def world(stage: Stage) -> AsyncGenerator[World]:
-    """Start a sandbox with nothing in it and a Home Assistant that can report to it."""
+async def world(stage: Stage, *, demo_invoices: bool = False) -> AsyncGenerator[World]:
+    """Start a sandbox, which may have invoices, and a Home Assistant that can report to it."""
     hass_port, sandbox_port = free_ports(2)
-    sandbox = Sandbox(sandbox_port, stage.folder / "sandbox.log", demo_invoices=False)
+    sandbox = Sandbox(sandbox_port, stage.folder / "sandbox.log", demo_invoices=demo_invoices)
     hass = RealHomeAssistant(stage.folder / "config", hass_port, more=rest_command(sandbox.url))
     async with sandbox, hass:
         yield World(sandbox, hass)

@@ -14,7 +14,8 @@ from demo.client import ENTRIES, Client, Flow
 from demo.server import free_ports
 from demo.websocket import Json
 from tests.e2e.gate import Gate
-from tests.e2e.lnbits_server import LNbitsInvoice, LNbitsServer, LNbitsWallet, install
+from tests.e2e.installing import install
+from tests.e2e.lnbits_server import LNbitsInvoice, LNbitsServer, LNbitsWallet
 from tests.e2e.reporting import KEY, Report, automation, reports
 from tests.e2e.story import Dice, Figure, Outcome, Stage, Story
 from tests.e2e.tally import Payment, count
@@ -122,7 +123,7 @@ def _tells(file: Path, secrets: Iterable[str]) -> bool:
 
 async def run(stage: Stage) -> Outcome:
     """Set up, pay through one trouble after another, and count."""
-    await install()
+    await install("lnbits")
     stage.step("LNbits is installed")
     with_socket, without, each = (
         (WITH_SHORT, WITHOUT_SHORT, EACH_TROUBLE_SHORT)

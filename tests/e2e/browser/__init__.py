@@ -1,0 +1,1 @@
+"""What a user clicks through in the frontend, clicked through by Chromium."""

@@ -1,0 +1,62 @@
+"""Debian's Chromium, driven by Playwright."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import Browser, BrowserContext, Page, StorageState, async_playwright
+
+from demo import HOST
+
+from .eyes import DESKTOP
+
+PATIENCE = 15_000
+PATH = "/usr/bin/chromium"
+# Nothing is asked for over the network: what the browser wants for itself, and brands' images.
+FLAGS = (
+    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+)
+
+
+@asynccontextmanager
+async def chromium() -> AsyncGenerator[Browser]:
+    """Start the browser."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=PATH, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def visitor(
+    browser: Browser, folder: Path, *, locale: str, state: StorageState | None = None
+) -> AsyncGenerator[Page]:
+    """Open a page as somebody with a language; what was seen last is kept if it goes wrong."""
+    context = await browser.new_context(
+        viewport=DESKTOP, locale=locale, storage_state=state, reduced_motion="reduce"
+    )
+    context.set_default_timeout(PATIENCE)
+    await context.tracing.start(screenshots=True, snapshots=True)
+    page = await context.new_page()
+    try:
+        yield page
+    except BaseException:
+        await _keep(context, page, folder)
+        raise
+    finally:
+        await context.close()
+
+
+async def _keep(context: BrowserContext, page: Page, folder: Path) -> None:
+    """Keep a picture and the trace, which `playwright show-trace` opens."""
+    await page.screenshot(path=folder / "last-seen.png")
+    await context.tracing.stop(path=folder / "playwright-trace.zip")
