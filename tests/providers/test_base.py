@@ -11,6 +11,7 @@ import ssl
 import time
 import traceback
 from typing import Any
+from unittest.mock import Mock
 
 from aiohttp import ClientSession, ClientTimeout, web
 from aiohttp.test_utils import TestServer, unused_port
@@ -18,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+import orjson
 import pytest
 
 from custom_components.crypto_invoices.providers import PROVIDERS, base
@@ -39,6 +41,7 @@ from custom_components.crypto_invoices.providers.model import (
     RateLimited,
     Trouble,
 )
+from custom_components.crypto_invoices.providers.parse import LastRead
 from sandbox import registry
 from sandbox.faults import Fault
 from tests.conftest import SandboxServer
@@ -251,6 +254,72 @@ async def test_many_invoices(sandbox: SandboxServer, session: ClientSession, key
     paid = [id_ for id_, each in found.items() if isinstance(each, Invoice) and each.status.is_paid]
     assert paid == [ids[7]]
     assert all(isinstance(entry, Invoice) and entry.id == id_ for id_, entry in found.items())
+
+
+@pytest.mark.parametrize("key", ["cryptocloud", "egates"])
+async def test_what_comes_as_it_came(
+    sandbox: SandboxServer, session: ClientSession, key: str
+) -> None:
+    """What stays the same is not parsed again; what changed is, also beside it."""
+    ids = [sandbox.store.create(key).id for _ in range(3)]
+    provider = opened(session, sandbox, key)
+    first = await provider.async_get_invoices(ids)
+    again = await provider.async_get_invoices(ids)
+    assert all(again[id_] is first[id_] for id_ in ids)
+    sandbox.store.act(key, ids[1], "pay")
+    later = await provider.async_get_invoices(ids)
+    assert [later[id_] is first[id_] for id_ in ids] == [True, False, True]
+    paid = later[ids[1]]
+    assert isinstance(paid, Invoice)
+    assert paid.status is InvoiceStatus.PAID
+    # A part of them comes in an answer of its own.
+    assert (await provider.async_get_invoices(ids[:2])) == {id_: later[id_] for id_ in ids[:2]}
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "error"),
+    [
+        (500, "application/json", ProviderUnavailable),
+        (302, "application/json", BadResponse),
+        (200, "text/html", BadResponse),
+    ],
+)
+async def test_same_bytes_as_an_error(
+    wire: Wire, session: ClientSession, status: int, content_type: str, error: type[ProviderError]
+) -> None:
+    """An error is an error, also with the body of the last good answer."""
+    [id_] = invoice_ids(1)
+    content = orjson.dumps({"status": "success", "result": [{"uuid": id_, "status": "paid"}]})
+    provider = PROVIDERS["cryptocloud"](session, SETTINGS)
+    wire.answer(Answer(content))
+    assert isinstance(await read_one(provider, id_), Invoice)
+    wire.answer(Answer(content, status, content_type))
+    assert isinstance(await read_one(provider, id_), error)
+    wire.answer(Answer(content))
+    assert isinstance(await read_one(provider, id_), Invoice)
+
+
+async def test_same_nonsense(wire: Wire, session: ClientSession) -> None:
+    """Rows that can't be read are an error each time, without what went wrong before."""
+    [id_] = invoice_ids(1)
+    provider = PROVIDERS["cryptocloud"](session, SETTINGS)
+    wire.answer(Answer({"status": "success", "result": [{"uuid": id_, "status": []}]}))
+    errors = [await read_one(provider, id_) for _ in range(3)]
+    depths = {len(traceback.format_tb(error.__traceback__)) for error in errors}
+    assert all(isinstance(error, BadResponse) for error in errors)
+    assert len(depths) == 1
+
+
+def test_last_read() -> None:
+    """No more is remembered than asked for, and what can't be parsed is not."""
+    last: LastRead[object] = LastRead(2)
+    first = last.read("1", b"x", object)
+    assert last.read("1", b"x", object) is first
+    with pytest.raises(BadResponse):
+        last.read("2", b"x", Mock(side_effect=BadResponse("x")))
+    assert last.read("2", b"x", lambda: 2) == 2
+    assert last.read("3", b"x", lambda: 3) == 3
+    assert last.read("1", b"x", object) is not first
 
 
 @pytest.fixture

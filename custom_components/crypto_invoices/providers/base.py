@@ -37,7 +37,7 @@ from .model import (
     RateLimited,
     Trouble,
 )
-from .parse import read_reason
+from .parse import LastRead, read_reason
 
 # Shorter for the connection: what was cut off then was never asked.
 REQUEST_TIMEOUT = ClientTimeout(total=15, connect=10)
@@ -185,8 +185,45 @@ class Provider(ABC):
     ) -> Any:
         """Make one request and return the decoded JSON of a 2xx answer.
 
-        ``error`` reads another answer in place of ``_error``. Redirects are not
-        followed: the credentials are for this address only.
+        ``error`` reads another answer in place of ``_error``.
+        """
+        response, content = await self._send(
+            method, path, headers=headers, params=params, json=json
+        )
+        return self._decode(response, content, error or self._error)
+
+    async def _request_again[T](
+        self,
+        last: LastRead[T],
+        key: str,
+        parse: Callable[[Any], T],
+        method: str,
+        path: str,
+        **request: Any,
+    ) -> T:
+        """Make a request that is made again and again, and return what its answer is parsed to.
+
+        An answer that is byte for byte the last one with this ``key`` is not even decoded.
+        """
+        response, content = await self._send(method, path, **request)
+        return last.read(
+            key,
+            (response.status, response.content_type, content),
+            lambda: parse(self._decode(response, content, self._error)),
+        )
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+    ) -> tuple[ClientResponse, bytes]:
+        """Make one request and return whatever is answered.
+
+        Redirects are not followed: the credentials are for this address only.
         """
         if not self._url.lower().startswith(("http://", "https://")):
             # To an address of another kind, aiohttp answers with an AssertionError.
@@ -221,7 +258,7 @@ class Provider(ABC):
                 type(err).__name__,
                 was_reached=not isinstance(err, ClientConnectorError | InvalidURL),
             ) from err
-        return self._decode(response, content, error or self._error)
+        return response, content
 
     async def _request_once[T](
         self,
@@ -359,5 +396,6 @@ def _unless_nothing_was_read(
                 raise error
         # Where nothing makes sense, it is the provider that is broken, not each invoice.
         if all(isinstance(error, BadResponse) for error in errors):
-            raise errors[0]
+            # Not that one itself: who remembers it would gather a traceback with each reading.
+            raise BadResponse(str(errors[0])) from errors[0]
     return found

@@ -14,7 +14,8 @@ from .cryptocloud_project import STATUSES, CryptoCloudProject, parse_invoice_id,
 from .invoicing import Flaw, InvalidField, NewInvoice, NoLongerOpen, Rejected, Statistics, Total
 from .model import BadResponse, Balance, Invoice, InvoiceNotFound, InvoiceStatus, ProviderError
 from .parse import (
-    LastRows,
+    LastRead,
+    as_it_came,
     read_amount,
     read_link,
     read_local_time,
@@ -33,6 +34,8 @@ MOST_PAGES = 100
 
 _BALANCE = "/v2/merchant/wallet/balance/all"
 _REQUESTS_PER_BATCH = 40
+# Each is of a batch, and so more than anybody reads again and again.
+_ANSWERS_REMEMBERED = 500
 _DAY = timedelta(days=1)
 # Twice the digits of the longest amount that is read.
 _EXACT = Context(prec=130)
@@ -52,7 +55,10 @@ class CryptoCloud(CryptoCloudProject):
         """Start with no invoice suspected of spoiling a batch."""
         super().__init__(*args)
         self._refused: set[str] = set()
-        self._last_rows: LastRows[Invoice] = LastRows()
+        self._last_rows: LastRead[Invoice] = LastRead()
+        self._last_answers: LastRead[Mapping[str, Invoice | ProviderError]] = LastRead(
+            _ANSWERS_REMEMBERED
+        )
 
     @override
     async def _async_prove_key(self) -> None:
@@ -104,10 +110,15 @@ class CryptoCloud(CryptoCloudProject):
 
     async def _async_info(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
         """Ask for these invoices. Raises InvoiceNotFound if the provider refuses the list."""
-        payload = await self._request(
-            "POST", "/v2/invoice/merchant/info", headers=self._headers, json={"uuids": ids}
+        return await self._request_again(
+            self._last_answers,
+            ids[0],
+            lambda payload: parse_rows(payload, self._last_rows),
+            "POST",
+            "/v2/invoice/merchant/info",
+            headers=self._headers,
+            json={"uuids": ids},
         )
-        return parse_rows(payload, self._last_rows)
 
     @property
     def takes(self) -> frozenset[str]:
@@ -225,7 +236,7 @@ def _period(start: date, end: date) -> dict[str, str]:
 
 
 def parse_rows(
-    payload: object, last_rows: LastRows[Invoice] | None = None
+    payload: object, last_rows: LastRead[Invoice] | None = None
 ) -> dict[str, Invoice | ProviderError]:
     """Return the invoices of an answer by ID; a broken row costs only itself."""
     rows = read_success(payload, "the answer").get("result")
@@ -236,13 +247,20 @@ def parse_rows(
         if not isinstance(row, dict) or not isinstance(name := row.get("uuid"), str):
             continue
         try:
-            invoice = last_rows.read(name, row, _parse_row) if last_rows else _parse_row(row)
+            invoice = _read_row(name, row, last_rows)
         except BadResponse as err:
             if (id_ := parse_invoice_id(name)) is not None:
                 found[id_] = err
         else:
             found[invoice.id] = invoice
     return found
+
+
+def _read_row(name: str, row: Mapping[str, Any], last_rows: LastRead[Invoice] | None) -> Invoice:
+    """Return the invoice of a row, parsed only if the row is not as it came last time."""
+    if last_rows is None or (came := as_it_came(row)) is None:
+        return _parse_row(row)
+    return last_rows.read(name, came, lambda: _parse_row(row))
 
 
 def _parse_row(row: Mapping[str, Any]) -> Invoice:

@@ -25,7 +25,7 @@ from .model import (
     InvoiceStatus,
     ProviderError,
 )
-from .parse import read_amount, read_local_time, read_object, read_text, read_word
+from .parse import LastRead, read_amount, read_local_time, read_object, read_text, read_word
 from .push import Hint, PushRefused, Refusal, flatten, parse_body
 
 # SUCCESS and PENDING stand on the provider's pages, SUCCESS_SMALL_AMOUNT by its
@@ -89,6 +89,7 @@ class EGates(Provider):
         self._zone: tzinfo | None = self._settings.get("time_zone")
         remembered = str(self._settings.get("signing"))
         self._signing = remembered if remembered in SIGNINGS else next(iter(SIGNINGS))
+        self._last_answers: LastRead[Invoice] = LastRead()
 
     @property
     @override
@@ -119,7 +120,7 @@ class EGates(Provider):
     async def async_get_account(self) -> Account:
         """Prove the key and find the way of signing with an invoice that isn't there."""
         with suppress(InvoiceNotFound):
-            await self._async_get(str(uuid4()))
+            await self._async_get(str(uuid4()), bool, LastRead())
         host = self._url.partition("://")[2]
         return Account(
             unique_id=fingerprint(self._url, self._settings["api_key"]),
@@ -161,17 +162,32 @@ class EGates(Provider):
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
         """Read one invoice."""
         try:
-            return {ids[0]: parse_invoice(ids[0], await self._async_get(ids[0]), self._zone)}
+            invoice = await self._async_get(
+                ids[0],
+                lambda envelope: parse_invoice(ids[0], envelope, self._zone),
+                self._last_answers,
+            )
         except InvoiceNotFound:
             return {}
+        return {ids[0]: invoice}
 
-    async def _async_get(self, id_: str) -> Any:
-        """Get one invoice's envelope, trying the other ways of signing when one fails."""
+    async def _async_get[T](
+        self, id_: str, parse: Callable[[Any], T], last_answers: LastRead[T]
+    ) -> T:
+        """Return what one invoice's envelope is parsed to, trying the ways of signing in turn."""
+
+        def parse_checked(envelope: Any) -> T:
+            _check(envelope)
+            return parse(envelope)
+
         ways = [self._signing, *(way for way in SIGNINGS if way != self._signing)]
         for way in ways:
             parameters = SIGNINGS[way](id_, str(int(time.time())))
             try:
-                envelope = await self._request(
+                answer = await self._request_again(
+                    last_answers,
+                    id_,
+                    parse_checked,
                     "GET",
                     f"/api/external/v1/gateway/payment-invoice/{id_}",
                     headers={
@@ -180,14 +196,13 @@ class EGates(Provider):
                     },
                     params={key: parameters[key] for key in parameters if key == "timestamp"},
                 )
-                _check(envelope)
             except AuthError:
                 continue
             except InvoiceNotFound:
                 self._signing = way
                 raise
             self._signing = way
-            return envelope
+            return answer
         raise AuthError("no way of signing is accepted")
 
     @override

@@ -1,6 +1,6 @@
 """Reads the values in a provider's answer: lenient where a value is optional."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 import re
@@ -14,6 +14,8 @@ from .model import BadResponse
 _MAX_DIGITS = 60
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _LOCAL_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?")
+# How many keys something is remembered for.
+_MORE_THAN_ANYBODY_TRACKS = 50_000
 
 
 # Where the providers write why they refuse something.
@@ -21,33 +23,36 @@ _SAYS_WHY = ("result", "errors", "detail", "message", "error")
 _LONGEST_REASON = 200
 _DEEPEST_REASON = 3
 
-# More rows than anybody tracks.
-_MOST_ROWS = 50_000
 
+class LastRead[T]:
+    """What was read last: what comes as it came last time needs no work."""
 
-class LastRows[T]:
-    """What rows were read as: one that is the same as last time needs no work."""
-
-    def __init__(self) -> None:
-        """Remember nothing yet."""
+    def __init__(self, most: int = _MORE_THAN_ANYBODY_TRACKS) -> None:
+        """Remember nothing yet; begin anew when there are more than so many keys."""
+        self._most = most
         self._last: dict[str, tuple[int, T]] = {}
 
-    def read(self, key: str, row: object, parse: Callable[[Any], T]) -> T:
-        """Return what the row is parsed to, the identical object while the row stays the same."""
-        try:
-            # The hash takes little memory; its secret seed lets nobody aim at another's.
-            mark = hash(orjson.dumps(row))
-        except TypeError:
-            # Nested deeper than is written.
-            return parse(row)
+    def read(self, key: str, came: Hashable, parse: Callable[[], T]) -> T:
+        """Return what it is parsed to, the identical object while the same comes again."""
+        # The hash takes little memory; its secret seed lets nobody aim at another's.
+        mark = hash(came)
         last = self._last.get(key)
         if last is not None and last[0] == mark:
             return last[1]
-        value = parse(row)
-        if len(self._last) >= _MOST_ROWS:
+        value = parse()
+        if len(self._last) >= self._most:
             self._last.clear()
         self._last[key] = (mark, value)
         return value
+
+
+def as_it_came(row: object) -> bytes | None:
+    """Return a row of an answer as bytes to compare, or None if it can't be written again."""
+    try:
+        return orjson.dumps(row)
+    except TypeError:
+        # Nested deeper than is written.
+        return None
 
 
 def read_object(value: object, where: str) -> Mapping[str, Any]:
