@@ -1,0 +1,108 @@
+"""The documentation is true where a machine can see it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+import re
+from typing import Any
+
+from homeassistant.components import automation
+from homeassistant.core import HomeAssistant
+import pytest
+import yaml
+
+from .conftest import ENGLISH, PACKAGE, async_automate
+
+ROOT = PACKAGE.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DESCRIBED = {"triggers": "automations", "conditions": "automations", "services": "actions"}
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code."""
+    return FENCE.sub("", page.read_text())
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what can be linked to on a page, as GitHub names it."""
+    titles = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def section(page: Path, title: str) -> str:
+    """Return what is under a heading, up to the next."""
+    found = re.search(
+        rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", page.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert found, f"{page.name} has no {title!r}"
+    return found[1]
+
+
+@each_page
+def test_links(page: Path) -> None:
+    """A link within the repository leads to a page that is there, and to a heading on it."""
+    for link in LINK.findall(prose(page)):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_file(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_linked() -> None:
+    """Whoever starts at the README finds everything."""
+    seen, new = set[Path](), {ROOT / "README.md"}
+    while new:
+        page = new.pop()
+        seen.add(page)
+        links = (link.partition("#")[0] for link in LINK.findall(prose(page)))
+        new |= {page.parent.joinpath(link).resolve() for link in links if link.endswith(".md")}
+        new -= seen
+    assert set(PAGES) <= seen
+
+
+@pytest.mark.parametrize(
+    ("group", "key"), [(group, key) for group in DESCRIBED for key in ENGLISH.get(group, {})]
+)
+def test_described(group: str, key: str) -> None:
+    """Each trigger, condition and action has its section, with its options and an example."""
+    texts = ENGLISH[group][key]
+    page = ROOT / "docs" / f"{DESCRIBED[group]}.md"
+    text = section(page, texts["name"])
+    assert f"crypto_invoices.{key}" in text
+    assert f"`crypto_invoices.{key}`" in (ROOT / "README.md").read_text()
+    shared = section(page, group.title()) if group != "services" else ""
+    for field in texts.get("fields", {}):
+        assert f"`{field}`" in text + shared, field
+
+
+def examples() -> Iterator[tuple[str, Any]]:
+    """Yield the examples of automations, with where they are."""
+    for page in PAGES:
+        for number, (language, code) in enumerate(FENCE.findall(page.read_text())):
+            if language == "yaml":
+                yield f"{page.name}-{number}", yaml.safe_load(code)
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(found, id=id_)
+        for id_, found in examples()
+        if isinstance(found, dict) and found.keys() & {"triggers", "conditions"}
+    ],
+)
+async def test_automations(
+    hass: HomeAssistant, example: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is shown can be pasted: Home Assistant takes it, and it listens."""
+    rest = {"triggers": [{"trigger": "event", "event_type": "test"}], "actions": []}
+    await async_automate(hass, {**rest, **example})
+    [state] = hass.states.async_all(automation.DOMAIN)
+    assert state.state == "on", caplog.text
+    await hass.services.async_call("automation", "turn_off", {"entity_id": "all"}, blocking=True)
