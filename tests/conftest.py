@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestServer
 from homeassistant.components import automation
+from homeassistant.components.repairs import RepairsFlow
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.core import (
     DOMAIN as HOMEASSISTANT_DOMAIN,
@@ -70,13 +71,24 @@ def _translated_flows(monkeypatch: pytest.MonkeyPatch, untranslated: set[str]) -
         self: FlowManager, flow: FlowHandler, step_id: str, user_input: Any
     ) -> FlowResult:
         result = await handle_step(self, flow, step_id, user_input)
-        if flow.handler == DOMAIN:
+        if isinstance(flow, RepairsFlow):
+            if flow.handler == DOMAIN:
+                _check_texts(_fix_flow_texts(flow), result, untranslated)
+        elif flow.handler == DOMAIN:
             _check_texts(ENGLISH["config"], result, untranslated)
         elif isinstance(flow.handler, tuple) and flow.handler[1] == SUBENTRY_TYPE_INVOICE:
             _check_texts(ENGLISH["config_subentries"][SUBENTRY_TYPE_INVOICE], result, untranslated)
         return result
 
     monkeypatch.setattr(FlowManager, "_async_handle_step", checked)
+
+
+def _fix_flow_texts(flow: RepairsFlow) -> Mapping[str, Any]:
+    """Return the texts of the dialog in which an issue is fixed."""
+    key, _, entry_id = flow.issue_id.rpartition("_")
+    assert entry_id
+    texts: Mapping[str, Any] = ENGLISH["issues"][key]["fix_flow"]
+    return texts
 
 
 def _check_texts(texts: Mapping[str, Any], result: FlowResult, untranslated: set[str]) -> None:
@@ -96,7 +108,7 @@ def _check_texts(texts: Mapping[str, Any], result: FlowResult, untranslated: set
             assert step["menu_options"][option]
         if result["type"] is FlowResultType.FORM:
             shown = {*fields_of(result["data_schema"]), "base"}
-            assert result["errors"].keys() <= shown, "an error at a field that isn't shown"
+            assert (result["errors"] or {}).keys() <= shown, "an error at a field that isn't shown"
             _check_labels(step, result["data_schema"])
 
 

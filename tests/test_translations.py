@@ -8,7 +8,7 @@ from typing import Any
 from homeassistant.components.sensor import SensorEntityDescription
 import pytest
 
-from custom_components.crypto_invoices import coordinator, sensor
+from custom_components.crypto_invoices import coordinator, issues, sensor
 from custom_components.crypto_invoices.const import SECTION_ADVANCED
 from custom_components.crypto_invoices.credentials import provider_errors
 from custom_components.crypto_invoices.invoice_ids import Refusal
@@ -178,6 +178,19 @@ def test_attributes() -> None:
     )
     named = ENGLISH["entity"]["sensor"]["status"]["state_attributes"]
     assert named.keys() == {*sensor.invoice_attributes(invoice), "paid_at"}
+
+
+def test_issues() -> None:
+    """Every issue says what is wrong, and those that can be fixed have a dialog."""
+    assert ENGLISH["issues"].keys() == set(issues.ISSUES)
+    for key, texts in ENGLISH["issues"].items():
+        assert texts["title"]
+        assert ("fix_flow" in texts) is (key in issues._FIXABLE)
+        assert ("description" in texts) is (key not in issues._FIXABLE)
+    code = words_in_code("repairs.py")
+    for key in issues._FIXABLE:
+        texts = ENGLISH["issues"][key]["fix_flow"]
+        assert {*texts.get("abort", ()), *texts.get("error", ())} <= code
 
 
 def test_system_health() -> None:

@@ -9,7 +9,7 @@ from .account import async_create_provider, tracked_invoices
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import async_register_account_device
-from .issues import async_delete_ledger_issue
+from .issues import async_delete_issues
 from .ledger import async_get_ledger, async_release_ledger
 from .services import async_setup_services
 from .stream import async_setup_stream
@@ -54,7 +54,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEnt
     await async_remove_webhook(hass, entry)
     await async_get_ledger(hass, entry.entry_id).async_remove()
     async_release_ledger(hass, entry.entry_id)
-    async_delete_ledger_issue(hass, entry)
+    async_delete_issues(hass, entry, is_removed=True)
 
 
 async def async_remove_config_entry_device(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from homeassistant.util import dt as dt_util
 from .account import baselines, tracked_invoices
 from .announcer import Announcer
 from .const import DOMAIN
-from .issues import async_create_ledger_issue
+from .issues import LEDGER_LOST, async_create_issue
 from .ledger import async_get_ledger
 from .pace import Pace
 from .providers.base import Provider
@@ -39,6 +39,7 @@ from .providers.model import (
     RateLimited,
     SettingNeeded,
 )
+from .troubles import Troubles
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self.last_reading: datetime | None = None
         self.push_diagnostics: Callable[[], dict[str, Any]] | None = None
         self.failures: Counter[str] = Counter()
+        self.async_register_webhook: Callable[[], Awaitable[bool]] | None = None
         self._account = AccountData()
         self._pace = Pace(monotonic, provider)
         self._reading_number = 0
@@ -131,10 +133,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self._hinted: set[str] = set()
         self._hint_came = asyncio.Event()
         self._look: asyncio.Task[None] | None = None
+        self.troubles = Troubles(hass, entry, monotonic)
         self._sync = Debouncer(
             hass, _LOGGER, cooldown=SYNC_COOLDOWN, immediate=False, function=self._async_sync
         )
         entry.async_on_unload(self._sync.async_shutdown)
+        entry.async_on_unload(self.troubles.stop)
         # Invoices are watched even where every entity is disabled.
         entry.async_on_unload(self.async_add_listener(lambda: None))
 
@@ -255,6 +259,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self.ledger.forget(before[id_] for id_ in removed)
         self.ledger.begin({self.tracked[id_]: first[self.tracked[id_]] for id_ in added})
         self._account.forget(removed)
+        self.troubles.forget(removed)
         for invoice_id in removed:
             self._pace.forget(invoice_id)
             self._read_in.pop(invoice_id, None)
@@ -274,7 +279,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             er.async_get(self.hass), self.config_entry.entry_id
         )
         if await self.ledger.async_load(baselines(self.config_entry), is_new=not entities):
-            async_create_ledger_issue(self.hass, self.config_entry)
+            async_create_issue(self.hass, self.config_entry, LEDGER_LOST)
         statuses = self.ledger.statuses()
         self._pace.start(
             {id_: statuses.get(subentry_id) for id_, subentry_id in self.tracked.items()}
@@ -289,6 +294,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             await self._async_read(due)
         except ProviderError as err:
             self._pace.stay_due(due)
+            self.troubles.failed(due, err)
             raise self._failure(err) from err
         if not due:
             self._pace.recovered()
@@ -359,6 +365,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             if known.get(id_) is not entry and self._account.take(id_, entry)
         ]
         self._pace.plan(fresh, self.last_reading)
+        self.troubles.observe(fresh)
         self._log_news(changed, errors_before)
         transitions = self.ledger.observe(
             {self.tracked[id_]: entry for id_, entry in fresh.items() if isinstance(entry, Invoice)}

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
-import re
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
@@ -24,9 +23,8 @@ from .providers import PROVIDERS
 from .providers.base import Field, FieldKind
 from .providers.model import Invoice, InvoiceStatus
 from .providers.push import CanPush, CanRegisterWebhook, CanStream
+from .troubles import status_word
 
-# What a provider could call a status. Anything else might be private.
-_WORD = re.compile(r"[A-Za-z][A-Za-z _-]{0,39}")
 _SHOWN_AS_IT_IS = (FieldKind.BOOLEAN, FieldKind.TIME_ZONE)
 
 
@@ -118,7 +116,7 @@ def _reading(coordinator: CryptoInvoicesCoordinator) -> dict[str, Any]:
             "open": len(data.open),
             "by_status": _counts(invoice.status.value for invoice in data.invoices.values()),
             "unknown_words": _counts(
-                word(invoice.provider_status)
+                status_word(invoice.provider_status)
                 for invoice in data.invoices.values()
                 if invoice.status is InvoiceStatus.UNKNOWN
             ),
@@ -141,11 +139,6 @@ def _counts(words: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(words).items()))
 
 
-def word(provider_status: str) -> str:
-    """Return the provider's word for a status, unless it could be something private."""
-    return provider_status if _WORD.fullmatch(provider_status) else "(not a word)"
-
-
 def _invoice(invoice: Invoice | None) -> dict[str, Any] | None:
     """Return what is known of an invoice, without what it says; times as seconds from now."""
     if invoice is None:
@@ -154,7 +147,7 @@ def _invoice(invoice: Invoice | None) -> dict[str, Any] | None:
     now = dt_util.utcnow()
     return {
         "status": invoice.status.value,
-        "provider_status": word(invoice.provider_status),
+        "provider_status": status_word(invoice.provider_status),
         "is_test": invoice.is_test,
         "tells": sorted(name for name, value in known.items() if value not in (None, {})),
         "seconds_from_now": {

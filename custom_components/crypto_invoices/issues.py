@@ -1,30 +1,74 @@
-"""Issues in Home Assistant's repairs."""
+"""Issues in Home Assistant's repairs: at most one of each kind per account."""
+
+from collections.abc import Mapping
+from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.loader import async_get_loaded_integration
 
 from .const import DOMAIN
 
-LEDGER_LOST = "ledger_lost"
+INVOICES_GONE: Final = "invoices_gone"
+KEY_CAN_SPEND: Final = "key_can_spend"
+LEDGER_LOST: Final = "ledger_lost"
+UNKNOWN_STATUS: Final = "unknown_status"
+UNREADABLE_ANSWER: Final = "unreadable_answer"
+WEBHOOK_REFUSED: Final = "webhook_refused"
+
+ISSUES = (
+    INVOICES_GONE,
+    KEY_CAN_SPEND,
+    LEDGER_LOST,
+    UNKNOWN_STATUS,
+    UNREADABLE_ANSWER,
+    WEBHOOK_REFUSED,
+)
+# What is said until somebody has read it, also after a restart.
+_TO_BE_READ = frozenset({LEDGER_LOST})
+# What is still true of an account that isn't loaded.
+_OUTLIVES_UNLOADING = frozenset({KEY_CAN_SPEND, LEDGER_LOST})
+# What has a dialog in repairs.py.
+_FIXABLE = frozenset({INVOICES_GONE, LEDGER_LOST, WEBHOOK_REFUSED})
+# What only a new version can cure.
+_TO_BE_REPORTED = frozenset({UNKNOWN_STATUS, UNREADABLE_ANSWER})
 
 
 @callback
-def async_create_ledger_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Say that payments made meanwhile could not be told; it stays until it is read."""
+def async_create_issue(
+    hass: HomeAssistant, entry: ConfigEntry, key: str, placeholders: Mapping[str, str] | None = None
+) -> None:
+    """Say what is wrong with an account, or say it anew."""
+    report_at = async_get_loaded_integration(hass, DOMAIN).issue_tracker
     ir.async_create_issue(
         hass,
         DOMAIN,
-        f"{LEDGER_LOST}_{entry.entry_id}",
-        is_fixable=True,
-        is_persistent=True,
+        _issue_id(entry, key),
+        data={"entry_id": entry.entry_id},
+        is_fixable=key in _FIXABLE,
+        is_persistent=key in _TO_BE_READ,
+        learn_more_url=report_at if key in _TO_BE_REPORTED else None,
         severity=ir.IssueSeverity.WARNING,
-        translation_key=LEDGER_LOST,
-        translation_placeholders={"account": entry.title},
+        translation_key=key,
+        translation_placeholders={"account": entry.title, **(placeholders or {})},
     )
 
 
 @callback
-def async_delete_ledger_issue(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Take the issue of an account back."""
-    ir.async_delete_issue(hass, DOMAIN, f"{LEDGER_LOST}_{entry.entry_id}")
+def async_delete_issue(hass: HomeAssistant, entry: ConfigEntry, key: str) -> None:
+    """Take back what is cured."""
+    ir.async_delete_issue(hass, DOMAIN, _issue_id(entry, key))
+
+
+@callback
+def async_delete_issues(hass: HomeAssistant, entry: ConfigEntry, *, is_removed: bool) -> None:
+    """Take back what nobody looks after any more: the account is unloaded or removed."""
+    for key in ISSUES:
+        if is_removed or key not in _OUTLIVES_UNLOADING:
+            async_delete_issue(hass, entry, key)
+
+
+def _issue_id(entry: ConfigEntry, key: str) -> str:
+    """Return what an issue is stored under."""
+    return f"{key}_{entry.entry_id}"

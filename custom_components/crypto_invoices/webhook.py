@@ -24,7 +24,8 @@ from homeassistant.util import dt as dt_util
 from .account import async_create_provider
 from .const import CONF_CLOUDHOOK_URL, DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
-from .providers.model import ProviderError
+from .issues import WEBHOOK_REFUSED, async_create_issue, async_delete_issue
+from .providers.model import ProviderError, ProviderUnavailable, RateLimited
 from .providers.push import CanPush, CanRegisterWebhook, PushRefused, Refusal
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ LOG_INTERVAL = 15 * 60
 
 # How often to look whether what was registered at a provider is still there.
 REGISTER_INTERVAL = timedelta(hours=6)
+# After so many refusals in a row somebody has to look after it.
+REFUSED_FOR_LONG = 2
 
 _STATUS = {
     Refusal.MALFORMED: HTTPStatus.BAD_REQUEST,
@@ -56,6 +59,7 @@ async def async_setup_webhook(hass: HomeAssistant, coordinator: CryptoInvoicesCo
         return
     manager = WebhookManager(hass, coordinator, provider)
     coordinator.push_diagnostics = manager.diagnostics
+    coordinator.async_register_webhook = manager.async_try_again
     await manager.async_setup()
 
 
@@ -73,6 +77,7 @@ class WebhookManager:
         self._seen_deliveries: dict[str, None] = {}
         self._not_logged: Counter[str] = Counter()
         self._stop_logging: CALLBACK_TYPE | None = None
+        self.registrations_refused = 0
         self.accepted = 0
         self.refused: Counter[str] = Counter()
         self.last_accepted: datetime | None = None
@@ -83,6 +88,7 @@ class WebhookManager:
             "accepted": self.accepted,
             "refused": dict(self.refused),
             "last_accepted": self.last_accepted,
+            "registrations_refused": self.registrations_refused,
             "has_cloudhook": CONF_CLOUDHOOK_URL in self._entry.data,
         }
 
@@ -117,16 +123,37 @@ class WebhookManager:
         """Tell the provider where to post, where it can be told; put back what was deleted."""
         address = webhook_address(self._hass, self._entry.data)
         if address is None or not isinstance(self._provider, CanRegisterWebhook):
+            self._note_registration(None)
             return
         try:
             settings = await self._provider.async_register_webhook(address)
         except ProviderError as err:
             _LOGGER.debug("%s: can't register the webhook: %r", self._entry.title, err)
+            self._note_registration(err)
             return
+        self._note_registration(None)
         if not settings.items() <= self._entry.data.items():
             self._hass.config_entries.async_update_entry(
                 self._entry, data={**self._entry.data, **settings}
             )
+
+    @callback
+    def _note_registration(self, error: ProviderError | None) -> None:
+        """Say it when the provider, which is there, will not post to us for long."""
+        if isinstance(error, ProviderUnavailable | RateLimited):
+            return
+        self.registrations_refused = 0 if error is None else self.registrations_refused + 1
+        if self._coordinator.announcer.is_stopped:
+            return
+        if error is None:
+            async_delete_issue(self._hass, self._entry, WEBHOOK_REFUSED)
+        elif self.registrations_refused >= REFUSED_FOR_LONG:
+            async_create_issue(self._hass, self._entry, WEBHOOK_REFUSED)
+
+    async def async_try_again(self) -> bool:
+        """Register now, as a user asks for; return whether all is well."""
+        await self._async_register()
+        return not self.registrations_refused
 
     async def _async_handle(
         self, hass: HomeAssistant, webhook_id: str, request: Request

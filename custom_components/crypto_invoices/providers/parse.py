@@ -170,4 +170,4 @@ def _without_trailing_zeros(digits: tuple[int, ...], exponent: int) -> tuple[tup
 
 def _kind(value: object) -> str:
     """Name a value's type, never the value: it may be private."""
-    return "missing" if value is None else f"a {type(value).__name__}"
+    return "missing" if value is None else f"of type {type(value).__name__}"
