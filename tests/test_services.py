@@ -316,6 +316,7 @@ async def test_account_not_loaded(
     given: dict[str, Any] = {
         "config_entry_id": entry.entry_id,
         "device_id": device,
+        "invoice_id": invoice,
         "invoice_ids": [invoice],
     }
     for name, service in hass.services.async_services_for_domain(DOMAIN).items():
@@ -332,7 +333,10 @@ async def test_account_not_loaded(
 
 
 # What the actions need beside their account.
-FILLED: dict[str, dict[str, Any]] = {}
+FILLED: dict[str, dict[str, Any]] = {
+    "create_invoice": {"amount": 1, "currency": "USD"},
+    "get_statistics": {"start_date": "2026-11-01", "end_date": "2026-11-30"},
+}
 
 
 async def test_no_such_account(hass: HomeAssistant) -> None:
@@ -400,9 +404,9 @@ async def test_refresh_takes_long(
 ) -> None:
     """A reading that takes longer than anybody waits for goes on by itself."""
     entry = await add_account("egates", sandbox.store.create("egates").id)
-    monkeypatch.setattr("custom_components.crypto_invoices.services.REFRESH_TIMEOUT", 0)
+    monkeypatch.setattr("custom_components.crypto_invoices.actions.READING_TIMEOUT", 0)
     error = await async_refused(hass, "refresh", config_entry_id=entry.entry_id)
-    assert error.translation_key == "refresh_takes_long"
+    assert error.translation_key == "reading_takes_long"
     before = sandbox.requests("egates")
     await hass.async_block_till_done(wait_background_tasks=True)
     assert sandbox.requests("egates") == before + 1

@@ -14,6 +14,7 @@ from custom_components.crypto_invoices.credentials import provider_errors
 from custom_components.crypto_invoices.invoice_ids import Refusal
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.base import Field, FieldKind
+from custom_components.crypto_invoices.providers.invoicing import Flaw
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -144,7 +145,9 @@ def test_exceptions_are_raised() -> None:
     """Every text of an exception is of one that there is."""
     from_readings = {coordinator.error_key(error) for error in ERRORS}
     of_actions = ENGLISH["exceptions"].keys() - from_readings - ABOUT_IDS
-    assert of_actions <= words_in_code("actions.py", "services.py")
+    of_fields = {f"field_{flaw}" for flaw in Flaw}
+    assert of_fields <= of_actions
+    assert of_actions - of_fields <= words_in_code("actions.py", "invoicing.py", "services.py")
 
 
 def test_entities() -> None:

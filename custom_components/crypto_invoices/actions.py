@@ -1,6 +1,7 @@
 """What the actions have in common: whom they mean, what they answer, and how they fail."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -14,18 +15,36 @@ from homeassistant.util.json import JsonObjectType, JsonValueType
 
 from .account import tracked_invoices
 from .const import CONF_PROVIDER, DOMAIN
-from .coordinator import CryptoInvoicesConfigEntry, error_key
+from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator, error_key
 from .entity import invoice_identifier
 from .invoice_ids import split_ids
 from .money import exact
 from .providers import PROVIDERS
-from .providers.invoicing import OutcomeUnknown, PermissionMissing, Rejected
+from .providers.invoicing import (
+    Flaw,
+    InvalidField,
+    NoLongerOpen,
+    OutcomeUnknown,
+    PermissionMissing,
+    Rejected,
+)
 from .providers.model import Invoice, InvoiceNotFound, InvoiceStatus, ProviderError, SettingNeeded
 
 ATTR_INVOICE_ID = "invoice_id"
 ATTR_INVOICE_IDS = "invoice_ids"
+ATTR_ORDER_ID = "order_id"
+# A reading that takes longer goes on in the background.
+READING_TIMEOUT = 30
 # What somebody typed is repeated in an error, but not all of it.
 _LONGEST_QUOTE = 80
+_KEYS: Mapping[type[ProviderError], str] = {
+    InvoiceNotFound: "this_invoice_not_found",
+    NoLongerOpen: "no_longer_open",
+    OutcomeUnknown: "outcome_unknown",
+    PermissionMissing: "permission_missing",
+    Rejected: "rejected",
+    SettingNeeded: "setting_needed",
+}
 _UNREAD = Invoice(id="", status=InvoiceStatus.UNKNOWN, provider_status="")
 
 
@@ -55,20 +74,28 @@ def provider_failure(entry: ConfigEntry, err: ProviderError) -> HomeAssistantErr
 
     It is about the action alone: whether a key has stopped working is for polling to find out.
     """
-    account = entry.title
+    make = refusal if isinstance(err, InvalidField | NoLongerOpen) else failure
+    key, details = _explain(err)
+    return make(key, account=entry.title, **details)
+
+
+def _explain(err: ProviderError) -> tuple[str, dict[str, str]]:
+    """Return the translation key of a provider's error, and what its text has gaps for."""
+    key = next((_KEYS[kind] for kind in type(err).__mro__ if kind in _KEYS), None)
+    details: dict[str, str] = {}
     match err:
+        case InvalidField():
+            # Both a text and a time can be too long.
+            is_time = err.field == "lifetime" and err.flaw is Flaw.TOO_LONG
+            key = "lifetime_too_long" if is_time else f"field_{err.flaw}"
+            details = {"field": err.field, "limit": str(err.limit)}
         case PermissionMissing():
-            return failure("permission_missing", account=account, permission=err.permission)
+            details = {"permission": err.permission}
         case Rejected():
-            return failure("rejected", account=account, reason=quote(str(err)))
-        case OutcomeUnknown():
-            return failure("outcome_unknown", account=account)
+            details = {"reason": quote(str(err))}
         case SettingNeeded():
-            return failure("setting_needed", account=account, setting=err.key)
-        case InvoiceNotFound():
-            return failure("this_invoice_not_found", account=account)
-        case _:
-            return failure(error_key(err), account=account)
+            details = {"setting": err.key}
+    return key or error_key(err), details
 
 
 def quote(text: str) -> str:
@@ -139,32 +166,58 @@ def read_ids(value: str | list[str]) -> list[str]:
     ]
 
 
-@callback
-def async_answer(hass: HomeAssistant, tracked: Iterable[Tracked]) -> list[JsonValueType]:
-    """Return what an action tells of invoices."""
-    return [async_describe(hass, entry, invoice_id) for entry, invoice_id in tracked]
+async def async_read_now(coordinator: CryptoInvoicesCoordinator, invoice_ids: list[str]) -> None:
+    """Read invoices within the account's budget. Raises a HomeAssistantError."""
+    account, before = coordinator.config_entry.title, coordinator.last_reading
+    look = coordinator.async_hint(invoice_ids)
+    if look is not None:
+        await asyncio.wait((look,), timeout=READING_TIMEOUT)
+        if not look.done():
+            raise failure("reading_takes_long", account=account)
+    if coordinator.last_reading == before:
+        raise failure("not_refreshed", account=account) from coordinator.last_exception
 
 
 @callback
-def async_describe(
+def async_answer_all(hass: HomeAssistant, tracked: Iterable[Tracked]) -> list[JsonValueType]:
+    """Return what an action tells of tracked invoices."""
+    return [async_answer(hass, entry, invoice_id) for entry, invoice_id in tracked]
+
+
+@callback
+def async_answer(
     hass: HomeAssistant, entry: CryptoInvoicesConfigEntry, invoice_id: str
 ) -> JsonObjectType:
-    """Return a tracked invoice as it was last read: amounts exact, as text, and ISO times.
+    """Return what an action tells of a tracked invoice, as it was last read.
 
     Where it could not be read, ``status`` is None and ``problem`` says why.
     """
     data = entry.runtime_data.data
+    if invoice := data.invoices.get(invoice_id):
+        return async_describe(hass, entry, invoice)
+    return {
+        **dict.fromkeys(async_describe(hass, entry, _UNREAD)),
+        **_where(hass, entry, invoice_id),
+        "problem": data.errors.get(invoice_id, "not_read_yet"),
+    }
+
+
+@callback
+def async_describe(hass: HomeAssistant, entry: ConfigEntry, invoice: Invoice) -> JsonObjectType:
+    """Return what an action tells of an invoice: amounts exact, as text, and ISO times."""
+    return {**_where(hass, entry, invoice.id), "problem": None, **_describe_invoice(invoice)}
+
+
+def _where(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str) -> JsonObjectType:
+    """Return where Home Assistant shows an invoice."""
     identifier = invoice_identifier(entry.entry_id, invoice_id)
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
-    invoice = data.invoices.get(invoice_id)
     return {
         ATTR_INVOICE_ID: invoice_id,
         "account": entry.title,
         ATTR_CONFIG_ENTRY_ID: entry.entry_id,
         ATTR_DEVICE_ID: device.id if device else None,
         "entity_ids": _entity_ids(hass, device, identifier),
-        "problem": None if invoice else data.errors.get(invoice_id, "not_read_yet"),
-        **(_describe_invoice(invoice) if invoice else dict.fromkeys(_describe_invoice(_UNREAD))),
     }
 
 

@@ -234,11 +234,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         read: dict[str, Invoice | ProviderError] = {
             invoice.id: invoice for invoice in invoices if invoice.id in self.tracked
         }
+        # Entities are born with what was read.
         for invoice_id, invoice in read.items():
             self._account.take(invoice_id, invoice)
         self._tell_what_is_tracked()
         self._reading_number += 1
-        await self._async_take(read, self._reading_number)
+        await self._async_take(read, self._reading_number, news=list(read))
         if self.last_update_success:
             self._set_interval()
             self._schedule_refresh()
@@ -347,8 +348,13 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self._keep_what_was_learned()
         await self._async_take(found, number)
 
-    async def _async_take(self, found: Mapping[str, Invoice | ProviderError], number: int) -> None:
-        """Keep a reading: publish what changed, and announce it."""
+    async def _async_take(
+        self,
+        found: Mapping[str, Invoice | ProviderError],
+        number: int,
+        news: Iterable[str] = (),
+    ) -> None:
+        """Keep a reading: publish what changed, which ``news`` did already, and announce it."""
         self.last_reading = dt_util.utcnow()
         # What was removed meanwhile is gone; what was asked for later but came first is newer.
         fresh = {
@@ -360,9 +366,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         errors_before = set(self._account.errors)
         known = self._account.invoices
         changed = [
-            id_
-            for id_, entry in fresh.items()
-            if known.get(id_) is not entry and self._account.take(id_, entry)
+            *news,
+            *(
+                id_
+                for id_, entry in fresh.items()
+                if known.get(id_) is not entry and self._account.take(id_, entry)
+            ),
         ]
         self._pace.plan(fresh, self.last_reading)
         self.troubles.observe(fresh)

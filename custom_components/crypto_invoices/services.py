@@ -1,6 +1,5 @@
 """Actions: which there are, and those that see to what is watched."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -18,26 +17,36 @@ import voluptuous as vol
 
 from .account import async_add_invoices, tracked_invoices
 from .actions import (
+    ATTR_INVOICE_ID,
     ATTR_INVOICE_IDS,
+    ATTR_ORDER_ID,
     Tracked,
-    async_answer,
+    async_answer_all,
     async_get_account,
     async_get_chosen,
-    failure,
+    async_read_now,
     provider_failure,
     quote,
     read_ids,
     refusal,
 )
 from .const import DOMAIN
-from .coordinator import CryptoInvoicesCoordinator
 from .invoice_ids import Refusal, async_look_up
+from .invoicing import (
+    ATTR_AMOUNT,
+    ATTR_CURRENCY,
+    ATTR_DESCRIPTION,
+    ATTR_END_DATE,
+    ATTR_LIFETIME,
+    ATTR_PAYMENT_METHOD,
+    ATTR_START_DATE,
+    async_cancel_invoice,
+    async_create_invoice,
+    async_get_statistics,
+)
 from .providers.model import InvoiceStatus, ProviderError
 
-ATTR_ORDER_ID = "order_id"
 ATTR_STATUS = "status"
-# A reading that takes longer goes on in the background.
-REFRESH_TIMEOUT = 30
 
 _TEXTS = vol.All(cv.ensure_list, [cv.string])
 _ACCOUNT: dict[vol.Marker, object] = {vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string}
@@ -67,7 +76,7 @@ async def _async_track_invoices(call: ServiceCall) -> ServiceResponse:
     all_ids = [*(invoice.id for invoice in found.invoices), *found.tracked]
     added = {invoice.id for invoice in new}
     return {
-        "invoices": async_answer(call.hass, (Tracked(entry, id_) for id_ in all_ids)),
+        "invoices": async_answer_all(call.hass, (Tracked(entry, id_) for id_ in all_ids)),
         "already_tracked": [id_ for id_ in all_ids if id_ not in added],
     }
 
@@ -81,7 +90,7 @@ async def _async_untrack_invoices(call: ServiceCall) -> ServiceResponse:
     )
     if not chosen:
         raise refusal("nothing_chosen")
-    answer = async_answer(call.hass, chosen)
+    answer = async_answer_all(call.hass, chosen)
     for entry, invoice_id in chosen:
         call.hass.config_entries.async_remove_subentry(entry, tracked_invoices(entry)[invoice_id])
     return {"invoices": answer}
@@ -107,7 +116,7 @@ async def _async_get_invoices(call: ServiceCall) -> ServiceResponse:
             if order_id is not None and (invoice is None or invoice.order_id != order_id):
                 continue
             chosen.append(Tracked(entry, invoice_id))
-    return {"invoices": async_answer(call.hass, chosen)}
+    return {"invoices": async_answer_all(call.hass, chosen)}
 
 
 async def _async_refresh(call: ServiceCall) -> ServiceResponse:
@@ -120,21 +129,9 @@ async def _async_refresh(call: ServiceCall) -> ServiceResponse:
         if id_ in coordinator.data.open or id_ not in coordinator.data.invoices
     ]
     if wanted:
-        await _async_read_now(coordinator, wanted)
+        await async_read_now(coordinator, wanted)
     still_tracked = (id_ for id_ in wanted if id_ in coordinator.tracked)
-    return {"invoices": async_answer(call.hass, (Tracked(entry, id_) for id_ in still_tracked))}
-
-
-async def _async_read_now(coordinator: CryptoInvoicesCoordinator, invoice_ids: list[str]) -> None:
-    """Read invoices within the account's budget. Raises a HomeAssistantError."""
-    account, before = coordinator.config_entry.title, coordinator.last_reading
-    look = coordinator.async_hint(invoice_ids)
-    if look is not None:
-        await asyncio.wait((look,), timeout=REFRESH_TIMEOUT)
-        if not look.done():
-            raise failure("refresh_takes_long", account=account)
-    if coordinator.last_reading == before:
-        raise failure("not_refreshed", account=account) from coordinator.last_exception
+    return {"invoices": async_answer_all(call.hass, (Tracked(entry, id_) for id_ in still_tracked))}
 
 
 class Action(NamedTuple):
@@ -163,6 +160,31 @@ ACTIONS = {
         SupportsResponse.ONLY,
     ),
     "refresh": Action(_async_refresh, _ACCOUNT),
+    "create_invoice": Action(
+        async_create_invoice,
+        {
+            **_ACCOUNT,
+            vol.Required(ATTR_AMOUNT): object,
+            vol.Required(ATTR_CURRENCY): cv.string,
+            vol.Optional(ATTR_ORDER_ID): cv.string,
+            vol.Optional(ATTR_DESCRIPTION): cv.string,
+            vol.Optional(ATTR_LIFETIME): object,
+            vol.Optional(ATTR_PAYMENT_METHOD): cv.string,
+        },
+    ),
+    "cancel_invoice": Action(
+        async_cancel_invoice,
+        {vol.Optional(ATTR_DEVICE_ID): cv.string, vol.Optional(ATTR_INVOICE_ID): cv.string},
+    ),
+    "get_statistics": Action(
+        async_get_statistics,
+        {
+            **_ACCOUNT,
+            vol.Required(ATTR_START_DATE): object,
+            vol.Required(ATTR_END_DATE): object,
+        },
+        SupportsResponse.ONLY,
+    ),
 }
 
 
