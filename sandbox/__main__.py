@@ -61,6 +61,8 @@ async def serve(host: str, port: int, *, demo_invoices: bool) -> int:
     app = create_app()
     if demo_invoices:
         add_demo_invoices(app[SANDBOX].store)
+        # Who scans a code in the demo shall land here.
+        app[SANDBOX].set("cryptocloud", "link", "sent")
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

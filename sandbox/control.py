@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 import time
 from typing import Any
 
@@ -15,7 +14,7 @@ from .invoice import SandboxInvoice
 from .postback_control import describe
 from .provider import Provider
 from .states import STEPS, SandboxError, known
-from .wire import json_object, json_response, refuse_unknown, whole_number
+from .wire import as_amount, json_object, json_response, refuse_unknown, whole_number
 
 MOST_AT_ONCE = 10_000
 DELIVERIES_SHOWN = 5
@@ -63,6 +62,7 @@ def _provider(request: web.Request, provider: Provider, limit: int | None) -> di
         "name": provider.name,
         "credentials": provider.credentials,
         "push_credentials": provider.push_credentials,
+        "invoicing_credentials": provider.invoicing_credentials,
         "currencies": provider.currencies,
         "settings": {
             name: {"value": sandbox.settings[provider.key][name], "choices": choices}
@@ -82,16 +82,6 @@ def _requests(sandbox: Sandbox) -> dict[str, dict[str, int]]:
     for (provider, kind), count in sandbox.requests.items():
         counts[provider][kind] = count
     return counts
-
-
-def _amount(value: object) -> Decimal:
-    """Return the amount that was sent as text or number."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise SandboxError("amount must be a number, or text that is one")
-    try:
-        return Decimal(str(value))
-    except InvalidOperation as error:
-        raise SandboxError(f"amount is not a number: {value}") from error
 
 
 async def _get_state(request: web.Request) -> web.Response:
@@ -126,7 +116,7 @@ async def _post_invoices(request: web.Request) -> web.Response:
     invoices = [
         store.create(
             data.get("provider", ""),
-            amount=_amount(data.get("amount", 25)),
+            amount=as_amount(data.get("amount", 25)),
             currency=data.get("currency"),
             order_id=data.get("order_id"),
             expires_in=None if expires_in is None else timedelta(seconds=expires_in),

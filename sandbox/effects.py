@@ -96,7 +96,8 @@ def _wrong_type(value: object) -> object:
 
 def _rows(call: Call, payload: Any) -> list[dict[str, Any]]:
     """Return the invoices in an answer; what stands for an unknown one is none."""
-    return [row for row in call.provider.rows(payload) if row]
+    rows = call.provider.rows(payload)
+    return [row for row in (rows if isinstance(rows, list) else [rows]) if isinstance(row, dict)]
 
 
 def _wrong_types(call: Call, payload: Any) -> Any:
@@ -152,6 +153,21 @@ async def _timeout(call: Call) -> web.StreamResponse:
     return await call.handler(call.request)
 
 
+async def _late_answer(call: Call) -> web.StreamResponse:
+    """Do what was asked at once, and answer when nobody waits any more."""
+    response = await call.handler(call.request)
+    await call.faults.wait(call.request, call.faults.slow_seconds)
+    return response
+
+
+async def _cut_connection(call: Call) -> web.StreamResponse:
+    """Do what was asked, and hang up."""
+    response = await call.handler(call.request)
+    if call.request.transport is not None:
+        call.request.transport.abort()
+    return response
+
+
 async def _slow_body(call: Call) -> web.StreamResponse:
     """Promise a body, and let it drip until the time is up."""
     body = _body(await call.handler(call.request))
@@ -201,6 +217,8 @@ EFFECTS: Mapping[Fault, Effect] = {
     Fault.SERVER_ERROR: _refuse(500, "Server error."),
     Fault.BAD_GATEWAY: _plain(502, "text/html", HTML),
     Fault.TIMEOUT: _timeout,
+    Fault.LATE_ANSWER: _late_answer,
+    Fault.CUT_CONNECTION: _cut_connection,
     Fault.SLOW_BODY: _slow_body,
     Fault.TRUNCATED: _truncated,
     Fault.WRONG_TYPES: _changed(_wrong_types),

@@ -25,6 +25,8 @@ class Fault(StrEnum):
     SERVER_ERROR = "server_error"
     BAD_GATEWAY = "bad_gateway"
     TIMEOUT = "timeout"
+    LATE_ANSWER = "late_answer"
+    CUT_CONNECTION = "cut_connection"
     SLOW_BODY = "slow_body"
     TRUNCATED = "truncated"
     WRONG_TYPES = "wrong_types"

@@ -37,6 +37,9 @@ class Provider:
     push_credentials: Mapping[str, str] = field(default_factory=dict)
     """What more it takes to believe a postback."""
 
+    invoicing_credentials: Mapping[str, str] = field(default_factory=dict)
+    """What more it takes to make invoices."""
+
     routes: tuple[Route, ...]
     new_id: Callable[[], str]
     canonical_id: Callable[[str], str] = str

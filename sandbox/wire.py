@@ -1,6 +1,7 @@
 """JSON in and out."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 import hmac
 from ipaddress import ip_address
 from typing import Any
@@ -38,6 +39,16 @@ def same(given: str, wanted: str) -> bool:
     return hmac.compare_digest(
         given.encode(errors="surrogateescape"), wanted.encode(errors="surrogateescape")
     )
+
+
+def as_amount(value: object) -> Decimal:
+    """Return the amount that was sent as text or number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise SandboxError("amount must be a number, or text that is one")
+    try:
+        return Decimal(str(value))
+    except InvalidOperation as error:
+        raise SandboxError(f"amount is not a number: {value}") from error
 
 
 def whole_number(

@@ -188,7 +188,7 @@ def struck(sandbox: SandboxServer, provider: str, fault: Fault) -> Generator[Non
     """Let a fault befall a provider, and cut short the waiting for what never comes."""
     sandbox.switch(provider, fault)
     with pytest.MonkeyPatch.context() as patch:
-        if fault in (Fault.TIMEOUT, Fault.SLOW_BODY):
+        if fault in (Fault.TIMEOUT, Fault.SLOW_BODY, Fault.LATE_ANSWER):
             patch.setattr(base, "REQUEST_TIMEOUT", ClientTimeout(total=0.2))
         yield
     sandbox.switch(provider, None)

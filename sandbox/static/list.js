@@ -22,6 +22,7 @@ function makeCard(provider, faults) {
 
   const known = {
     address: location.origin, ...provider.credentials, ...provider.push_credentials,
+    ...provider.invoicing_credentials,
   };
   for (const [name, value] of Object.entries(known)) {
     find(".credentials").append(

@@ -78,6 +78,8 @@ FAULTS: Mapping[Fault, Outcome] = {
     Fault.BAD_GATEWAY: alike(ProviderUnavailable, reason=Trouble.SERVER_ERROR),
     Fault.TIMEOUT: alike(ProviderUnavailable, reason=Trouble.TIMEOUT),
     Fault.SLOW_BODY: alike(ProviderUnavailable, reason=Trouble.TIMEOUT),
+    Fault.LATE_ANSWER: alike(ProviderUnavailable, reason=Trouble.TIMEOUT),
+    Fault.CUT_CONNECTION: alike(ProviderUnavailable, reason=Trouble.CANNOT_CONNECT),
     Fault.TRUNCATED: alike(BadResponse),
     Fault.HTML: alike(BadResponse),
     Fault.EMPTY: alike(BadResponse),
@@ -88,7 +90,7 @@ FAULTS: Mapping[Fault, Outcome] = {
     Fault.EXTRA_FIELDS: Outcome(invoice=InvoiceStatus.PENDING, account=None),
     Fault.UNKNOWN_STATUS: Outcome(invoice=InvoiceStatus.UNKNOWN, account=None),
 }
-SLOW = {Fault.TIMEOUT, Fault.SLOW_BODY}
+SLOW = {Fault.TIMEOUT, Fault.SLOW_BODY, Fault.LATE_ANSWER}
 IMPATIENT = ClientTimeout(total=0.2)
 
 

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from aiohttp import ClientError, ClientPayloadError, web
+from aiohttp import ClientConnectionError, ClientError, ClientPayloadError, web
 from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
 import orjson
 import pytest
@@ -73,6 +73,7 @@ EFFECTS: dict[Fault, tuple[int, str, Callable[[Seen], bool]]] = {
     Fault.SERVER_ERROR: (500, "application/json", lambda seen: bool(seen.json)),
     Fault.BAD_GATEWAY: (502, "text/html", lambda seen: b"<h1>" in seen.body),
     Fault.TIMEOUT: (200, "application/json", lambda seen: bool(seen.json)),
+    Fault.LATE_ANSWER: (200, "application/json", lambda seen: bool(seen.json)),
     Fault.TRUNCATED: (200, "application/json", is_cut),
     Fault.EXTRA_FIELDS: (200, "application/json", lambda seen: "sandbox_extra" in seen.json),
     Fault.HTML: (200, "text/html", lambda seen: b"<h1>" in seen.body),
@@ -132,7 +133,7 @@ async def test_faults_come_after_the_key(bench: Bench) -> None:
 async def test_every_fault_is_tested() -> None:
     """A fault without a test here would be one that may do nothing."""
     elsewhere = {Fault.WRONG_TYPES, Fault.MISSING_ROWS, Fault.UNKNOWN_STATUS, Fault.REDIRECT}
-    assert set(EFFECTS) | elsewhere | {Fault.SLOW_BODY} == set(Fault)
+    assert set(EFFECTS) | elsewhere | {Fault.SLOW_BODY, Fault.CUT_CONNECTION} == set(Fault)
 
 
 async def test_a_count_ends_by_itself(bench: Bench) -> None:
@@ -199,7 +200,7 @@ async def waiting(fault: Fault) -> AsyncIterator[tuple[BaseTestServer, Waiting]]
             yield client.server, Waiting(request, outcome)
 
 
-@pytest.mark.parametrize("fault", [Fault.TIMEOUT, Fault.SLOW_BODY])
+@pytest.mark.parametrize("fault", [Fault.TIMEOUT, Fault.LATE_ANSWER, Fault.SLOW_BODY])
 async def test_slow_faults_end_with_the_server(fault: Fault) -> None:
     """Nothing slow holds up the end of the server, whoever still waits."""
     async with waiting(fault) as (server, slow):
@@ -209,12 +210,32 @@ async def test_slow_faults_end_with_the_server(fault: Fault) -> None:
             await slow.request
 
 
-@pytest.mark.parametrize("fault", [Fault.TIMEOUT, Fault.SLOW_BODY])
+@pytest.mark.parametrize("fault", [Fault.TIMEOUT, Fault.LATE_ANSWER, Fault.SLOW_BODY])
 async def test_slow_faults_end_with_the_client(fault: Fault) -> None:
     """Nothing slow goes on when nobody waits for it."""
     async with waiting(fault) as (_, slow):
         slow.request.cancel()
         assert await slow.outcome is False
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_cut_connection(bench: Bench, provider: str) -> None:
+    """Who asks hears nothing at all."""
+    with pytest.raises(ClientConnectionError):
+        await ask(bench, provider, Fault.CUT_CONNECTION)
+
+
+@pytest.mark.parametrize("fault", [Fault.LATE_ANSWER, Fault.CUT_CONNECTION])
+async def test_done_all_the_same(bench: Bench, fault: Fault) -> None:
+    """What is asked for is done before the answer is lost."""
+    bench.sandbox.faults.switch("cryptocloud", fault)
+    with suppress(ClientConnectionError):
+        await bench.client.post(
+            "/v2/invoice/create",
+            json={"shop_id": "sandbox-shop", "amount": 5},
+            headers={"Authorization": "Token sandbox-cryptocloud-key"},
+        )
+    assert len(bench.sandbox.store.all("cryptocloud")) == 1
 
 
 async def test_slow_body_is_cut_off(bench: Bench) -> None:
