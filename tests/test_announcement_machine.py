@@ -415,10 +415,12 @@ class Announcements(RuleBasedStateMachine):
         waiting = {transition.subentry_id for transition in coordinator.announcer._waiting}
         coordinator.announcer.async_stop()
         async_release_ledger(self.hass, self.entry.entry_id)
+        outlives = self.entry.entry_id in self.hass.data[_LEDGERS]
         await coordinator.async_shutdown()
         coordinator._sync.async_shutdown()
         for id_, model in self.models.items():
-            model.doubts = 0
+            if not outlives:
+                model.doubts = 0
             if id_ in waiting:
                 # Not told yet: it is found again, if it is still so.
                 model.belief = coordinator.ledger.statuses()[id_]
