@@ -25,6 +25,8 @@ DEMO = (
     ("cryptocloud_v1", "12.00", "USD", "Sheet music", Action.PARTLY_PAY),
     ("egates", "100", "USDT", "Holiday flat, deposit", None),
     ("egates", "0.015", "ETH", "Game server, May", None),
+    ("btcpay", "18.50", "EUR", "Honey, 3 jars", None),
+    ("btcpay", "0.00042", "BTC", "Node workshop", None),
 )
 
 

@@ -431,6 +431,12 @@ def _write(draft: Draft) -> Letter:
     return Letter(body, headers)
 
 
+def _rows(payload: Any) -> list[dict[str, Any]]:
+    """Return the invoices in an answer: keys, stores and webhooks have no checkout."""
+    rows = payload if isinstance(payload, list) else [payload]
+    return [row for row in rows if "checkoutLink" in row]
+
+
 def _set_up(app: web.Application) -> None:
     """Have webhooks."""
     webhooks = Webhooks(app[SANDBOX])
@@ -510,7 +516,7 @@ BTCPAY = Provider(
         "order_id": ("text", "number", "omitted"),
         "retries": tuple(DELAYS),
     },
-    rows=lambda payload: payload if isinstance(payload, list) else [payload],
+    rows=_rows,
     row_id="id",
     row_status="status",
     error=lambda text: {"code": "sandbox", "message": text},

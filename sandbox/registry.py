@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from .btcpay import BTCPAY
 from .cryptocloud import CRYPTOCLOUD, CRYPTOCLOUD_V1
 from .egates import EGATES
 from .provider import Provider
 
 PROVIDERS: Mapping[str, Provider] = {
-    provider.key: provider for provider in (CRYPTOCLOUD, CRYPTOCLOUD_V1, EGATES)
+    provider.key: provider for provider in (CRYPTOCLOUD, CRYPTOCLOUD_V1, EGATES, BTCPAY)
 }

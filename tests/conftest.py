@@ -36,8 +36,10 @@ import voluptuous as vol
 
 from custom_components import crypto_invoices
 from custom_components.crypto_invoices.const import DOMAIN, SUBENTRY_TYPE_INVOICE
-from custom_components.crypto_invoices.providers import base
+from custom_components.crypto_invoices.providers import PROVIDERS, base
 from sandbox.app import create_app
+from sandbox.btcpay import WEBHOOKS
+from sandbox.btcpay_webhooks import Webhooks
 from sandbox.core import SANDBOX, Sandbox
 from sandbox.faults import Fault
 from sandbox.store import Store
@@ -139,6 +141,9 @@ class SandboxServer:
 
     url: str
     sandbox: Sandbox
+    webhooks: Webhooks
+    """Those that were made at BTCPay Server."""
+
     with_postback_secret: bool = False
 
     @property
@@ -179,7 +184,7 @@ async def sandbox(socket_enabled: None) -> AsyncGenerator[SandboxServer]:
     app = create_app(slow_seconds=5)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
-    yield SandboxServer(str(server.make_url("")).rstrip("/"), app[SANDBOX])
+    yield SandboxServer(str(server.make_url("")).rstrip("/"), app[SANDBOX], app[WEBHOOKS])
     await server.close()
 
 
@@ -263,7 +268,7 @@ async def async_add_invoices(hass: HomeAssistant, entry: ConfigEntry, ids: Itera
 
 def fill(provider: str, settings: Mapping[str, str]) -> dict[str, Any]:
     """Return settings as the form of their provider holds them."""
-    advanced = {"time_zone"} if provider == "egates" else {"url"}
+    advanced = {field.key for field in PROVIDERS[provider].fields if field.advanced}
     return {
         **{key: value for key, value in settings.items() if key not in advanced},
         "advanced": {key: value for key, value in settings.items() if key in advanced},

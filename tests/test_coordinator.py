@@ -27,7 +27,7 @@ from .conftest import (
     struck,
 )
 
-PROVIDERS = ["cryptocloud", "cryptocloud_v1", "egates"]
+PROVIDERS = ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
 each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 DOWN = [

@@ -24,7 +24,7 @@ from .conftest import (
     state_of,
 )
 
-PROVIDERS = ["cryptocloud", "cryptocloud_v1", "egates"]
+PROVIDERS = ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
 each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 

@@ -23,7 +23,7 @@ from .conftest import (
     state_of,
 )
 
-PROVIDERS = ["cryptocloud", "cryptocloud_v1", "egates"]
+PROVIDERS = ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
 each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 
@@ -111,7 +111,7 @@ async def test_already_tracked(
     entry = await add_account(provider, tracked.id)
     result = await async_open_add_invoices(hass, entry)
     before = sandbox.requests(provider)
-    typed = f" {tracked.id.lower()} "
+    typed = f" {tracked.id if provider == 'btcpay' else tracked.id.lower()} "
     result = await async_submit_ids(hass, result, typed)
     assert result["errors"] == {"invoices": "ids_tracked"}
     assert result["description_placeholders"]["tracked"] == typed.strip()

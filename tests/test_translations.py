@@ -25,6 +25,7 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderError,
     ProviderUnavailable,
     RateLimited,
+    SettingNeeded,
     Trouble,
 )
 from custom_components.crypto_invoices.system_health import public_address
@@ -42,6 +43,8 @@ ERRORS: list[ProviderError] = [
     RateLimited(),
     *map(ProviderUnavailable, Trouble),
 ]
+# The other settings that can be needed are so only later, when an invoice is made.
+SETTINGS_NEEDED = set(provider_errors((), SettingNeeded("store_id")).values())
 FROM_PROVIDERS = {key for error in ERRORS for key in provider_errors((), error).values()}
 ABOUT_IDS = {f"ids_{refusal}" for refusal in Refusal} | {"ids_missing", "ids_refused"}
 
@@ -105,7 +108,7 @@ def test_errors() -> None:
     code = words_in_code("address.py", "credentials.py", "config_flow.py")
     typed = {word for word in code if word.startswith("url_")} | {"required", "invalid_key"}
     assert typed <= code
-    assert CONFIG["error"].keys() == typed | FROM_PROVIDERS | ABOUT_IDS
+    assert CONFIG["error"].keys() == typed | FROM_PROVIDERS | SETTINGS_NEEDED | ABOUT_IDS
     assert SUBENTRY["error"].keys() == FROM_PROVIDERS | ABOUT_IDS
     for key, text in SUBENTRY["error"].items():
         assert CONFIG["error"][key] == text, "one error, one text"

@@ -1,6 +1,6 @@
 """Config flow: provider, credentials, invoices; and new keys when the old ones stop working."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, override
@@ -12,10 +12,11 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
     ConfigSubentryFlow,
 )
-from homeassistant.const import CONF_WEBHOOK_ID
+from homeassistant.const import CONF_URL, CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant, callback
 
 from .account import async_create_provider, invoice_subentry
+from .address import address_problem
 from .const import CONF_INVOICES, CONF_PROVIDER, DOMAIN, SUBENTRY_TYPE_INVOICE
 from .credentials import (
     async_credentials_schema,
@@ -27,7 +28,7 @@ from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
 from .providers import PROVIDERS
 from .providers.base import Field, FieldKind, Provider
 from .providers.model import Account, ProviderError
-from .providers.push import CanPush
+from .providers.push import CanPush, CanRegisterWebhook
 from .subentry_flow import InvoiceSubentryFlow
 from .webhook import webhook_address
 
@@ -73,6 +74,8 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for the provider's credentials and prove them."""
         errors: dict[str, str] = {}
         settings: dict[str, Any] = {}
+        # Who has no key yet submits without one, and gets the link to make it.
+        fields = _with_optional_keys(provider.fields) if provider.key_path else provider.fields
         if user_input is not None:
             settings = read_settings(provider, provider.fields, user_input)
             data = {CONF_PROVIDER: provider.key, **settings}
@@ -86,11 +89,12 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
                 return await self.async_step_invoices()
         return self.async_show_form(
             step_id=provider.key,
-            data_schema=await async_credentials_schema(
-                self.hass, provider.fields, settings, errors
-            ),
+            data_schema=await async_credentials_schema(self.hass, fields, settings, errors),
             errors=errors,
-            description_placeholders={"provider": provider.name},
+            description_placeholders={
+                "provider": provider.name,
+                "key_page": _key_page(provider, settings.get(CONF_URL, "")),
+            },
         )
 
     async def async_step_invoices(
@@ -157,10 +161,7 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         """Change the address or the keys; a key that is left empty stays."""
         entry = self._get_reconfigure_entry()
         provider = PROVIDERS[entry.data[CONF_PROVIDER]]
-        fields = [
-            replace(field, required=False) if field.kind is FieldKind.SECRET else field
-            for field in provider.fields
-        ]
+        fields = _with_optional_keys(provider.fields)
         shown = {field.key for field in fields if field.kind is not FieldKind.SECRET}
         errors: dict[str, str] = {}
         settings = {key: value for key, value in entry.data.items() if key in shown}
@@ -215,13 +216,32 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         return {}
 
 
+def _with_optional_keys(fields: Iterable[Field]) -> list[Field]:
+    """Return the fields for a form that can be submitted without keys."""
+    return [
+        replace(field, required=False) if field.kind is FieldKind.SECRET else field
+        for field in fields
+    ]
+
+
+def _key_page(provider: type[Provider], address: str) -> str:
+    """Return the link to where a key is made, or what it looks like before there is an address."""
+    if address and not address_problem(address, allows_path=provider.allows_path):
+        return f"{address}{provider.key_path}"
+    return f"`https://…{provider.key_path}`"
+
+
 def _how_to_push(
     hass: HomeAssistant, provider: Provider, data: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what the last dialog says of pushes: nothing where there can't be any."""
-    if not isinstance(provider, CanPush) or not provider.accepts_push:
-        return {}
-    if (address := webhook_address(hass, data)) is None:
+    is_up_to_user = (
+        not provider.may_register_webhook
+        if isinstance(provider, CanRegisterWebhook)
+        else isinstance(provider, CanPush) and provider.accepts_push
+    )
+    address = webhook_address(hass, data) if is_up_to_user else None
+    if address is None:
         return {}
     return {
         "description": provider.key,

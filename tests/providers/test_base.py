@@ -382,7 +382,12 @@ async def trouble(session: ClientSession, key: str, **changes: str) -> ProviderU
     provider = PROVIDERS[key](session, {**SETTINGS, **changes})
     with pytest.raises(ProviderUnavailable) as of_account:
         await provider.async_get_account()
-    ids = ["INV-AB12CD34", "11111111-2222-4333-8444-555555555555", "ab" * 32]
+    ids = [
+        "INV-AB12CD34",
+        "11111111-2222-4333-8444-555555555555",
+        "ab" * 32,
+        "AbCdEfGhJkLmNpQrStUvWx",
+    ]
     (id_,) = filter(None, map(provider.parse_invoice_id, ids))
     with pytest.raises(ProviderUnavailable) as of_invoices:
         await provider.async_get_invoices([id_])

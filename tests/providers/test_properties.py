@@ -17,6 +17,7 @@ import pytest
 from custom_components.crypto_invoices.providers import (
     PROVIDERS,
     base,
+    btcpay,
     cryptocloud,
     cryptocloud_v1,
     egates,
@@ -58,16 +59,19 @@ TEXTS = (
 )
 CLOUD_ID = "INV-AB12CD34"
 GATES_ID = "2794c4d4-6feb-4b46-9334-1849af7b1a0f"
+BTCPAY_ID = orjson.loads(fixture_bytes("btcpay_invoice.json"))["id"]
 IDS = {
     "cryptocloud": CLOUD_ID,
     "cryptocloud_v1": CLOUD_ID,
     "egates": GATES_ID,
+    "btcpay": BTCPAY_ID,
     "lnbits": "ab" * 32,
 }
 FIXTURES = {
     "cryptocloud": "cryptocloud_info.json",
     "cryptocloud_v1": "cryptocloud_v1_info.json",
     "egates": "egates_payment_invoice.json",
+    "btcpay": "btcpay_invoice.json",
 }
 SAMPLES = {key: orjson.loads(fixture_bytes(name)) for key, name in FIXTURES.items()}
 ZONES = (None, UTC, timezone(timedelta(hours=14)), timezone(timedelta(hours=-12)))
@@ -162,10 +166,18 @@ def parse_gates(payload: Any) -> list[Invoice | ProviderError]:
     return [egates.parse_invoice(GATES_ID, payload, zone) for zone in ZONES]
 
 
+def parse_btcpay(payload: Any) -> list[Invoice | ProviderError]:
+    """Parse a BTCPay Server answer, as one invoice and as a page of them."""
+    rows = payload if isinstance(payload, list) else [payload]
+    on_page = btcpay.parse_rows(rows, {BTCPAY_ID}).values()
+    return [*on_page, btcpay.parse_invoice(BTCPAY_ID, payload)]
+
+
 PARSERS: Mapping[str, Callable[[Any], list[Invoice | ProviderError]]] = {
     "cryptocloud": parse_cloud,
     "cryptocloud_v1": parse_cloud_v1,
     "egates": parse_gates,
+    "btcpay": parse_btcpay,
 }
 
 
@@ -232,9 +244,10 @@ def test_right_shape_with_anything_in_it(key: str, data: st.DataObject) -> None:
     parsed(key, {"status": "success", "status_invoice": "paid", **row})
     parsed(key, {"status": "success", "result": [row, {**row, "uuid": CLOUD_ID}]})
     parsed(key, {"success": True, "response": {**row, "invoice": GATES_ID}})
+    parsed(key, {**row, "id": BTCPAY_ID})
 
 
-@pytest.mark.parametrize("key", ["cryptocloud", "egates"])
+@pytest.mark.parametrize("key", ["cryptocloud", "egates", "btcpay"])
 @given(data=st.data())
 @some
 def test_one_field_changed(key: str, data: st.DataObject) -> None:
@@ -247,7 +260,7 @@ def test_one_field_changed(key: str, data: st.DataObject) -> None:
     else:
         row.pop(name, None)
     for entry in parsed(key, sample):
-        if name not in ("uuid", "invoice", "status"):
+        if name not in ("uuid", "invoice", "id", "status", "additionalStatus"):
             assert isinstance(entry, Invoice)
             assert (entry.id, entry.status) == (IDS[key], InvoiceStatus.PAID)
 
@@ -256,7 +269,12 @@ def test_one_field_changed(key: str, data: st.DataObject) -> None:
 @some
 def test_no_status_becomes_paid_by_accident(status: Any) -> None:
     """Only the provider's own words for it make an invoice paid."""
-    words = {"cryptocloud": "paid overpaid", "cryptocloud_v1": "paid overpaid", "egates": "SUCCESS"}
+    words = {
+        "cryptocloud": "paid overpaid",
+        "cryptocloud_v1": "paid overpaid",
+        "egates": "SUCCESS",
+        "btcpay": "Settled",
+    }
     for key, sample in SAMPLES.items():
         payload = orjson.loads(orjson.dumps(sample))
         row_of(payload)["status_invoice" if key == "cryptocloud_v1" else "status"] = status
@@ -277,7 +295,8 @@ def test_parse_invoice_id(key: str, text: str) -> None:
     id_ = PROVIDERS[key].parse_invoice_id(text)
     if id_ is not None:
         assert PROVIDERS[key].parse_invoice_id(id_) == id_
-        assert PROVIDERS[key].parse_invoice_id(f" {id_.lower()}\n") == id_
+        again = id_ if key == "btcpay" else id_.lower()
+        assert PROVIDERS[key].parse_invoice_id(f" {again}\n") == id_
         assert id_.isascii()
 
 

@@ -8,6 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 import pytest
 
 from sandbox.app import create_app
+from sandbox.btcpay_webhooks import STORE_ID
 from sandbox.core import SANDBOX, Sandbox
 from sandbox.egates import sign
 
@@ -39,12 +40,20 @@ class Bench(NamedTuple):
         }
         return await self.client.get(EGATES_PATH + invoice_id, params=query, headers=headers)
 
+    async def btcpay(self, invoice_id: str) -> ClientResponse:
+        """Ask BTCPay Server for one invoice."""
+        headers = {"Authorization": "token sandbox-btcpay-key"}
+        return await self.client.get(
+            f"/api/v1/stores/{STORE_ID}/invoices/{invoice_id}", headers=headers
+        )
+
     def asking(self, provider: str) -> Callable[[str], Awaitable[ClientResponse]]:
         """Return the way to ask a provider for one invoice."""
         ways: dict[str, Callable[[str], Awaitable[ClientResponse]]] = {
             "cryptocloud": self.v2,
             "cryptocloud_v1": self.v1,
             "egates": self.egates,
+            "btcpay": self.btcpay,
         }
         return ways[provider]
 

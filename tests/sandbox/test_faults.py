@@ -113,7 +113,7 @@ async def test_missing_rows(bench: Bench) -> None:
     """A batch comes back without rows, a single invoice as a 404."""
     seen = await ask(bench, "cryptocloud", Fault.MISSING_ROWS)
     assert (seen.status, seen.json) == (200, {"status": "success", "result": []})
-    for provider in ("cryptocloud_v1", "egates"):
+    for provider in ("cryptocloud_v1", "egates", "btcpay"):
         assert (await ask(bench, provider, Fault.MISSING_ROWS)).status == 404
 
 

@@ -86,6 +86,8 @@ class Provider(ABC):
     batch_size: ClassVar[int] = 1
     allows_path: ClassVar[bool] = False
     """Whether the address may have a path, as of a server behind a proxy."""
+    key_path: ClassVar[str] = ""
+    """Where below the address a person makes a key that may do what is needed and no more."""
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 120
     can_revert: ClassVar[bool] = False

@@ -132,6 +132,15 @@ class BTCPay(Provider):
         ),
     )
     allows_path: ClassVar[bool] = True
+    key_path: ClassVar[str] = "/api-keys/authorize?" + urlencode(
+        [
+            ("applicationName", "Home Assistant"),
+            ("permissions", VIEW_INVOICES),
+            ("permissions", MODIFY_WEBHOOKS),
+            ("strict", "true"),
+            ("selectiveStores", "true"),
+        ]
+    )
     # Not a limit of the API: about what a request brings, pages and single invoices together.
     batch_size: ClassVar[int] = 20
     concurrency: ClassVar[int] = 4
@@ -311,12 +320,17 @@ class BTCPay(Provider):
             delivery_id=next(filter(None, deliveries), None),
         )
 
+    @property
+    def may_register_webhook(self) -> bool:
+        """Whether the key may change the store's webhooks."""
+        return self._may_register == "yes"
+
     async def async_register_webhook(self, url: str) -> Mapping[str, str]:
         """See to it that the store posts to ``url``; return its secret and ID to keep.
 
         The secret is ours, as the server tells its own only once.
         """
-        if self._may_register != "yes":
+        if not self.may_register_webhook:
             return {}
         ours = await self._async_own_webhooks(url)
         secret = self._webhook_secret or secrets.token_hex(32)

@@ -56,6 +56,10 @@ class CanStream(Protocol):
 class CanRegisterWebhook(Protocol):
     """A provider that can be told by itself where to post."""
 
+    @property
+    def may_register_webhook(self) -> bool:
+        """Whether the key may do that; otherwise it is done by hand."""
+
     async def async_register_webhook(self, url: str) -> Mapping[str, str]:
         """See to it that the provider posts to ``url``; return settings to keep.
 

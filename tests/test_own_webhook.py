@@ -1,0 +1,305 @@
+"""A webhook that Home Assistant makes at a provider: made, used, put back and taken away."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp.test_utils import TestClient
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.crypto_invoices import webhook
+from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.coordinator import HINT_INTERVAL
+from sandbox.btcpay import (
+    ALL_STORES_KEY,
+    OTHER_STORE_ID,
+    READ_ONLY_KEY,
+    SPENDING_KEY,
+    STORE_ID,
+    TWO_STORES_KEY,
+)
+from sandbox.btcpay_webhooks import Webhook, Webhooks
+from sandbox.faults import Fault
+
+from .conftest import (
+    CLOCK,
+    AddAccount,
+    FlowResult,
+    Runs,
+    SandboxServer,
+    async_later,
+    async_open_credentials,
+    async_submit,
+    fields_of,
+    kept,
+    pass_time,
+    state_of,
+)
+
+PROVIDER = "btcpay"
+PAGE = (
+    "/api-keys/authorize?applicationName=Home+Assistant"
+    "&permissions=btcpay.store.canviewinvoices"
+    "&permissions=btcpay.store.webhooks.canmodifywebhooks"
+    "&strict=true&selectiveStores=true"
+)
+
+
+@pytest.fixture
+async def client(
+    hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
+) -> TestClient[Any, Any]:
+    """Return a client of Home Assistant's web server, which the sandbox reaches too."""
+    assert await async_setup_component(hass, DOMAIN, {})
+    client = await hass_client_no_auth()
+    await hass.config.async_update(external_url=str(client.make_url("")).rstrip("/"))
+    return client
+
+
+@pytest.fixture
+def hooks(sandbox: SandboxServer) -> Webhooks:
+    """Return the webhooks at the server, which is in a hurry."""
+    sandbox.sandbox.set(PROVIDER, "retries", "quick")
+    return sandbox.webhooks
+
+
+type Told = Callable[[], Awaitable[list[int | None]]]
+
+
+@pytest.fixture
+def told(hass: HomeAssistant, hooks: Webhooks) -> Told:
+    """Return a way to wait until all is delivered and read, and to see how it was answered."""
+
+    async def wait() -> list[int | None]:
+        await hooks.settled()
+        await hass.async_block_till_done(wait_background_tasks=True)
+        return [delivery.http_code for hook in hooks.all.values() for delivery in hook.deliveries]
+
+    return wait
+
+
+async def test_from_the_payment_to_the_automation(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    client: TestClient[Any, Any],
+    add_account: AddAccount,
+    runs: Runs,
+    hooks: Webhooks,
+    told: Told,
+) -> None:
+    """The webhook is made with the account; a payment is announced at once, and once."""
+    invoice = sandbox.store.create(PROVIDER)
+    entry = await add_account(PROVIDER, invoice.id)
+    [hook] = hooks.all.values()
+    assert hook.url == str(client.make_url(f"/api/webhook/{entry.data['webhook_id']}"))
+    assert hook.store_id == STORE_ID
+    assert hook.secret == entry.data["webhook_secret"]
+    CLOCK.passed += HINT_INTERVAL
+
+    sandbox.store.act(PROVIDER, invoice.id, "pay")
+    assert set(await told()) == {200}
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+    assert [run["invoice"] for run in runs] == [invoice.id]
+
+    before = sandbox.requests(PROVIDER)
+    CLOCK.passed += HINT_INTERVAL
+    hooks.redeliver(hook, hook.deliveries[0])
+    hooks.test(hook, "InvoiceSettled")
+    assert set(await told()) == {200}
+    assert sandbox.requests(PROVIDER) == before, "what came before, or is a test, is not read"
+    await async_later(hass)
+    assert len(runs) == 1
+
+
+@pytest.mark.usefixtures("client")
+async def test_deleted_at_the_server(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    hooks: Webhooks,
+    told: Told,
+) -> None:
+    """A webhook that somebody deleted or switched off is there again after some hours."""
+    invoice = sandbox.store.create(PROVIDER)
+    entry = await add_account(PROVIDER, invoice.id)
+    for spoil in (hooks.all.clear, lambda: setattr(only(hooks), "enabled", False)):
+        spoil()
+        pass_time(hass, webhook.REGISTER_INTERVAL.total_seconds() + 1)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert only(hooks).enabled
+        assert only(hooks).secret == entry.data["webhook_secret"]
+        assert only(hooks).id == entry.data["btcpay_webhook_id"]
+    CLOCK.passed += HINT_INTERVAL
+    sandbox.store.act(PROVIDER, invoice.id, "pay")
+    assert set(await told()) == {200}
+    assert len(runs) == 1
+
+
+def only(hooks: Webhooks) -> Webhook:
+    """Return the only webhook there is."""
+    [hook] = hooks.all.values()
+    return hook
+
+
+@pytest.mark.usefixtures("client")
+async def test_life_of_an_account(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, hooks: Webhooks
+) -> None:
+    """Reloads leave the one webhook as it is; it goes with the account."""
+    entry = await add_account(PROVIDER, sandbox.store.create(PROVIDER).id)
+    hook, data = only(hooks), entry.data
+    for _ in range(2):
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert only(hooks) is hook
+        assert entry.data == data
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not hooks.all
+
+
+@pytest.mark.usefixtures("client")
+async def test_removed_during_an_outage(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, hooks: Webhooks
+) -> None:
+    """An account can be removed while its server is down; nobody listens to what it posts then."""
+    entry = await add_account(PROVIDER, sandbox.store.create(PROVIDER).id)
+    sandbox.switch(PROVIDER, Fault.SERVER_ERROR)
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not hass.config_entries.async_entries(DOMAIN)
+    assert only(hooks)
+
+
+@pytest.mark.usefixtures("client")
+async def test_new_address_of_home_assistant(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, hooks: Webhooks
+) -> None:
+    """The webhook follows Home Assistant to another address."""
+    entry = await add_account(PROVIDER, sandbox.store.create(PROVIDER).id)
+    before = only(hooks).id
+    await hass.config.async_update(external_url="https://elsewhere.example")
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert only(hooks).id == before
+    assert only(hooks).url == f"https://elsewhere.example/api/webhook/{entry.data['webhook_id']}"
+
+
+async def test_key_that_may_not_make_one(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    client: TestClient[Any, Any],
+    runs: Runs,
+    hooks: Webhooks,
+) -> None:
+    """Polling works; the address is shown for pasting, and with the secret pushes work too."""
+    first, second = (sandbox.store.create(PROVIDER) for _ in range(2))
+    result = await async_open_credentials(hass, PROVIDER)
+    form = sandbox.credentials_form(PROVIDER, api_key=READ_ONLY_KEY)
+    result = await async_submit(hass, result, form)
+    result = await async_submit(hass, result, {"invoices": f"{first.id} {second.id}"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done(wait_background_tasks=True)
+    entry: ConfigEntry = result["result"]
+    address = str(client.make_url(f"/api/webhook/{entry.data['webhook_id']}"))
+    assert result["description"] == PROVIDER
+    assert result["description_placeholders"]["webhook_url"] == address
+    assert not hooks.all
+    sandbox.store.act(PROVIDER, first.id, "pay")
+    await async_later(hass)
+    assert [run["invoice"] for run in runs] == [first.id]
+
+    made_by_hand = sandbox.sandbox.providers[PROVIDER].push_credentials["webhook_secret"]
+    sandbox.sandbox.postbacks.target(PROVIDER, address)
+    assert [
+        delivery.status for delivery in await sandbox.sandbox.postbacks.send(PROVIDER, first.id)
+    ] == [401]
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    assert result["description_placeholders"]["webhook_url"] == address
+    form = kept(result["data_schema"])
+    form["advanced"]["webhook_secret"] = made_by_hand
+    result = await async_submit(hass, result, form)
+    assert result["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done(wait_background_tasks=True)
+    CLOCK.passed += HINT_INTERVAL
+    sandbox.store.act(PROVIDER, second.id, "pay")
+    await sandbox.sandbox.postbacks.settled()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [run["invoice"] for run in runs] == [first.id, second.id]
+
+
+@pytest.mark.usefixtures("client")
+async def test_made_by_itself_is_not_told(hass: HomeAssistant, sandbox: SandboxServer) -> None:
+    """Where there is nothing to paste, no address is shown at the end."""
+    result = await async_open_credentials(hass, PROVIDER)
+    result = await async_submit(hass, result, sandbox.credentials_form(PROVIDER))
+    invoice = sandbox.store.create(PROVIDER)
+    result = await async_submit(hass, result, {"invoices": invoice.id})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["description"] is None
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def test_page_that_makes_a_key(hass: HomeAssistant, sandbox: SandboxServer) -> None:
+    """Without a key the form links to where the server of that address makes one."""
+    result = await async_open_credentials(hass, PROVIDER)
+    assert link(result) == f"`https://…{PAGE}`"
+    markers = {str(marker): marker for marker in result["data_schema"].schema}
+    assert markers["url"].__class__.__name__ == "Required"
+    assert markers["api_key"].__class__.__name__ == "Optional", "or the form can't be submitted"
+    typed: dict[str, Any] = {"url": f"{sandbox.url}/", "advanced": {}}
+    result = await async_submit(hass, result, typed)
+    assert result["errors"] == {"api_key": "required"}
+    assert link(result) == f"{sandbox.url}{PAGE}"
+    result = await async_submit(hass, result, {**typed, "url": "btcpay.example", "api_key": "x"})
+    assert result["errors"] == {"url": "url_without_scheme"}
+    assert link(result) == f"`https://…{PAGE}`"
+    result = await async_submit(hass, result, {**typed, "api_key": "wrong"})
+    assert result["errors"] == {"api_key": "invalid_auth"}
+    assert link(result) == f"{sandbox.url}{PAGE}"
+
+
+def link(result: FlowResult) -> str:
+    """Return the link to where a key is made."""
+    return str(result["description_placeholders"]["key_page"])
+
+
+@pytest.mark.parametrize("key", [TWO_STORES_KEY, ALL_STORES_KEY])
+async def test_key_for_several_stores(
+    hass: HomeAssistant, sandbox: SandboxServer, key: str
+) -> None:
+    """The store is asked for where the key doesn't say which; each store is an account."""
+    result = await async_open_credentials(hass, PROVIDER)
+    form = sandbox.credentials_form(PROVIDER, api_key=key)
+    for store_id in ("", "nowhere"):
+        result = await async_submit(hass, result, {**form, "store_id": store_id})
+        assert result["errors"] == {"store_id": "store_id_needed"}
+    result = await async_submit(hass, result, {**form, "store_id": STORE_ID})
+    invoice = sandbox.store.create(PROVIDER)
+    result = await async_submit(hass, result, {"invoices": invoice.id})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["result"].data["store_id"] == STORE_ID
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    result = await async_open_credentials(hass, PROVIDER)
+    result = await async_submit(hass, result, {**form, "store_id": OTHER_STORE_ID})
+    assert result["step_id"] == "invoices"
+    result = await async_open_credentials(hass, PROVIDER)
+    result = await async_submit(hass, result, {**form, "store_id": STORE_ID})
+    assert result["reason"] == "already_configured"
+
+
+async def test_key_that_can_spend(hass: HomeAssistant, sandbox: SandboxServer) -> None:
+    """A key that could send money is refused; a weaker one then goes on."""
+    result = await async_open_credentials(hass, PROVIDER)
+    form = sandbox.credentials_form(PROVIDER, api_key=SPENDING_KEY)
+    result = await async_submit(hass, result, form)
+    assert result["errors"] == {"api_key": "key_can_spend"}
+    result = await async_submit(hass, result, sandbox.credentials_form(PROVIDER))
+    assert result["step_id"] == "invoices"
+    assert fields_of(result["data_schema"]).keys() == {"invoices"}
