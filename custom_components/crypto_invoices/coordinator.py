@@ -167,15 +167,17 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self, invoice_id: str, listener: CALLBACK_TYPE
     ) -> Callable[[], None]:
         """Call ``listener`` after each reading that changed this invoice."""
-        listeners = self._invoice_listeners.setdefault(invoice_id, [])
-        listeners.append(listener)
+        self._invoice_listeners.setdefault(invoice_id, []).append(listener)
+        # Each entity has one of these: a partial is smaller than a closure.
+        return partial(self._remove_invoice_listener, invoice_id, listener)
 
-        def remove() -> None:
-            listeners.remove(listener)
-            if not listeners:
-                self._invoice_listeners.pop(invoice_id, None)
-
-        return remove
+    @callback
+    def _remove_invoice_listener(self, invoice_id: str, listener: CALLBACK_TYPE) -> None:
+        """Call a listener no more."""
+        listeners = self._invoice_listeners[invoice_id]
+        listeners.remove(listener)
+        if not listeners:
+            del self._invoice_listeners[invoice_id]
 
     @callback
     def async_schedule_sync(self) -> None:

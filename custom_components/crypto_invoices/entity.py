@@ -114,7 +114,12 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
         self._shown = (coordinator.last_update_success, self.invoice)
         identifier = invoice_identifier(coordinator.config_entry.entry_id, invoice_id)
         self._attr_unique_id = f"{identifier}_{description.key}"
-        self._attr_device_info = invoice_device_info(coordinator, invoice_id)
+
+    @property
+    @override
+    def device_info(self) -> DeviceInfo:
+        """The invoice's device; only asked for while the entity is added, so not kept."""
+        return invoice_device_info(self.coordinator, self.invoice_id)
 
     @property
     def invoice(self) -> Invoice | None:
