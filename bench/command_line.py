@@ -19,7 +19,8 @@ from demo.sandbox import Sandbox
 from demo.server import free_ports
 
 from .figure import Figure, number, table
-from .figures import ALL, SHORT, Sizes, ready
+from .figures import ALL
+from .workbench import SHORT, Sizes, ready
 
 RESULTS = CHECKOUT / ".cache" / "bench.json"
 SHORT_RESULTS = RESULTS.with_name("bench-short.json")

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
+from unittest.mock import Mock
 
 from homeassistant import bootstrap, loader
 from homeassistant.config_entries import (
@@ -27,7 +28,7 @@ from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordina
 from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
 from demo import CHECKOUT
 
-# Pushes are not measured here: without them the server that they come to isn't needed.
+# Neither pushes nor browsers are measured: without them no server is needed.
 NOT_NEEDED = {"http", "webhook"}
 
 
@@ -123,6 +124,8 @@ async def running() -> AsyncGenerator[Home]:
         dt_util.set_default_time_zone(dt_util.UTC)
         await bootstrap.async_load_base_functionality(hass)
         hass.config.components.update(NOT_NEEDED)
+        # Where images would be fetched from.
+        hass.http = Mock()
         # Home Assistant's own client resolves names with it.
         await async_setup_component(hass, "network", {})
         hass.set_state(CoreState.running)

@@ -64,13 +64,20 @@ async def longest_stall(action: Action) -> float:
     return longest
 
 
-async def bytes_kept(action: Action) -> float:
-    """Return how much more memory Python's objects have afterwards."""
+async def bytes_kept(action: Action, package: str = "") -> tuple[int, int]:
+    """Return how much more memory Python's objects have afterwards, and a package's share.
+
+    The share is what its own lines allocated, not what they had others allocate.
+    """
     gc.collect()
     tracemalloc.start()
     try:
         await action()
         gc.collect()
-        return tracemalloc.get_traced_memory()[0]
+        kept = tracemalloc.get_traced_memory()[0]
+        own = tracemalloc.take_snapshot().filter_traces(
+            [tracemalloc.Filter(inclusive=True, filename_pattern=f"*/{package}/*")]
+        )
+        return kept, sum(trace.size for trace in own.traces)
     finally:
         tracemalloc.stop()
