@@ -775,6 +775,33 @@ async def test_reauth_with_the_same_key(
     assert state_of(hass, entry, invoice.id, "status").state == "pending"
 
 
+@pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1", "egates"])
+async def test_reauth_with_a_strangers_key(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    provider: str,
+) -> None:
+    """A key that works, but finds none of the invoices, is of another account and refused."""
+    invoice = sandbox.store.create(provider)
+    entry = await add_account(provider, invoice.id)
+    before = (entry.unique_id, entry.data)
+    sandbox.rotate_keys(provider, monkeypatch)
+    await async_later(hass)
+    sandbox.store.act(provider, invoice.id, "delete")
+    [result] = hass.config_entries.flow.async_progress()
+    new = {key: value for key, value in sandbox.settings(provider).items() if key != "url"}
+    result = await async_submit(hass, result, new)
+    assert result["errors"] == {"base": "another_account"}
+    assert (entry.unique_id, entry.data) == before
+    sandbox.store.create(provider, invoice_id=invoice.id)
+    result = await async_submit(hass, result, new)
+    assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+    assert state_of(hass, entry, invoice.id, "status").state == "pending"
+
+
 async def test_reauth_with_another_account(
     hass: HomeAssistant,
     sandbox: SandboxServer,

@@ -17,6 +17,7 @@ from .conftest import (
     AddAccount,
     FlowResult,
     SandboxServer,
+    async_later,
     async_submit,
     fill,
     kept,
@@ -74,7 +75,10 @@ async def test_nothing_typed(
     assert str(shown).count(sandbox.url) == 1
     for key in SECRETS[provider]:
         assert data[key] not in str(shown)
-    result = await async_submit(hass, result, shown | dict.fromkeys(SECRETS[provider], "  "))
+    needed = [key for key in SECRETS[provider] if key != "postback_secret"]
+    if "postback_secret" in SECRETS[provider]:
+        assert shown["postback_secret"]
+    result = await async_submit(hass, result, shown | dict.fromkeys(needed, "  "))
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
     await hass.async_block_till_done()
@@ -119,6 +123,77 @@ async def test_secret_added_later(
     sandbox.sandbox.postbacks.target(provider, str(url))
     [delivery] = await sandbox.sandbox.postbacks.send(provider, invoice.id)
     assert delivery.status == 200
+
+
+@each_cloud
+async def test_secret_taken_away(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    client: TestClient[Any, Any],
+    add_account: AddAccount,
+    provider: str,
+) -> None:
+    """A secret that is cleared is gone, and nobody listens any more."""
+    sandbox.with_postback_secret = True
+    entry = await add_account(provider, sandbox.store.create(provider).id)
+    assert await listens(client, entry)
+    result = await open_dialog(hass, entry)
+    form = kept(result["data_schema"])
+    result = await async_submit(hass, result, form | {"api_key": "wrong-key"})
+    assert kept(result["data_schema"])["postback_secret"] == form["postback_secret"]
+    result = await async_submit(hass, result, {**form, "postback_secret": " "})
+    assert result["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert "postback_secret" not in entry.data
+    assert not await listens(client, entry)
+
+
+@pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1", "egates"])
+async def test_another_account(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    provider: str,
+) -> None:
+    """A key that works, but finds none of the invoices, is of another account and refused."""
+    invoices = [sandbox.store.create(provider) for _ in range(2)]
+    entry = await add_account(provider, *(invoice.id for invoice in invoices))
+    before = (entry.unique_id, entry.data)
+    sandbox.rotate_keys(provider, monkeypatch)
+    for invoice in invoices:
+        sandbox.store.act(provider, invoice.id, "delete")
+    form = fill(provider, sandbox.settings(provider))
+    result = await async_submit(hass, await open_dialog(hass, entry), form)
+    assert result["errors"] == {"base": "another_account"}
+    sandbox.switch(provider, Fault.RATE_LIMITED, count=2)
+    result = await async_submit(hass, result, form)
+    assert result["errors"] == {"base": "rate_limited"}
+    assert (entry.unique_id, entry.data) == before
+    sandbox.switch(provider, None)
+    # One of them is enough.
+    sandbox.store.create(provider, invoice_id=invoices[0].id)
+    result = await async_submit(hass, result, form)
+    assert result["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert state_of(hass, entry, invoices[0].id, "status").state == "pending"
+
+
+async def test_deleted_before(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Invoices that were gone with the old key say nothing about the new one."""
+    invoice = sandbox.store.create("egates")
+    entry = await add_account("egates", invoice.id)
+    sandbox.store.act("egates", invoice.id, "delete")
+    await async_later(hass)
+    sandbox.rotate_keys("egates", monkeypatch)
+    form = fill("egates", sandbox.settings("egates"))
+    result = await async_submit(hass, await open_dialog(hass, entry), form)
+    assert result["reason"] == "reconfigure_successful"
 
 
 @each_provider

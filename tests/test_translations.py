@@ -106,7 +106,11 @@ def test_reauth_fields() -> None:
 def test_errors() -> None:
     """Every error of a form has a text, and every text is of an error that there is."""
     code = words_in_code("address.py", "credentials.py", "config_flow.py")
-    typed = {word for word in code if word.startswith("url_")} | {"required", "invalid_key"}
+    typed = {word for word in code if word.startswith("url_")} | {
+        "required",
+        "invalid_key",
+        "another_account",
+    }
     assert typed <= code
     assert CONFIG["error"].keys() == typed | FROM_PROVIDERS | SETTINGS_NEEDED | ABOUT_IDS
     assert SUBENTRY["error"].keys() == FROM_PROVIDERS | ABOUT_IDS

@@ -8,6 +8,7 @@ from typing import Any, override
 from homeassistant.components import webhook
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
@@ -15,22 +16,28 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_URL, CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant, callback
 
-from .account import async_create_provider, invoice_subentry
+from .account import async_create_provider, invoice_subentry, tracked_invoices
 from .address import address_problem
 from .const import CONF_INVOICES, CONF_PROVIDER, DOMAIN, SUBENTRY_TYPE_INVOICE
+from .coordinator import CryptoInvoicesConfigEntry
 from .credentials import (
     async_credentials_schema,
+    changed_settings,
     provider_errors,
     read_settings,
     settings_errors,
+    settings_to_change,
 )
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
 from .providers import PROVIDERS
 from .providers.base import Field, FieldKind, Provider
-from .providers.model import Account, ProviderError
+from .providers.model import Account, InvoiceNotFound, ProviderError
 from .providers.push import CanPush, CanRegisterWebhook
 from .subentry_flow import InvoiceSubentryFlow
 from .webhook import webhook_address
+
+# So many of the newest invoices are looked for with a new key.
+_LOOKED_FOR = 20
 
 
 class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -145,7 +152,7 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
             asked = {field.key for field in secrets}
             kept = {key: value for key, value in entry.data.items() if key not in asked}
             data = {**kept, **settings}
-            errors = await self._async_prove(provider, secrets, data)
+            errors = await self._async_prove(provider, secrets, data, entry)
             if not errors:
                 return await self._async_update(entry, data, "reauth_successful")
         return self.async_show_form(
@@ -158,18 +165,19 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Change the address or the keys; a key that is left empty stays."""
+        """Change the address or the keys.
+
+        A key that is needed stays if it is left empty; one that isn't can be taken away.
+        """
         entry = self._get_reconfigure_entry()
         provider = PROVIDERS[entry.data[CONF_PROVIDER]]
         fields = _with_optional_keys(provider.fields)
-        shown = {field.key for field in fields if field.kind is not FieldKind.SECRET}
         errors: dict[str, str] = {}
-        settings = {key: value for key, value in entry.data.items() if key in shown}
+        settings = settings_to_change(provider, entry.data)
         if user_input is not None:
             settings = read_settings(provider, fields, user_input)
-            kept = {key: value for key, value in entry.data.items() if key not in shown}
-            data = {**kept, **settings}
-            errors = await self._async_prove(provider, fields, data)
+            data = changed_settings(provider, entry.data, settings)
+            errors = await self._async_prove(provider, fields, data, entry)
             if not errors:
                 return await self._async_update(entry, data, "reconfigure_successful")
         address = webhook_address(self.hass, entry.data)
@@ -200,9 +208,16 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         return result
 
     async def _async_prove(
-        self, provider: type[Provider], fields: Sequence[Field], data: dict[str, Any]
+        self,
+        provider: type[Provider],
+        fields: Sequence[Field],
+        data: dict[str, Any],
+        entry: ConfigEntry | None = None,
     ) -> dict[str, str]:
-        """Check the settings and ask the provider; return the form's errors."""
+        """Check the settings and ask the provider; return the form's errors.
+
+        They have to be of the same account as ``entry``, as far as that can be told.
+        """
         if errors := settings_errors(provider, fields, data, self._exposed_address):
             if "url_not_encrypted" in errors.values():
                 self._exposed_address = data["url"]
@@ -211,9 +226,23 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
         self._provider = await async_create_provider(self.hass, data)
         try:
             self._account = await self._provider.async_get_account()
+            is_another = entry is not None and await self._async_is_another(entry)
         except ProviderError as err:
             return provider_errors(fields, err)
-        return {}
+        return {"base": "another_account"} if is_another else {}
+
+    async def _async_is_another(self, entry: CryptoInvoicesConfigEntry) -> bool:
+        """Whether the account is another one than the entry's.
+
+        A new key has a new unique ID where the provider doesn't name its
+        accounts. What tells then is that none of the invoices can be found.
+        """
+        if f"{self._provider.key}_{self._account.unique_id}" == entry.unique_id:
+            return False
+        lost = entry.runtime_data.data.errors if entry.state is ConfigEntryState.LOADED else {}
+        known = [invoice_id for invoice_id in tracked_invoices(entry) if invoice_id not in lost]
+        found = await self._provider.async_get_invoices(known[-_LOOKED_FOR:])
+        return bool(found) and all(isinstance(each, InvoiceNotFound) for each in found.values())
 
 
 def _with_optional_keys(fields: Iterable[Field]) -> list[Field]:

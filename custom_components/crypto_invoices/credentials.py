@@ -30,6 +30,9 @@ from .providers.model import (
     SettingNeeded,
 )
 
+# Stands in a form for a secret that is there, so that it can be taken away.
+UNCHANGED = "__unchanged__"
+
 _SECRET = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 _BOOLEAN = BooleanSelector()
 _TEXT = TextSelector()
@@ -90,6 +93,34 @@ def read_settings(
                 value = normalize_address(value, allows_path=provider.allows_path)
             settings[field.key] = value
     return settings
+
+
+def settings_to_change(provider: type[Provider], data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a form shows of an account's settings: of secrets, only that they are there."""
+    shown: dict[str, Any] = {}
+    for field in provider.fields:
+        if field.key in data and (field.kind is not FieldKind.SECRET or not field.required):
+            shown[field.key] = UNCHANGED if field.kind is FieldKind.SECRET else data[field.key]
+    return shown
+
+
+def changed_settings(
+    provider: type[Provider], data: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return an account's data with what a form changed.
+
+    A required secret that was left empty stays, as does any that was left alone.
+    """
+    changed = dict(data)
+    for field in provider.fields:
+        value = settings.get(field.key)
+        is_kept = value == UNCHANGED or (field.required and not value)
+        if field.kind is FieldKind.SECRET and is_kept:
+            continue
+        changed.pop(field.key, None)
+        if field.key in settings:
+            changed[field.key] = value
+    return changed
 
 
 def settings_errors(
