@@ -6,9 +6,12 @@ import re
 from typing import Any
 
 from homeassistant.components import automation
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, SupportsResponse
+from homeassistant.setup import async_setup_component
 import pytest
 import yaml
+
+from custom_components.crypto_invoices.const import DOMAIN
 
 from .conftest import ENGLISH, PACKAGE, async_automate
 
@@ -94,7 +97,7 @@ def examples() -> Iterator[tuple[str, Any]]:
     [
         pytest.param(found, id=id_)
         for id_, found in examples()
-        if isinstance(found, dict) and found.keys() & {"triggers", "conditions"}
+        if isinstance(found, dict) and found.keys() & {"triggers", "conditions", "actions"}
     ],
 )
 async def test_automations(
@@ -106,3 +109,31 @@ async def test_automations(
     [state] = hass.states.async_all(automation.DOMAIN)
     assert state.state == "on", caplog.text
     await hass.services.async_call("automation", "turn_off", {"entity_id": "all"}, blocking=True)
+
+
+def our_actions(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield the steps of an example that run one of our actions."""
+    if isinstance(node, dict):
+        if str(node.get("action", "")).startswith(f"{DOMAIN}."):
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from our_actions(item)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(step, id=f"{id_}-{step['action']}")
+        for id_, found in examples()
+        for step in our_actions(found)
+    ],
+)
+async def test_actions(hass: HomeAssistant, step: dict[str, Any]) -> None:
+    """What is shown of an action is what it takes."""
+    assert await async_setup_component(hass, DOMAIN, {})
+    action = hass.services.async_services_for_domain(DOMAIN)[step["action"].partition(".")[2]]
+    action.schema(step.get("data", {}))
+    if "response_variable" in step:
+        assert action.supports_response is not SupportsResponse.NONE

@@ -1,0 +1,225 @@
+"""A till from end to end: the actions, at the sandbox over HTTP."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.util import dt as dt_util
+import pytest
+
+from custom_components.crypto_invoices import invoicing
+from sandbox.faults import Fault
+
+from .conftest import (
+    AddAccount,
+    Runs,
+    SandboxServer,
+    async_act,
+    async_later,
+    async_refused,
+    state_of,
+    struck,
+)
+
+PROVIDERS = ["cryptocloud", "cryptocloud_v1"]
+each_provider = pytest.mark.parametrize("provider", PROVIDERS)
+# What each takes beside the amount.
+GIVEN: dict[str, dict[str, Any]] = {
+    "cryptocloud": {"lifetime": {"minutes": 30}, "currency": "eur"},
+    "cryptocloud_v1": {"currency": "usd"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short the waiting for what may come."""
+    monkeypatch.setattr(invoicing, "LOOK_AFTER", (0, 0.2))
+
+
+async def async_open_till(
+    add_account: AddAccount, sandbox: SandboxServer, provider: str
+) -> ConfigEntry:
+    """Set up an account that may create invoices."""
+    may_create = sandbox.sandbox.providers[provider].invoicing_credentials
+    return await add_account(provider, sandbox.store.create(provider).id, **may_create)
+
+
+@each_provider
+async def test_create_and_pay(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    provider: str,
+) -> None:
+    """What is asked for is at the provider, is watched, and its payment is told once."""
+    entry = await async_open_till(add_account, sandbox, provider)
+    readings = sandbox.requests(provider)
+    answer = await async_act(
+        hass,
+        "create_invoice",
+        config_entry_id=entry.entry_id,
+        amount="12.50",
+        order_id="Table 7",
+        **GIVEN[provider],
+    )
+    assert sandbox.requests(provider) == readings
+    made = sandbox.store.get(provider, answer["invoice_id"])
+    currency = GIVEN[provider]["currency"].upper()
+    assert (made.amount, made.currency, made.order_id) == (Decimal("12.50"), currency, "Table 7")
+    assert answer["payment_url"].endswith(made.id.removeprefix("INV-"))
+    assert hass.states.get(answer["entity_ids"]["payment_qr"]).state != "unavailable"
+    if "lifetime" in GIVEN[provider]:
+        assert made.expires_at - made.created_at == timedelta(minutes=30)
+        assert dt_util.parse_datetime(answer["expires_at"]) == made.expires_at
+
+    sandbox.store.act(provider, made.id, "pay")
+    await async_later(hass)
+    await async_later(hass)
+    assert [run["invoice"] for run in runs] == [made.id]
+    assert state_of(hass, entry, made.id, "status").state == "paid"
+
+
+@each_provider
+async def test_bad_input(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str
+) -> None:
+    """What the provider can't make is refused before it is asked, by the field's name."""
+    entry = await async_open_till(add_account, sandbox, provider)
+    enough = {"config_entry_id": entry.entry_id, "amount": "5", "currency": "USD"}
+    ways: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"amount": "5.001"}, "amount"),
+        ({"amount": "0.000000001"}, "amount"),
+        ({"currency": "XYZ"}, "currency"),
+        ({"order_id": "x" * 10_000}, "order_id"),
+        ({"description": "Coffee"}, "description"),
+    )
+    for given, field in ways:
+        error = await async_refused(hass, "create_invoice", **enough | given)
+        assert isinstance(error, ServiceValidationError)
+        assert str(error).startswith(f"{field}: ")
+    assert sandbox.sandbox.requests[provider, "create"] == 0
+    assert len(entry.subentries) == 1
+
+
+@each_provider
+async def test_key_that_may_not(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str
+) -> None:
+    """Without what is needed to create, the error says what, and watching goes on."""
+    invoice = sandbox.store.create(provider)
+    entry = await add_account(provider, invoice.id)
+    given = {"config_entry_id": entry.entry_id, "amount": 5, "currency": "USD"}
+    error = await async_refused(hass, "create_invoice", **given)
+    assert error.translation_key == "setting_needed"
+    assert "shop_id" in str(error)
+    sandbox.store.act(provider, invoice.id, "pay")
+    await async_later(hass)
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+
+
+@pytest.mark.parametrize("fault", [Fault.LATE_ANSWER, Fault.CUT_CONNECTION, Fault.TRUNCATED])
+async def test_no_answer_but_made(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    fault: Fault,
+) -> None:
+    """An invoice that was made, though the answer got lost, is found by its order ID."""
+    entry = await async_open_till(add_account, sandbox, "cryptocloud")
+    with struck(sandbox, "cryptocloud", fault):
+        sandbox.switch("cryptocloud", fault, 1)
+        answer = await async_act(
+            hass,
+            "create_invoice",
+            config_entry_id=entry.entry_id,
+            amount=5,
+            currency="USD",
+            order_id="Table 7",
+        )
+    assert sandbox.sandbox.requests["cryptocloud", "create"] == 1
+    [made] = [one for one in sandbox.store.all("cryptocloud") if one.order_id == "Table 7"]
+    assert answer["invoice_id"] == made.id
+    sandbox.store.act("cryptocloud", made.id, "pay")
+    await async_later(hass)
+    assert [run["invoice"] for run in runs] == [made.id]
+
+
+@pytest.mark.parametrize(
+    ("provider", "key"),
+    [("cryptocloud", "outcome_unknown_order"), ("cryptocloud_v1", "outcome_unknown")],
+)
+async def test_no_answer(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str, key: str
+) -> None:
+    """Where nothing is found, nothing is tried again, and the error says what may be."""
+    entry = await async_open_till(add_account, sandbox, provider)
+    with struck(sandbox, provider, Fault.TIMEOUT):
+        error = await async_refused(
+            hass,
+            "create_invoice",
+            config_entry_id=entry.entry_id,
+            amount=5,
+            currency="USD",
+            order_id="Table 7",
+        )
+    assert error.translation_key == key
+    assert sandbox.sandbox.requests[provider, "create"] == 1
+    assert len(entry.subentries) == 1
+
+
+async def test_cancel(hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount) -> None:
+    """What is unpaid can be canceled once; what was paid a moment ago can't, and is seen."""
+    entry = await async_open_till(add_account, sandbox, "cryptocloud")
+    given = {"config_entry_id": entry.entry_id, "amount": 5, "currency": "USD"}
+    unpaid, paid = [
+        (await async_act(hass, "create_invoice", **given))["invoice_id"] for _ in range(2)
+    ]
+    answer = await async_act(hass, "cancel_invoice", invoice_id=unpaid)
+    assert answer["status"] == "canceled"
+    assert sandbox.store.get("cryptocloud", unpaid).state == "canceled"
+    error = await async_refused(hass, "cancel_invoice", invoice_id=unpaid)
+    assert error.translation_key == "no_longer_open"
+    assert sandbox.sandbox.requests["cryptocloud", "cancel"] == 1
+
+    sandbox.store.act("cryptocloud", paid, "pay")
+    error = await async_refused(hass, "cancel_invoice", invoice_id=paid)
+    assert error.translation_key == "no_longer_open"
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, entry, paid, "status").state == "paid"
+
+
+async def test_cancel_where_nobody_can(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """A provider without a way to cancel says so."""
+    invoice = sandbox.store.create("cryptocloud_v1").id
+    await add_account("cryptocloud_v1", invoice)
+    error = await async_refused(hass, "cancel_invoice", invoice_id=invoice)
+    assert error.translation_key == "cannot_cancel"
+
+
+async def test_statistics(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """What the provider counts and adds up is told exactly."""
+    entry = await async_open_till(add_account, sandbox, "cryptocloud")
+    given = {"config_entry_id": entry.entry_id, "amount": "0.10", "currency": "USD"}
+    for _ in range(3):
+        made = await async_act(hass, "create_invoice", **given)
+        sandbox.store.act("cryptocloud", made["invoice_id"], "pay")
+    today = dt_util.utcnow().date()
+    answer = await async_act(
+        hass,
+        "get_statistics",
+        config_entry_id=entry.entry_id,
+        start_date=str(today - timedelta(days=1)),
+        end_date=str(today + timedelta(days=1)),
+    )
+    assert answer["currency"] == "USD"
+    assert answer["totals"]["paid"] == {"count": 3, "amount": "0.3"}
+    assert answer["totals"]["created"]["count"] == 1
