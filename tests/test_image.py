@@ -21,7 +21,15 @@ from custom_components.crypto_invoices.image import make_qr, text_to_scan
 from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
 from sandbox.faults import Fault
 
-from .conftest import PACKAGE, AddAccount, SandboxServer, async_add_invoices, async_later
+from .conftest import (
+    PACKAGE,
+    AddAccount,
+    SandboxServer,
+    account_state,
+    async_act,
+    async_add_invoices,
+    async_later,
+)
 
 BOLT11 = "lightning:lnbc10u1" + "qpzry9x8gf2tvdw0s3jn54khce6mua7l" * 11
 ON_CHAIN = "bitcoin:bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq?amount=0.0025&label=Caf%C3%A9"
@@ -239,3 +247,15 @@ def test_the_library_is_the_one_of_the_manifest() -> None:
     wanted = json.loads((PACKAGE / "manifest.json").read_text())["requirements"]
     tested = (Path(__file__).parents[1] / "requirements_test.txt").read_text().splitlines()
     assert set(wanted) <= set(tested)
+
+
+async def test_qr_of_an_invoice_that_an_action_added(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """What is tracked by an action can be scanned at once, and adds to what is outstanding."""
+    entry = await add_account("cryptocloud", sandbox.store.create("cryptocloud").id)
+    added = sandbox.store.create("cryptocloud")
+    await async_act(hass, "track_invoices", config_entry_id=entry.entry_id, invoice_ids=[added.id])
+    await hass.async_block_till_done()
+    assert qr_state(hass, entry, added.id).state != "unavailable"
+    assert account_state(hass, entry, "outstanding_USD").state == "50"

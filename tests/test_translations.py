@@ -8,7 +8,7 @@ from typing import Any
 from homeassistant.components.sensor import SensorEntityDescription
 import pytest
 
-from custom_components.crypto_invoices import coordinator, issues, sensor
+from custom_components.crypto_invoices import account_sensor, coordinator, issues, sensor
 from custom_components.crypto_invoices.const import SECTION_ADVANCED
 from custom_components.crypto_invoices.credentials import provider_errors
 from custom_components.crypto_invoices.invoice_ids import Refusal
@@ -161,7 +161,7 @@ def test_entities() -> None:
     """Every sensor has a name and an icon, and every state of a status both."""
     keys = {
         description.translation_key
-        for value in vars(sensor).values()
+        for value in (*vars(sensor).values(), *vars(account_sensor).values())
         for description in (value if isinstance(value, tuple) else [value])
         if isinstance(description, SensorEntityDescription)
     }

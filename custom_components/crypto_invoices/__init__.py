@@ -6,6 +6,7 @@ from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
 from .account import async_create_provider, tracked_invoices
+from .books import Books
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import async_register_account_device
@@ -46,6 +47,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEnt
     """Unload an account."""
     entry.runtime_data.announcer.async_stop()
     async_release_ledger(hass, entry.entry_id)
+    await entry.runtime_data.books.async_close()
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
@@ -54,6 +56,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEnt
     await async_remove_webhook(hass, entry)
     await async_get_ledger(hass, entry.entry_id).async_remove()
     async_release_ledger(hass, entry.entry_id)
+    await Books(hass, entry.entry_id).async_remove()
     async_delete_issues(hass, entry, is_removed=True)
 
 

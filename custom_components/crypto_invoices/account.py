@@ -36,6 +36,12 @@ def tracked_invoices(entry: ConfigEntry) -> dict[str, str]:
     }
 
 
+def baseline(entry: ConfigEntry, subentry_id: str) -> InvoiceStatus | None:
+    """Return the status that an invoice had when it was added, if it is still tracked."""
+    subentry = entry.subentries.get(subentry_id)
+    return None if subentry is None else InvoiceStatus(subentry.data[CONF_BASELINE])
+
+
 def baselines(entry: ConfigEntry) -> dict[str, InvoiceStatus]:
     """Return the status that each tracked invoice had when it was added, by subentry ID."""
     return {

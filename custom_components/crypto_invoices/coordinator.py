@@ -20,8 +20,9 @@ from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .account import baselines, tracked_invoices
+from .account import baseline, baselines, tracked_invoices
 from .announcer import Announcer
+from .books import Books, Reading
 from .const import DOMAIN
 from .issues import LEDGER_LOST, async_create_issue
 from .ledger import async_get_ledger
@@ -117,6 +118,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self.tracked = tracked_invoices(entry)
         self.ledger = async_get_ledger(hass, entry.entry_id)
         self.announcer = Announcer(hass, entry, self.ledger)
+        self.books = Books(hass, entry.entry_id)
         self.last_reading: datetime | None = None
         self.push_diagnostics: Callable[[], dict[str, Any]] | None = None
         self.failures: Counter[str] = Counter()
@@ -178,6 +180,11 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         listeners.remove(listener)
         if not listeners:
             del self._invoice_listeners[invoice_id]
+
+    @property
+    def is_backing_off(self) -> bool:
+        """Whether the provider wants to be left alone for a while."""
+        return self._pace.is_backing_off
 
     @callback
     def async_schedule_sync(self) -> None:
@@ -261,6 +268,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         first = baselines(self.config_entry)
         self.ledger.forget(before[id_] for id_ in removed)
         self.ledger.begin({self.tracked[id_]: first[self.tracked[id_]] for id_ in added})
+        self.books.follow(self.tracked)
         self._account.forget(removed)
         self.troubles.forget(removed)
         for invoice_id in removed:
@@ -283,6 +291,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         )
         if await self.ledger.async_load(baselines(self.config_entry), is_new=not entities):
             async_create_issue(self.hass, self.config_entry, LEDGER_LOST)
+        await self.books.async_load(self.tracked)
         statuses = self.ledger.statuses()
         self._pace.start(
             {id_: statuses.get(subentry_id) for id_, subentry_id in self.tracked.items()}
@@ -382,9 +391,24 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             {self.tracked[id_]: entry for id_, entry in fresh.items() if isinstance(entry, Invoice)}
         )
         self.announcer.async_queue(transitions)
+        # A step back is believed without anything new in the reading.
+        self._add_up({*changed, *(transition.invoice.id for transition in transitions)})
         await self._async_publish(changed)
         self.announcer.async_announce()
         await self.ledger.async_save()
+
+    def _add_up(self, invoice_ids: Iterable[str]) -> None:
+        """Enter into the books what was read of invoices, and what the ledger makes of it."""
+        for invoice_id in invoice_ids:
+            reading, subentry_id = None, self.tracked[invoice_id]
+            if (invoice := self._account.invoices.get(invoice_id)) is not None:
+                first = baseline(self.config_entry, subentry_id)
+                reading = Reading(
+                    invoice,
+                    is_believed=self.ledger.status_of(subentry_id) is invoice.status,
+                    was_paid_before=first is not None and first.is_paid,
+                )
+            self.books.observe(invoice_id, reading)
 
     async def _async_publish(self, changed: list[str]) -> None:
         """Write the entities of the invoices that changed, a few at a time."""

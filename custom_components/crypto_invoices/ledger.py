@@ -250,6 +250,11 @@ class Ledger:
                 record.settle(transition.id)
                 self._changed = True
 
+    def status_of(self, subentry_id: str) -> InvoiceStatus | None:
+        """Return the last believed status of an invoice, or None before its first reading."""
+        record = self._records.get(subentry_id)
+        return None if record is None else record.status
+
     def statuses(self) -> dict[str, InvoiceStatus]:
         """Return the last believed status of each invoice, by subentry ID."""
         return {subentry_id: record.status for subentry_id, record in self._records.items()}

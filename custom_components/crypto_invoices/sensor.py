@@ -8,28 +8,23 @@ from functools import partial
 from typing import Any, override
 
 from homeassistant.components.sensor import (
-    DOMAIN as SENSOR_DOMAIN,
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
 )
-from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.generated.currencies import ACTIVE_CURRENCIES
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
+from .account_sensor import async_add_account_sensors
 from .const import CONF_INVOICE_ID
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
-from .entity import AccountEntity, InvoiceEntity, async_add_invoice_entities
+from .entity import InvoiceEntity, async_add_invoice_entities
 from .money import exact
+from .money_sensor import MoneySensor
 from .providers.model import Invoice, InvoiceStatus
 
 PARALLEL_UPDATES = 0
-
-# How many decimals people write these with; the state itself is always exact.
-_DISPLAY_PRECISION = {"BTC": 8, "SAT": 0, "USDC": 2, "USDT": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +32,6 @@ class InvoiceSensorDescription(SensorEntityDescription):
     """A sensor of an invoice."""
 
     value_fn: Callable[[Invoice], StateType | datetime | Decimal]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccountSensorDescription(SensorEntityDescription):
-    """A sensor of an account."""
-
-    value_fn: Callable[[CryptoInvoicesCoordinator], StateType | datetime]
-    is_history: bool = False
-    """Whether it tells of the past, which an outage doesn't change."""
 
 
 STATUS = InvoiceSensorDescription(
@@ -79,22 +65,6 @@ TIMES = (
     ),
 )
 
-ACCOUNT = (
-    AccountSensorDescription(
-        key="open_invoices",
-        translation_key="open_invoices",
-        value_fn=lambda coordinator: len(coordinator.data.open),
-    ),
-    AccountSensorDescription(
-        key="last_reading",
-        translation_key="last_reading",
-        device_class=SensorDeviceClass.TIMESTAMP,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda coordinator: coordinator.last_reading,
-        is_history=True,
-    ),
-)
-
 
 async def async_setup_entry(
     hass: HomeAssistant,
@@ -103,7 +73,7 @@ async def async_setup_entry(
 ) -> None:
     """Set up the account's sensors, and those of each invoice as it gets tracked."""
     coordinator = entry.runtime_data
-    async_add_entities(AccountSensor(coordinator, description) for description in ACCOUNT)
+    async_add_account_sensors(hass, coordinator, async_add_entities)
     async_add_invoice_entities(
         coordinator, async_add_entities, partial(invoice_sensors, coordinator)
     )
@@ -118,38 +88,6 @@ def invoice_sensors(coordinator: CryptoInvoicesCoordinator, invoice_id: str) -> 
         for description in descriptions
         if description.key in coordinator.provider.reports
     ]
-
-
-class AccountSensor(AccountEntity, SensorEntity):
-    """A sensor of an account."""
-
-    entity_description: AccountSensorDescription
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        """Follow every reading, beside the account's failures and recoveries."""
-        await super().async_added_to_hass()
-        self.async_on_remove(self.coordinator.async_add_reading_listener(self._reading_done))
-        self._shown = self.native_value
-
-    @callback
-    def _reading_done(self) -> None:
-        """Write what a reading changed."""
-        if (value := self.native_value) != self._shown:
-            self._shown = value
-            self.async_write_ha_state()
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Whether there is something to show: the last reading was when it was, outage or not."""
-        return self.entity_description.is_history or super().available
-
-    @property
-    @override
-    def native_value(self) -> StateType | datetime:
-        """Return the state of the sensor."""
-        return self.entity_description.value_fn(self.coordinator)
 
 
 class InvoiceSensor(InvoiceEntity, SensorEntity):
@@ -167,12 +105,8 @@ class InvoiceSensor(InvoiceEntity, SensorEntity):
         return exact(value) if isinstance(value, Decimal) else value
 
 
-class AmountSensor(InvoiceSensor):
+class AmountSensor(InvoiceSensor, MoneySensor):
     """An amount in the currency that the invoice was issued in."""
-
-    _attr_native_unit_of_measurement: str | None = None
-    _attr_device_class: SensorDeviceClass | None = None
-    _attr_suggested_display_precision: int | None = None
 
     @override
     def __init__(self, *args: Any) -> None:
@@ -190,23 +124,8 @@ class AmountSensor(InvoiceSensor):
     @callback
     def _follow_currency(self) -> None:
         """Take the invoice's currency; an invoice that can't be read keeps it."""
-        if self.invoice is None or self.invoice.currency == self._attr_native_unit_of_measurement:
-            return
-        unit = self._attr_native_unit_of_measurement = self.invoice.currency
-        # Monetary is what the frontend can format as money: ISO 4217 currencies.
-        is_money = unit in ACTIVE_CURRENCIES
-        self._attr_device_class = SensorDeviceClass.MONETARY if is_money else None
-        # How many decimals the currency is usually written with.
-        precision = _DISPLAY_PRECISION.get(unit.upper()) if unit is not None else None
-        self._attr_suggested_display_precision = 2 if is_money else precision
-
-    @override
-    def get_initial_entity_options(self) -> er.EntityOptionsType | None:
-        """Register with the precision, which would cost an update of the registry later."""
-        precision = self.suggested_display_precision
-        if precision is None:
-            return super().get_initial_entity_options()
-        return {SENSOR_DOMAIN: {"suggested_display_precision": precision}}
+        if self.invoice and self.invoice.currency != self._attr_native_unit_of_measurement:
+            self._show_in(self.invoice.currency)
 
 
 class StatusSensor(InvoiceSensor):

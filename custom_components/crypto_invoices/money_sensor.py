@@ -1,0 +1,37 @@
+"""Sensors of amounts of money."""
+
+from typing import override
+
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN, SensorDeviceClass, SensorEntity
+from homeassistant.core import callback
+from homeassistant.generated.currencies import ACTIVE_CURRENCIES
+from homeassistant.helpers import entity_registry as er
+
+# How many decimals people write these with; the state itself is always exact.
+_DISPLAY_PRECISION = {"BTC": 8, "SAT": 0, "USDC": 2, "USDT": 2}
+
+
+class MoneySensor(SensorEntity):
+    """A sensor of an amount in a currency."""
+
+    _attr_native_unit_of_measurement: str | None = None
+    _attr_device_class: SensorDeviceClass | None = None
+    _attr_suggested_display_precision: int | None = None
+
+    @callback
+    def _show_in(self, currency: str | None) -> None:
+        """Show amounts as those of a currency."""
+        self._attr_native_unit_of_measurement = currency
+        # Monetary is what the frontend can format as money: ISO 4217 currencies.
+        is_money = currency in ACTIVE_CURRENCIES
+        self._attr_device_class = SensorDeviceClass.MONETARY if is_money else None
+        # How many decimals the currency is usually written with.
+        precision = _DISPLAY_PRECISION.get(currency.upper()) if currency is not None else None
+        self._attr_suggested_display_precision = 2 if is_money else precision
+
+    @override
+    def get_initial_entity_options(self) -> er.EntityOptionsType | None:
+        """Register with the precision, which would cost an update of the registry later."""
+        if (precision := self.suggested_display_precision) is None:
+            return super().get_initial_entity_options()
+        return {SENSOR_DOMAIN: {"suggested_display_precision": precision}}
