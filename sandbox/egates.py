@@ -1,23 +1,28 @@
 """E-Gates: one signed request for one invoice."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from hashlib import sha256, sha512
 import hmac
+import re
 from typing import Any
 from uuid import uuid4
 
 from aiohttp import web
+from yarl import URL
 
 from .core import SANDBOX
 from .invoice import SandboxInvoice
 from .letter import Draft, Format, Letter, Postback, Signature
 from .provider import INVOICES, Provider, Route
-from .states import NODE_ACTIONS, Action, State
-from .wire import json_response, same
+from .states import NODE_ACTIONS, Action, SandboxError, State
+from .wire import is_loopback, json_object, json_response, same
 
 TIMESTAMP_WINDOW = 300
+_LONGEST = 255
+_AMOUNT = re.compile(r"\d{1,20}(?:\.\d{1,18})?", re.ASCII)
 FEE = Decimal("0.01")
 # One answer mixes two zones, and says neither.
 CREATED_ZONE = timezone(timedelta(hours=5))
@@ -83,11 +88,15 @@ def _signed(request: web.Request) -> bool:
     """Say whether key and signature are right, in the way that is asked for at present."""
     sandbox = request.app[SANDBOX]
     way = sandbox.settings["egates"]["signing"]
-    credentials = sandbox.providers["egates"].credentials
     timestamp = request.query.get("timestamp", "")
     if way.endswith("timestamp") and not _fresh(timestamp, sandbox.store.clock()):
         return False
-    text = MESSAGES[way](request.match_info["invoice_id"], timestamp)
+    return _proves(request, MESSAGES[way](request.match_info["invoice_id"], timestamp))
+
+
+def _proves(request: web.Request, text: str) -> bool:
+    """Say whether the request's headers hold the key, and the signature of this text."""
+    credentials = request.app[SANDBOX].providers["egates"].credentials
     wanted = f"{credentials['api_key']}:{sign(credentials['api_secret'], text)}"
     given = f"{request.headers.get('API-KEY', '')}:{request.headers.get('SIGNATURE', '')}"
     return same(given, wanted)
@@ -132,6 +141,74 @@ async def _payment_invoice(request: web.Request) -> web.Response:
     if invoice is None:
         return json_response(_envelope(None, "Invoice not found"), status=404)
     return json_response(_envelope(_response(invoice, str(request.url.origin()))))
+
+
+def _problem(request: web.Request, data: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with an invoice that is to be made."""
+    for name in ("ticker", "payment_method", "amount", "order_number"):
+        if not isinstance(data.get(name), str) or not data[name]:
+            return f"{name} is required and must be a string"
+    for name in ("success_url", "error_url", "callback_url", "sender_name", "purpose_of_payment"):
+        if not isinstance(data.get(name, ""), str):
+            return f"{name} must be a string"
+    timestamp, now = data.get("timestamp"), request.app[SANDBOX].store.clock()
+    methods = {ticker: method for ticker, (_, _, method) in TICKERS.items()}
+    is_now = type(timestamp) is int and _fresh(str(timestamp), now)
+    problems = {
+        "timestamp is required and must be the present time in seconds": not is_now,
+        "ticker is not available": data["ticker"] not in methods,
+        "payment_method is not available": data["payment_method"] != methods.get(data["ticker"]),
+        "amount must be a number": not _AMOUNT.fullmatch(data["amount"]),
+        f"order_number has more than {_LONGEST} characters": len(data["order_number"]) > _LONGEST,
+    }
+    return next((problem for problem, is_there in problems.items() if is_there), None)
+
+
+async def _create(request: web.Request) -> web.Response:
+    """Make an invoice, for those who signed every field."""
+    try:
+        data = await json_object(request)
+    except SandboxError as error:
+        return json_response(_envelope(None, str(error)), status=400)
+    if not _proves(request, message(sorted(flat(data)))):
+        return json_response(_envelope(None, "Invalid signature"), status=401)
+    if problem := _problem(request, data):
+        return json_response(_envelope(None, problem), status=422)
+    callback_url = data.get("callback_url")
+    try:
+        invoice = request.app[SANDBOX].store.create(
+            "egates",
+            amount=Decimal(data["amount"]),
+            currency=data["ticker"],
+            order_id=data["order_number"],
+            # The sandbox posts to this machine only.
+            callback_url=callback_url if _is_local(callback_url) else None,
+        )
+    except SandboxError as error:
+        return json_response(_envelope(None, str(error)), status=422)
+    shown = _response(invoice, "")
+    made = {
+        "invoice_id": invoice.id,
+        "redirect_link": f"{request.url.origin()}/pay/egates/{invoice.id}",
+        "currency": invoice.currency,
+        "payment_method": shown["payment_method"],
+        "amount": shown["invoiceAmount"],
+        "address": shown["address"],
+        "status": shown["status"],
+        "type": "CRYPTO",
+        "order_number": invoice.order_id,
+        "created_at": int(invoice.created_at.timestamp()),
+        **{name: data.get(name) for name in ("success_url", "error_url", "callback_url")},
+    }
+    return json_response(_envelope(made))
+
+
+def _is_local(url: str | None) -> bool:
+    """Say whether an address is one of this machine."""
+    with suppress(ValueError):
+        parsed = URL(url or "")
+        return parsed.scheme == "http" and is_loopback(parsed.host or "")
+    return False
 
 
 def _callback(draft: Draft) -> Letter:
@@ -181,6 +258,7 @@ EGATES = Provider(
             INVOICES,
             _payment_invoice,
         ),
+        Route("POST", "/api/external/v1/gateway/create-payment-invoice", "create", _create),
     ),
     new_id=lambda: str(uuid4()),
     settings={"signing": tuple(MESSAGES), "callback_signature": tuple(CALLBACK_MESSAGES)},

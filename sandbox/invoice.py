@@ -26,3 +26,5 @@ class SandboxInvoice:
     coin_chosen: bool = False
     paid_at: datetime | None = None
     """When all of the money was first seen."""
+    callback_url: str | None = None
+    """Where its own changes are posted to, if that was asked for."""

@@ -52,8 +52,8 @@ class Target:
     format: Format
     signature: Signature
     on: tuple[State, ...]
-    retries: int
-    retry_delay: float
+    retries: int = 0
+    retry_delay: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,11 +210,21 @@ class Postbacks:
 
     def _heard(self, change: Change) -> None:
         """Post about a change, if the provider does."""
-        invoice, target = change.invoice, self.targets.get(change.invoice.provider)
+        invoice, target = change.invoice, self._target_of(change.invoice)
         moved = change.before is not None and change.before != change.after
         if target and self._session and moved and change.after in target.on:
             # It may be in another state when its turn comes.
             self._start(self._deliver(self._session, target, replace(invoice), []))
+
+    def _target_of(self, invoice: SandboxInvoice) -> Target | None:
+        """Return where changes of an invoice go: where was asked for when it was made, else all."""
+        target, url = self.targets.get(invoice.provider), invoice.callback_url
+        if url is None:
+            return target
+        if target is not None:
+            return replace(target, url=url)
+        way = self._providers[invoice.provider].postback
+        return Target(url=url, format=way.formats[0], signature=Signature.GOOD, on=way.sent_on)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Work in the background, until the server ends at the latest."""

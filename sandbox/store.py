@@ -63,6 +63,7 @@ class Store:
         expires_in: timedelta | None = None,
         coin_chosen: bool = False,
         invoice_id: str | None = None,
+        callback_url: str | None = None,
     ) -> SandboxInvoice:
         """Make an invoice; what isn't said is what the provider would take."""
         row = known(self._providers, provider)
@@ -90,6 +91,7 @@ class Store:
             expires_at=now + lifetime,
             lifetime=lifetime,
             coin_chosen=coin_chosen,
+            callback_url=callback_url,
         )
         invoices[invoice_id] = invoice
         self._tell(invoice, None, invoice.state)

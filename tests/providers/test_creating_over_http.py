@@ -1,11 +1,13 @@
 """Invoices made, canceled and listed at the sandbox, with HTTP in between."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from aiohttp import ClientSession, ClientTimeout
+from aiohttp import ClientSession, ClientTimeout, web
+from aiohttp.test_utils import TestServer
 import pytest
 
 from custom_components.crypto_invoices.providers import PROVIDERS, base
@@ -27,6 +29,7 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderUnavailable,
     RateLimited,
 )
+from custom_components.crypto_invoices.providers.push import CanPush
 from sandbox.faults import Fault
 from tests.conftest import SandboxServer
 from tests.servers import closed_port
@@ -41,6 +44,13 @@ NEW: dict[str, NewInvoice] = {
         lifetime=timedelta(minutes=90),
     ),
     "cryptocloud_v1": NewInvoice(amount=Decimal("12.50"), currency="EUR", order_id="Kaffee № 7"),
+    "egates": NewInvoice(
+        amount=Decimal("0.015"),
+        currency="ETH",
+        order_id="Kaffee № 7 & Kuchen=2",
+        payment_method="ETHER",
+        description="Zum Mitnehmen\nbitte + 100 %",
+    ),
 }
 each_provider = pytest.mark.parametrize("key", list(NEW))
 
@@ -59,9 +69,7 @@ class Till:
 
     async def create(self, **changes: Any) -> Invoice:
         """Make an invoice."""
-        new = NEW[self.key]
-        asked = {name: getattr(new, name) for name in new.__slots__}
-        return await self.creator.async_create_invoice(NewInvoice(**{**asked, **changes}))
+        return await self.creator.async_create_invoice(replace(NEW[self.key], **changes))
 
 
 @pytest.fixture
@@ -197,6 +205,28 @@ async def test_another_shop(sandbox: SandboxServer, session: ClientSession, key:
     assert isinstance(provider, CanCreateInvoice)
     with pytest.raises(Rejected, match="Shop is not found"):
         await provider.async_create_invoice(NEW[key])
+
+
+async def test_callback_of_one_invoice(sandbox: SandboxServer, session: ClientSession) -> None:
+    """E-Gates posts to where the invoice asked for it, and that is understood."""
+    heard: list[tuple[Mapping[str, str], bytes]] = []
+
+    async def hear(request: web.Request) -> web.Response:
+        heard.append((request.headers, await request.read()))
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/api/webhook/abc", hear)
+    async with TestServer(app, host="127.0.0.1") as home:
+        till = Till(sandbox, session, "egates")
+        made = await till.create(callback_url=str(home.make_url("/api/webhook/abc")))
+        await till.create()
+        for invoice in till.store.all("egates"):
+            till.store.act("egates", invoice.id, "pay")
+        await sandbox.sandbox.postbacks.settled()
+    assert isinstance(till.provider, CanPush)
+    [(headers, body)] = heard
+    assert till.provider.parse_push(headers, body).invoice_ids == {made.id}
 
 
 @pytest.mark.parametrize("form", ["list", "text"])

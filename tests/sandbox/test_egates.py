@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from decimal import Decimal
+import time
+from typing import Any
 
 import pytest
 
-from sandbox.egates import MESSAGES, sign
+from sandbox.egates import MESSAGES, flat, message, sign
 
 from .conftest import EGATES_PATH, Bench
 
@@ -31,11 +33,11 @@ async def test_only_the_way_asked_for_will_do(bench: Bench, way: str) -> None:
     bench.sandbox.set("egates", "signing", way)
     bench.sandbox.store.create("egates", invoice_id=ID)
     now = str(int(bench.sandbox.store.clock().timestamp()))
-    for tried, message in MESSAGES.items():
-        response = await bench.egates(ID, message(ID, now), timestamp=now)
+    for tried, write in MESSAGES.items():
+        response = await bench.egates(ID, write(ID, now), timestamp=now)
         assert response.status == (200 if tried == way else 401)
         if tried != way:
-            answer = await (await bench.egates("unknown", message(ID, now), timestamp=now)).json()
+            answer = await (await bench.egates("unknown", write(ID, now), timestamp=now)).json()
             assert answer == {
                 "success": False,
                 "status": None,
@@ -121,3 +123,84 @@ async def test_words(bench: Bench, action: str, word: str) -> None:
         bench.sandbox.store.act("egates", invoice.id, step)
         statuses.append((await (await bench.egates(invoice.id)).json())["response"]["status"])
     assert statuses == [word, "PENDING"]
+
+
+CREATE = "/api/external/v1/gateway/create-payment-invoice"
+
+
+async def create(bench: Bench, signed: dict[str, Any] | None = None, **changes: Any) -> Any:
+    """Ask for an invoice, with what is sent or something else signed."""
+    body = {
+        "timestamp": int(time.time()),
+        "ticker": "USDT",
+        "payment_method": "ETHER",
+        "amount": "12.5",
+        "order_number": "HA-0001",
+        **changes,
+    }
+    text = message(sorted(flat(body if signed is None else signed)))
+    headers = {"API-KEY": "sandbox-egates-key", "SIGNATURE": sign("sandbox-egates-secret", text)}
+    response = await bench.client.post(CREATE, json=body, headers=headers)
+    return response.status, await response.json()
+
+
+async def test_create(bench: Bench) -> None:
+    """The answer to a creation has names of its own, and a link to where it is paid."""
+    status, answer = await create(bench, meta_data={"item1": "5", "item2": "12"})
+    [invoice] = bench.sandbox.store.all("egates")
+    made = answer["response"]
+    assert (status, answer["success"], answer["errors"]) == (200, True, None)
+    assert (made["invoice_id"], made["status"]) == (invoice.id, "PENDING")
+    assert (made["amount"], made["currency"], made["type"]) == ("12.5", "USDT", "CRYPTO")
+    assert made["created_at"] == int(invoice.created_at.timestamp())
+    assert made["redirect_link"].endswith(f"/pay/egates/{invoice.id}")
+    read = (await (await bench.egates(invoice.id)).json())["response"]
+    assert (read["invoice"], read["order_number"]) == (invoice.id, "HA-0001")
+    assert read["address"] == made["address"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"timestamp": None}, "timestamp"),
+        ({"timestamp": 1_700_000_000}, "timestamp"),
+        ({"timestamp": str(int(time.time()))}, "timestamp"),
+        ({"ticker": "DOGE"}, "ticker"),
+        ({"ticker": None}, "ticker"),
+        ({"payment_method": "BITCOIN"}, "payment_method"),
+        ({"payment_method": None}, "payment_method"),
+        ({"amount": 12.5}, "amount"),
+        ({"amount": "1e3"}, "amount"),
+        ({"amount": "-1"}, "amount"),
+        ({"amount": "0"}, "amount"),
+        ({"order_number": ""}, "order_number"),
+        ({"order_number": "x" * 10_000}, "order_number"),
+        ({"callback_url": 7}, "callback_url"),
+    ],
+)
+async def test_create_refused(bench: Bench, changes: dict[str, Any], word: str) -> None:
+    """What is missing or wrong is named, and nothing is made."""
+    status, answer = await create(bench, **changes)
+    assert (status, answer["success"], answer["response"]) == (422, False, None)
+    assert word in answer["errors"]
+    assert not bench.sandbox.store.all("egates")
+
+
+async def test_create_signs_everything(bench: Bench) -> None:
+    """A signature of less than was sent, or of something else, is none."""
+    for signed in ({}, {"amount": "12.5"}):
+        status, answer = await create(bench, signed)
+        assert (status, answer["errors"]) == (401, "Invalid signature")
+    assert (await bench.client.post(CREATE, data=b"[")).status == 400
+    assert not bench.sandbox.store.all("egates")
+
+
+@pytest.mark.parametrize("url", ["https://ha.example/x", "http://192.0.2.1/x", "x", "http://[/"])
+async def test_posts_to_this_machine_only(bench: Bench, url: str) -> None:
+    """A callback to anywhere else is taken, and never made."""
+    status, answer = await create(bench, callback_url=url)
+    assert (status, answer["response"]["callback_url"]) == (200, url)
+    [invoice] = bench.sandbox.store.all("egates")
+    bench.sandbox.store.act("egates", invoice.id, "pay")
+    await bench.sandbox.postbacks.settled()
+    assert not bench.sandbox.postbacks.deliveries["egates"]
