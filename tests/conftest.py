@@ -26,6 +26,7 @@ from homeassistant.core import (
 from homeassistant.data_entry_flow import FlowHandler, FlowManager, FlowResultType, section
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.entity import Entity
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
@@ -127,6 +128,12 @@ def _check_labels(step: Mapping[str, Any], schema: vol.Schema) -> None:
         else:
             assert step["data"][name]
             assert step["data_description"][name]
+
+
+@pytest.fixture
+def entities_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enable the entities that are disabled at first."""
+    monkeypatch.setattr(Entity, "entity_registry_enabled_default", True)
 
 
 @pytest.fixture

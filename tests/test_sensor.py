@@ -262,6 +262,7 @@ async def test_time_zone_given(
     assert attributes["updated_at"] == f"{invoice.updated_at:%Y-%m-%d %H:%M:%S}"
 
 
+@pytest.mark.usefixtures("entities_enabled")
 @each_provider
 async def test_last_reading(
     hass: HomeAssistant,

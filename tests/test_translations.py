@@ -157,6 +157,22 @@ def test_exceptions_are_raised() -> None:
     assert of_actions - of_fields <= words_in_code("actions.py", "invoicing.py", "services.py")
 
 
+def test_gaps_of_exceptions() -> None:
+    """What an action refuses or fails with fills the gaps of its text, and gives no more."""
+    checked = set()
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="refusal" | "failure"), args=[ast.Constant() as key]
+                ):
+                    message = ENGLISH["exceptions"][key.value]["message"]
+                    gaps = {name for _, name, _, _ in Formatter().parse(message) if name}
+                    assert {keyword.arg for keyword in node.keywords} == gaps, ast.unparse(node)
+                    checked.add(key.value)
+    assert len(checked) > 5
+
+
 def test_entities() -> None:
     """Every sensor has a name and an icon, and every state of a status both."""
     keys = {

@@ -62,6 +62,8 @@ ACCOUNT = (
         translation_key="last_reading",
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
+        # It changes with every reading.
+        entity_registry_enabled_default=False,
         value_fn=lambda coordinator: coordinator.last_reading,
         is_history=True,
     ),
