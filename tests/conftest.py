@@ -37,6 +37,7 @@ import voluptuous as vol
 
 from custom_components import crypto_invoices
 from custom_components.crypto_invoices.const import DOMAIN, SUBENTRY_TYPE_INVOICE
+from custom_components.crypto_invoices.options_flow import AccountOptionsFlow
 from custom_components.crypto_invoices.providers import PROVIDERS, base
 from sandbox.app import create_app
 from sandbox.btcpay import WEBHOOKS
@@ -79,6 +80,8 @@ def _translated_flows(monkeypatch: pytest.MonkeyPatch, untranslated: set[str]) -
                 _check_texts(_fix_flow_texts(flow), result, untranslated)
         elif flow.handler == DOMAIN:
             _check_texts(ENGLISH["config"], result, untranslated)
+        elif isinstance(flow, AccountOptionsFlow):
+            _check_texts(ENGLISH["options"], result, untranslated)
         elif isinstance(flow.handler, tuple) and flow.handler[1] == SUBENTRY_TYPE_INVOICE:
             _check_texts(ENGLISH["config_subentries"][SUBENTRY_TYPE_INVOICE], result, untranslated)
         return result

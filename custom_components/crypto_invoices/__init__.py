@@ -14,6 +14,7 @@ from .issues import async_delete_issues
 from .ledger import async_get_ledger, async_release_ledger
 from .services import async_setup_services
 from .stream import async_setup_stream
+from .tidy import async_setup_tidy
 from .webhook import async_remove_webhook, async_setup_webhook
 
 PLATFORMS = [Platform.EVENT, Platform.IMAGE, Platform.SENSOR]
@@ -40,6 +41,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntr
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
     entry.async_on_unload(coordinator.announcer.async_start())
+    async_setup_tidy(hass, coordinator)
     return True
 
 

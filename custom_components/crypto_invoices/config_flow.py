@@ -12,6 +12,7 @@ from homeassistant.config_entries import (
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
+    OptionsFlow,
 )
 from homeassistant.const import CONF_URL, CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant, callback
@@ -29,6 +30,7 @@ from .credentials import (
     settings_to_change,
 )
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
+from .options_flow import AccountOptionsFlow
 from .providers import PROVIDERS
 from .providers.base import Field, FieldKind, Provider
 from .providers.model import Account, InvoiceNotFound, ProviderError
@@ -69,6 +71,13 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> dict[str, type[ConfigSubentryFlow]]:
         """Return what can be added to an account."""
         return {SUBENTRY_TYPE_INVOICE: InvoiceSubentryFlow}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+        """Return the dialog for how an account is kept."""
+        return AccountOptionsFlow()
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

@@ -9,5 +9,7 @@ CONF_BASELINE: Final = "baseline"
 CONF_INVOICE_ID: Final = "invoice_id"
 CONF_INVOICES: Final = "invoices"
 CONF_PROVIDER: Final = "provider"
+CONF_TIDY_AFTER: Final = "tidy_after"
+DEFAULT_TIDY_AFTER: Final = 7
 SECTION_ADVANCED: Final = "advanced"
 SUBENTRY_TYPE_INVOICE: Final = "invoice"

@@ -186,6 +186,10 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         """Whether the provider wants to be left alone for a while."""
         return self._pace.is_backing_off
 
+    def is_worth_a_look(self, invoice_id: str) -> bool:
+        """Whether an invoice is still worth looking at, as one that is gone is not."""
+        return invoice_id not in self._account.errors and self._pace.is_worth_a_look(invoice_id)
+
     @callback
     def async_schedule_sync(self) -> None:
         """Look soon at which invoices the entry tracks now."""

@@ -252,6 +252,11 @@ class Pace:
             "next_look_in": self._until(self._schedule.next_due()),
         }
 
+    def is_worth_a_look(self, invoice_id: str) -> bool:
+        """Whether an invoice is still worth looking at, as one is that was never read."""
+        known = self._known.get(invoice_id)
+        return known is None or next_look(known, self._wall()) is not None
+
     def diagnostics_of(self, invoice_id: str) -> dict[str, Any]:
         """Return what may be shared of one invoice's looks; times are in seconds."""
         return {
