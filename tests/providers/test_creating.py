@@ -1,7 +1,9 @@
 """Making an invoice, whatever the provider: one request, and honesty about what came of it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +24,11 @@ import pytest
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.base import Provider
 from custom_components.crypto_invoices.providers.invoicing import (
+    CanCancelInvoice,
     CanCreateInvoice,
+    CanListInvoices,
+    CanReadBalance,
+    CanReadStatistics,
     Flaw,
     InvalidField,
     NewInvoice,
@@ -85,6 +91,25 @@ GOOD: Mapping[str, Any] = {
         },
         "errors": None,
     },
+    "lnbits": {
+        "checking_id": "internal_ab",
+        "payment_hash": f"{171:064x}",
+        "wallet_id": "9c6961b2",
+        "amount": 21_000,
+        "fee": 0,
+        "bolt11": "lnbc210n1p4sq0sddq2gdhkven9v5xqprsp58a6s3t4rwra9r6tkhh2a0mne83dqgd4zzjcxng2mv7jz5y",
+        "fiat_provider": None,
+        "status": "pending",
+        "memo": "Coffee",
+        "expiry": "2026-02-03T11:11:12",
+        "webhook": None,
+        "preimage": "0" * 64,
+        "time": "2026-02-03T10:11:12+00:00",
+        "created_at": "2026-02-03T10:11:12+00:00",
+        "labels": [],
+        "extra": {"order_id": "HA-0001"},
+        "external_id": "HA-0001",
+    },
 }
 FIVE = NewInvoice(amount=Decimal(5), currency="EUR", order_id="HA-0001")
 NEW: Mapping[str, NewInvoice] = {
@@ -93,6 +118,7 @@ NEW: Mapping[str, NewInvoice] = {
     "egates": NewInvoice(
         amount=Decimal("12.5"), currency="USDT", order_id="HA-0001", payment_method="ETHER"
     ),
+    "lnbits": NewInvoice(amount=Decimal(21), currency="sat", order_id="HA-0001"),
 }
 each_provider = pytest.mark.parametrize("key", list(GOOD))
 
@@ -219,13 +245,38 @@ any_json = st.recursive(
 )
 
 
-@each_provider
-@given(data=st.data())
-@settings(
+a_few = settings(
     max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+statuses = st.sampled_from([200, 201, 400, 403, 422, 500])
+SINCE = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def rows_of(key: str) -> st.SearchStrategy[Any]:
+    """Return rows with the right names, and anything in some of them."""
+    row = row_of(GOOD[key])
+    changes = st.dictionaries(st.sampled_from(sorted(row)), any_json, max_size=3)
+    return changes.map(lambda changed: {**row, **changed})
+
+
+def row_of(body: Any) -> Any:
+    """Return the part of an answer that describes the invoice."""
+    return body.get("result") or body.get("response") or body
+
+
+def content_of(body: object) -> bytes:
+    """Return a body's bytes, also where it is nothing that JSON has."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return repr(body).encode(errors="replace")
+
+
+@each_provider
+@given(data=st.data())
+@a_few
 async def test_any_answer(
     wire: Wire, session: ClientSession, key: str, data: st.DataObject
 ) -> None:
@@ -233,17 +284,44 @@ async def test_any_answer(
     body = data.draw(any_json)
     if data.draw(st.booleans()):
         body = orjson.loads(orjson.dumps(GOOD[key]))
-        inner = body.get("result") or body.get("response") or body
-        target = data.draw(st.sampled_from([body, inner]))
+        target = data.draw(st.sampled_from([body, row_of(body)]))
         target[data.draw(st.sampled_from(sorted(target)))] = data.draw(any_json)
-    try:
-        content = orjson.dumps(body)
-    except orjson.JSONEncodeError, TypeError:
-        content = repr(body).encode(errors="replace")
-    wire.answer(Answer(content, data.draw(st.sampled_from([200, 201, 400, 403, 422, 500]))))
+    wire.answer(Answer(content_of(body), data.draw(statuses)))
     try:
         made = await till(key, session).async_create_invoice(NEW[key])
     except ProviderError:
         return
     assert isinstance(made, Invoice)
-    assert made.id
+    assert made.id == PROVIDERS[key].parse_invoice_id(made.id)
+
+
+@each_provider
+@given(data=st.data())
+@a_few
+async def test_any_other_answer(
+    wire: Wire, session: ClientSession, key: str, data: st.DataObject
+) -> None:
+    """So it is with lists, cancellations, balances and statistics, and none goes on for ever."""
+    provider = PROVIDERS[key](session, SETTINGS)
+    inner = data.draw(any_json | st.lists(any_json | rows_of(key), max_size=3))
+    body = data.draw(st.sampled_from([inner, {"status": "success", "result": inner}]))
+    if data.draw(st.booleans()):
+        body = {"data": inner, "total": data.draw(any_json)}
+    wire.asked.clear()
+    wire.answer(Answer(content_of(body), data.draw(statuses)))
+    if isinstance(provider, CanListInvoices):
+        with suppress(ProviderError):
+            async for invoice in provider.async_list_invoices(since=SINCE):
+                assert invoice.id == provider.parse_invoice_id(invoice.id)
+    if isinstance(provider, CanCancelInvoice):
+        with suppress(ProviderError):
+            await provider.async_cancel_invoice("INV-AB12CD34")
+    if isinstance(provider, CanReadBalance):
+        with suppress(ProviderError):
+            for balance in await provider.async_get_balances():
+                assert balance.amount.is_finite()
+    if isinstance(provider, CanReadStatistics):
+        with suppress(ProviderError):
+            totals = (await provider.async_get_statistics(SINCE.date(), SINCE.date())).totals
+            assert all(total.amount.is_finite() for total in totals.values())
+    assert len(wire.asked) <= 5

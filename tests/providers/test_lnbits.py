@@ -18,7 +18,8 @@ import orjson
 import pytest
 
 from custom_components.crypto_invoices.providers import lnbits
-from custom_components.crypto_invoices.providers.lnbits import LNbits, parse_rows
+from custom_components.crypto_invoices.providers.lnbits import LNbits
+from custom_components.crypto_invoices.providers.lnbits_rows import parse_rows
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -458,10 +459,10 @@ async def test_no_account(
 async def test_balance(wire: Wire, provider: LNbits) -> None:
     """The balance is in satoshi, whatever the server counts in."""
     wire.answer(Answer(WALLET))
-    assert await provider.async_get_balance() == Balance(amount=Decimal("21.5"), currency="sat")
+    assert await provider.async_get_balances() == (Balance(amount=Decimal("21.5"), currency="sat"),)
     wire.answer(Answer({**WALLET, "balance": None}))
     with pytest.raises(BadResponse):
-        await provider.async_get_balance()
+        await provider.async_get_balances()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, override
 from .cryptocloud_project import STATUSES, CryptoCloudProject, parse_invoice_id, read_success
 from .invoicing import Flaw, InvalidField, NewInvoice, NoLongerOpen, Rejected, Statistics, Total
 from .model import BadResponse, Balance, Invoice, InvoiceNotFound, InvoiceStatus, ProviderError
+from .pages import PAGE, Page, each_once
 from .parse import (
     LastRead,
     as_it_came,
@@ -29,8 +30,6 @@ CURRENCIES = frozenset(
     {"AED", "AMD", "AUD", "AZN", "BYN", "CAD", "CNY", "EUR", "GBP", "HKD", "IDR", "INR", "JPY"}
     | {"KGS", "KZT", "MYR", "PHP", "RUB", "SGD", "THB", "TRY", "UAH", "USD", "UZS", "VND"}
 )
-PAGE = 100
-MOST_PAGES = 100
 
 _BALANCE = "/v2/merchant/wallet/balance/all"
 _REQUESTS_PER_BATCH = 40
@@ -184,28 +183,16 @@ class CryptoCloud(CryptoCloudProject):
         """
         # In whose days the provider counts isn't said.
         asked = _period(since.astimezone(UTC) - _DAY, datetime.now(UTC) + _DAY)
-        seen: set[str] = set()
-        offset, last_page = 0, None
-        for _ in range(MOST_PAGES):
+
+        async def read(offset: int) -> Page:
             payload = await self._async_ask(
                 "/v2/invoice/merchant/list", {**asked, "offset": offset, "limit": PAGE}
             )
-            page = parse_rows(payload)
-            for invoice in page.values():
-                if not isinstance(invoice, Invoice) or invoice.id in seen:
-                    continue
-                seen.add(invoice.id)
-                is_older = invoice.created_at is not None and invoice.created_at < since
-                if not is_older and order_id in (None, invoice.order_id):
-                    yield invoice
-            offset += len(payload["result"])
-            count = payload.get("all_count")
-            # A page twice is one of a server that doesn't turn pages.
-            if not payload["result"] or page.keys() == last_page:
-                return
-            if isinstance(count, int) and offset >= count:
-                return
-            last_page = page.keys()
+            found = parse_rows(payload)
+            return Page(len(payload["result"]), found, payload.get("all_count"))
+
+        async for invoice in each_once(read, since=since, order_id=order_id):
+            yield invoice
 
     async def async_get_balances(self) -> tuple[Balance, ...]:
         """Return what the project holds, by coin ("Balance"). Raises a ProviderError."""

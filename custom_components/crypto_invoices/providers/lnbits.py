@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 import re
 from typing import Any, ClassVar, override
 from urllib.parse import quote
@@ -26,6 +25,8 @@ from aiohttp import (
 import orjson
 
 from .base import REQUEST_TIMEOUT, Field, FieldKind, Provider, fingerprint
+from .invoicing import NewInvoice, Rejected
+from .lnbits_rows import BOLT11, SATOSHI, has_expired, parse_row, parse_rows, to_satoshi
 from .model import (
     Account,
     AuthError,
@@ -39,15 +40,10 @@ from .model import (
     ProviderUnavailable,
     Trouble,
 )
-from .parse import read_amount, read_link, read_object, read_text, read_unix_time, read_word
+from .pages import PAGE, Page, each_once
+from .parse import read_object, read_text, read_word
 from .push import Hint, PushRefused, Refusal
 
-SATOSHI = "sat"
-STATUSES: Mapping[str, InvoiceStatus] = {
-    "pending": InvoiceStatus.PENDING,
-    "success": InvoiceStatus.PAID,
-    "failed": InvoiceStatus.FAILED,
-}
 # The server asks its node about every pending invoice, so that it is asked to
 # only so often; one that has just expired stays pending until then.
 RECHECK_EVERY = 4
@@ -55,13 +51,10 @@ HEARTBEAT = 30.0
 LARGEST_MESSAGE = 256 * 1024
 
 _CONNECT_TIMEOUT = ClientWSTimeout(ws_close=5)
-# As much as the two clocks may differ.
-_CLOCK_SKEW = timedelta(minutes=1)
-# More than there will ever be: 21 million bitcoins are 2.1e18 millisatoshi.
-_MOST_MILLISATOSHI = Decimal(10) ** 20
 _HASH = re.compile(r"[0-9a-f]{64}")
-# A bech32 text, which an LNURL is too.
-_BOLT11 = re.compile(r"ln(?!url)[a-z]{2,4}[0-9a-z]{50,8000}", re.ASCII | re.IGNORECASE)
+_FIAT = re.compile(r"[A-Z]{3}")
+# What a server takes for one; it keeps others only beside it.
+_EXTERNAL_ID = re.compile(r"\S+")
 _SCHEME = re.compile(r"lightning:(?://)?", re.IGNORECASE)
 _WRONG_KEY = re.compile(r"wallet not found", re.IGNORECASE)
 _WRONG_BOLT11 = re.compile(r"failed to decode", re.IGNORECASE)
@@ -78,7 +71,7 @@ class _Known:
         """Whether the server should ask its node before it answers."""
         if not self.invoice.status.is_open:
             return False
-        return self.unchecked + 1 >= RECHECK_EVERY or _has_expired(self.invoice, now)
+        return self.unchecked + 1 >= RECHECK_EVERY or has_expired(self.invoice, now)
 
 
 class LNbits(Provider):
@@ -108,6 +101,7 @@ class LNbits(Provider):
         """Start with nothing read."""
         super().__init__(*args)
         self._known: dict[str, _Known] = {}
+        self._headers = {"X-Api-Key": self._settings["api_key"]}
 
     @classmethod
     @override
@@ -120,7 +114,7 @@ class LNbits(Provider):
     async def async_resolve_id(self, text: str) -> str | None:
         """Return the payment hash, which the server reads out of a pasted invoice."""
         bolt11 = _SCHEME.sub("", text.strip(), count=1)
-        if not _BOLT11.fullmatch(bolt11):
+        if not BOLT11.fullmatch(bolt11):
             return self.parse_invoice_id(text)
         try:
             decoded = read_object(
@@ -147,12 +141,82 @@ class LNbits(Provider):
             title=f"{self.name} ({read_text(wallet.get('name')) or host})",
         )
 
-    async def async_get_balance(self) -> Balance:
+    @property
+    def takes(self) -> frozenset[str]:
+        """The optional fields of a new invoice that mean something here."""
+        return frozenset({"callback_url", "description", "lifetime", "order_id"})
+
+    async def async_create_invoice(self, new: NewInvoice) -> Invoice:
+        """Make an invoice over whole satoshi, or a currency that the server allows.
+
+        Raises a ProviderError.
+        """
+        in_satoshi = new.currency == SATOSHI
+        new.check_for(
+            takes=self.takes,
+            knows_currency=in_satoshi or _FIAT.fullmatch(new.currency) is not None,
+            decimals=0 if in_satoshi else 2,
+        )
+        asked: dict[str, Any] = {
+            # Without it, the server would want to pay.
+            "out": False,
+            "amount": int(new.amount) if in_satoshi else float(new.amount),
+            "unit": new.currency,
+        }
+        if new.description is not None:
+            asked["memo"] = new.description
+        if new.lifetime is not None:
+            asked["expiry"] = -(-new.lifetime // timedelta(seconds=1))
+        if new.callback_url is not None:
+            asked["webhook"] = new.callback_url
+        if new.order_id is not None:
+            asked["extra"] = {"order_id": new.order_id}
+            if _EXTERNAL_ID.fullmatch(new.order_id):
+                asked["external_id"] = new.order_id
+        return await self._request_once(
+            "/api/v1/payments", self._read_created, headers=self._headers, json=asked
+        )
+
+    def _read_created(self, payload: object) -> Invoice:
+        """Return the invoice that was made."""
+        row, now = read_object(payload, "the answer"), datetime.now(UTC)
+        if (id_ := self.parse_invoice_id(read_word(row.get("payment_hash"), "hash"))) is None:
+            raise BadResponse("payment_hash is no hash")
+        invoice = parse_row(row, now)
+        self._learn(id_, invoice, checked=True, now=now)
+        return invoice
+
+    async def async_list_invoices(
+        self, *, since: datetime, order_id: str | None = None
+    ) -> AsyncIterator[Invoice]:
+        """Yield the incoming payments made since then, each once, the newest first.
+
+        At most 10,000. Raises a ProviderError.
+        """
+        asked = {
+            "amount[gt]": "0",
+            "time[ge]": str(int(since.timestamp())),
+            "sortby": "time",
+            "direction": "desc",
+            "limit": str(PAGE),
+        }
+
+        async def read(offset: int) -> Page:
+            params = {**asked, "offset": str(offset)}
+            payload = await self._async_call("GET", "payments/paginated", params=params)
+            rows = parse_rows(payload, datetime.now(UTC))
+            found = {id_: entry for id_, entry in rows.items() if _HASH.fullmatch(id_)}
+            return Page(len(payload["data"]), found, payload.get("total"))
+
+        async for invoice in each_once(read, since=since, order_id=order_id):
+            yield invoice
+
+    async def async_get_balances(self) -> tuple[Balance, ...]:
         """Return what the wallet holds. Raises a ProviderError."""
-        balance = _to_satoshi((await self._async_wallet())["balance"])
+        balance = to_satoshi((await self._async_wallet())["balance"])
         if balance is None:
             raise BadResponse("balance is not an amount")
-        return Balance(amount=balance, currency=SATOSHI)
+        return (Balance(amount=balance, currency=SATOSHI),)
 
     async def _async_wallet(self) -> Mapping[str, Any]:
         """Get the wallet that the key belongs to."""
@@ -260,11 +324,7 @@ class LNbits(Provider):
         """Keep what was read of an invoice; one that was deleted after its expiry has expired."""
         known = self._known.get(id_)
         if entry is None:
-            if (
-                known is None
-                or known.invoice.status.is_paid
-                or not _has_expired(known.invoice, now)
-            ):
+            if known is None or known.invoice.status.is_paid or not has_expired(known.invoice, now):
                 return InvoiceNotFound(id_)
             entry = replace(known.invoice, status=InvoiceStatus.EXPIRED, provider_status="deleted")
         if isinstance(entry, Invoice):
@@ -274,8 +334,14 @@ class LNbits(Provider):
 
     async def _async_call(self, method: str, path: str, **kwargs: Any) -> Any:
         """Make a request with the key."""
-        headers = {"X-Api-Key": self._settings["api_key"]}
-        return await self._request(method, f"/api/v1/{path}", headers=headers, **kwargs)
+        return await self._request(method, f"/api/v1/{path}", headers=self._headers, **kwargs)
+
+    @override
+    def _refusal(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+        """Know the answer of a server whose wallet or node refuses to make an invoice."""
+        if status == 520 and isinstance(payload, dict) and payload.get("status") == "failed":
+            return Rejected(self._reason(payload) or "HTTP 520")
+        return super()._refusal(status, headers, payload)
 
     @override
     def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
@@ -287,106 +353,3 @@ class LNbits(Provider):
         if status == 400 and _WRONG_BOLT11.search(str(fields.get("message"))):
             return InvoiceNotFound("HTTP 400")
         return super()._error(status, headers, payload)
-
-
-def parse_rows(payload: object, now: datetime) -> dict[str, Invoice | ProviderError]:
-    """Return the incoming payments in a page, by their hashes; one that is broken is an error."""
-    rows = read_object(payload, "the answer").get("data")
-    if not isinstance(rows, list):
-        raise BadResponse("data is not a list")
-    found: dict[str, Invoice | ProviderError] = {}
-    for row in rows:
-        id_ = row.get("payment_hash") if isinstance(row, dict) else None
-        if not isinstance(id_, str) or (_to_satoshi(row.get("amount")) or 0) < 0:
-            continue
-        try:
-            found[id_.lower()] = _parse_row(row, now)
-        except BadResponse as err:
-            found[id_.lower()] = err
-    return found
-
-
-def _parse_row(row: Mapping[str, Any], now: datetime) -> Invoice:
-    """Return the invoice in a payment.
-
-    The preimage proves a payment, and the memo is between payer and payee:
-    neither is read.
-    """
-    word = _read_status(row)
-    extra = row.get("extra")
-    extra = extra if isinstance(extra, dict) else {}
-    satoshi = _to_satoshi(row.get("amount"))
-    amount, currency = read_amount(extra.get("fiat_amount")), read_text(extra.get("fiat_currency"))
-    if amount is None or currency is None:
-        amount, currency = satoshi, SATOSHI
-    # Such an invoice is paid at a card processor, by a link.
-    by_link = bool(read_text(row.get("fiat_provider")))
-    invoice = Invoice(
-        id=str(row["payment_hash"]).lower(),
-        status=STATUSES.get(word.lower(), InvoiceStatus.UNKNOWN),
-        provider_status=word,
-        amount=amount,
-        currency=currency,
-        pay_amount=None if by_link else satoshi,
-        pay_currency=None if by_link else SATOSHI,
-        network=None if by_link else "Lightning",
-        order_id=read_text(row.get("external_id")),
-        payment_url=read_link(extra.get("fiat_payment_request")) if by_link else None,
-        payment_text=None if by_link else _to_scan(row.get("bolt11")),
-        created_at=_read_time(row.get("created_at")) or _read_time(row.get("time")),
-        expires_at=_read_time(row.get("expiry")),
-    )
-    if invoice.status.is_paid:
-        # Lightning knows no other amount than the one that was asked for.
-        return replace(invoice, amount_received=amount)
-    if invoice.status is InvoiceStatus.FAILED and _is_expired(row, invoice, now):
-        return replace(invoice, status=InvoiceStatus.EXPIRED)
-    return invoice
-
-
-def _read_status(row: Mapping[str, Any]) -> str:
-    """Return the word for a payment's status; older releases only told whether it is pending."""
-    pending = row.get("pending")
-    if row.get("status") is None and isinstance(pending, bool):
-        return "pending" if pending else "success"
-    return read_word(row.get("status"), "status")
-
-
-def _is_expired(row: Mapping[str, Any], invoice: Invoice, now: datetime) -> bool:
-    """Whether a payment failed because nobody paid in time."""
-    labels = row.get("labels")
-    if isinstance(labels, list) and "expired" in labels:
-        return True
-    return _has_expired(invoice, now + _CLOCK_SKEW)
-
-
-def _has_expired(invoice: Invoice, now: datetime) -> bool:
-    """Whether an invoice is past its expiry, as far as that is known."""
-    return invoice.expires_at is not None and invoice.expires_at <= now
-
-
-def _to_satoshi(value: object) -> Decimal | None:
-    """Return an amount of millisatoshi in satoshi, exactly, or None."""
-    amount = read_amount(value)
-    if amount is None or abs(amount) > _MOST_MILLISATOSHI:
-        return None
-    satoshi = amount.scaleb(-3)
-    whole = satoshi.to_integral_value()
-    return whole if satoshi == whole else satoshi.normalize()
-
-
-def _to_scan(value: object) -> str | None:
-    """Return what a wallet scans to pay an invoice."""
-    bolt11 = read_text(value)
-    return f"lightning:{bolt11}" if bolt11 and _BOLT11.fullmatch(bolt11) else None
-
-
-def _read_time(value: object) -> datetime | None:
-    """Return an optional time: in seconds since 1970, or ISO 8601, in UTC where it names no zone."""
-    if not isinstance(value, str) or value.strip().isdecimal():
-        return read_unix_time(value)
-    try:
-        moment = datetime.fromisoformat(value.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except OverflowError, ValueError:
-        return None

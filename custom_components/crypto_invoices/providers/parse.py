@@ -115,7 +115,7 @@ def read_reason(payload: object, secrets: Iterable[str | None] = ()) -> str:
     An answer may repeat what it was asked with: secrets in it are blanked.
     """
     if isinstance(payload, dict):
-        payload = next((payload[name] for name in _SAYS_WHY if payload.get(name)), None)
+        payload = _first(payload, *_SAYS_WHY)
     line = " ".join("; ".join(_reasons(payload)).split())
     for secret in filter(None, secrets):
         line = line.replace(secret, "***")
@@ -128,12 +128,21 @@ def _reasons(value: object, name: str = "", depth: int = 0) -> Iterator[str]:
         yield f"{name}: {value}" if name else value
     elif depth > _DEEPEST_REASON:
         return
+    elif isinstance(value, dict) and isinstance(text := _first(value, "msg", "message"), str):
+        where = _first(value, "loc", "path")
+        where = where[-1] if isinstance(where, list) else where
+        yield from _reasons(text, where if isinstance(where, str) else name, depth + 1)
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _reasons(inner, str(key), depth + 1)
     elif isinstance(value, list):
         for inner in value:
             yield from _reasons(inner, name, depth + 1)
+
+
+def _first(fields: Mapping[str, Any], *names: str) -> object:
+    """Return the first of these fields that says something."""
+    return next((fields[name] for name in names if fields.get(name)), None)
 
 
 def read_unix_time(value: object) -> datetime | None:

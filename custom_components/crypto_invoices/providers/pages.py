@@ -1,0 +1,49 @@
+"""Lists that come in pages, while new invoices push the rest to later ones."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from .model import Invoice, ProviderError
+
+PAGE = 100
+# Nobody has made more since the last look, and a server that never ends is left alone.
+MOST_PAGES = 100
+
+
+class Page(NamedTuple):
+    """What came with one request."""
+
+    rows: int
+    """How many there were, readable or not."""
+
+    found: Mapping[str, Invoice | ProviderError]
+    total: object
+    """How many the provider says that there are in all."""
+
+
+async def each_once(
+    read: Callable[[int], Awaitable[Page]], *, since: datetime, order_id: str | None
+) -> AsyncIterator[Invoice]:
+    """Yield the invoices made since then, each once.
+
+    ``read`` gets the page that starts at an offset. What can't be read is left
+    out: another look may find it. Ends after 100 pages at the latest.
+    """
+    seen: set[str] = set()
+    offset, last_page = 0, None
+    for _ in range(MOST_PAGES):
+        page = await read(offset)
+        for invoice in page.found.values():
+            if not isinstance(invoice, Invoice) or invoice.id in seen:
+                continue
+            seen.add(invoice.id)
+            is_older = invoice.created_at is not None and invoice.created_at < since
+            if not is_older and order_id in (None, invoice.order_id):
+                yield invoice
+        offset += page.rows
+        is_last = isinstance(page.total, int) and offset >= page.total
+        # A page twice is one of a server that doesn't turn pages.
+        if is_last or not page.rows or page.found.keys() == last_page:
+            return
+        last_page = page.found.keys()
