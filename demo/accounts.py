@@ -25,6 +25,8 @@ class Account:
     provider: SandboxProvider
     entry_id: str
     watched: tuple[WatchedInvoice, ...]
+    activity: str = ""
+    """The event entity of all its invoices."""
 
 
 async def add_account(client: Client, provider: SandboxProvider, url: str) -> Account:
@@ -32,7 +34,8 @@ async def add_account(client: Client, provider: SandboxProvider, url: str) -> Ac
     flow = await client.config_flow(DOMAIN)
     await flow.expect("menu", "user").choose(provider.key)
     form = flow.expect("form", provider.key).result["data_schema"]
-    await flow.submit(**fill_in(form, {**provider.credentials, "url": url}))
+    keys = provider.credentials | provider.invoicing_credentials
+    await flow.submit(**fill_in(form, {**keys, "url": url}))
     ids = "\n".join(invoice.id for invoice in provider.invoices)
     await flow.expect("form", "invoices").submit(invoices=ids)
     entry_id = flow.expect("create_entry").result["result"]["entry_id"]
@@ -40,6 +43,7 @@ async def add_account(client: Client, provider: SandboxProvider, url: str) -> Ac
         provider=provider,
         entry_id=entry_id,
         watched=await find_entities(client, entry_id, provider),
+        activity=(await _registered(client, entry_id))[f"{entry_id}_activity"],
     )
 
 
@@ -65,11 +69,7 @@ async def find_entities(
     client: Client, entry_id: str, provider: SandboxProvider
 ) -> tuple[WatchedInvoice, ...]:
     """Find each invoice's entities by their unique ids: entity ids are the user's to choose."""
-    found = {
-        entity["unique_id"]: entity["entity_id"]
-        for entity in await client.registered_entities(DOMAIN)
-        if entity["config_entry_id"] == entry_id
-    }
+    found = await _registered(client, entry_id)
     watched = []
     for invoice in provider.invoices:
         key = f"{entry_id}_{invoice.id}"
@@ -79,3 +79,12 @@ async def find_entities(
             WatchedInvoice(invoice=invoice, status=status, amount=found.get(f"{key}_amount"))
         )
     return tuple(watched)
+
+
+async def _registered(client: Client, entry_id: str) -> dict[str, str]:
+    """Return an account's entities by their unique ids."""
+    return {
+        entity["unique_id"]: entity["entity_id"]
+        for entity in await client.registered_entities(DOMAIN)
+        if entity["config_entry_id"] == entry_id
+    }

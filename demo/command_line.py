@@ -14,7 +14,7 @@ import sys
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from . import CHECKOUT, DemoError, automation, check, dashboard, say
+from . import CHECKOUT, DemoError, automation, check, dashboard, pages, say, till
 from .accounts import Account, add_account
 from .client import Client
 from .config_dir import PASSWORD, USER
@@ -49,7 +49,7 @@ async def demo(folder: Path, hass_port: int, sandbox_port: int) -> AsyncGenerato
     began = monotonic()
     async with (
         Sandbox(sandbox_port, folder / "sandbox.log") as sandbox,
-        RealHomeAssistant(folder, hass_port) as hass,
+        RealHomeAssistant(folder, hass_port, packages={"till": pages.till_package()}) as hass,
         Client.login(hass.url) as client,
     ):
         await client.ws.wait_until_started()
@@ -83,6 +83,7 @@ async def run(options: argparse.Namespace) -> None:
             print(
                 f"\n  Home Assistant  {running.hass.url}/   log in as {USER} / {PASSWORD}"
                 f"\n  The sandbox     {running.sandbox.url}/   pay an invoice here"
+                f"\n  The till        {running.hass.url}/{dashboard.PATH}/till   ask for money there"
                 f"\n\n  A young invoice is looked up every half minute. Ctrl-C stops everything.\n",
                 flush=True,
             )
@@ -136,6 +137,7 @@ async def pay_everywhere(running: Demo) -> list[str]:
     ]
     print(f"\n{check.table(outcomes)}\n", flush=True)
     wrong += [outcome.wrong for outcome in outcomes if outcome.wrong]
+    wrong += await till.use(client, running.sandbox)
     return wrong + running.hass.complaints()
 
 

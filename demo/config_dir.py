@@ -5,8 +5,10 @@ start, so that it is skipped: what it would have written is written here.
 """
 
 import base64
+from collections.abc import Mapping
 import json
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import bcrypt
@@ -14,6 +16,7 @@ import bcrypt
 from . import CHECKOUT, DOMAIN, HOST
 
 USER = PASSWORD = "demo"
+NO_PACKAGES: Mapping[str, str] = MappingProxyType({})
 
 # No default_config: it reaches for the internet. Without auth_mfa_modules: [] two
 # more packages are installed while starting, for a second factor nobody has here.
@@ -25,6 +28,7 @@ homeassistant:
   time_zone: UTC
   internal_url: http://{HOST}:{{port}}
   auth_mfa_modules: []
+  packages: !include_dir_named packages
 automation: !include automations.yaml
 history:
 logbook:
@@ -39,13 +43,18 @@ logger:
 """
 
 
-def prepare(folder: Path, port: int, more: str = "") -> None:
+def prepare(
+    folder: Path, port: int, more: str = "", packages: Mapping[str, str] = NO_PACKAGES
+) -> None:
     """Make the folder ready for a start; what Home Assistant wrote itself stays.
 
-    ``more`` is added to the configuration in YAML.
+    ``more`` is added to the configuration in YAML, ``packages`` are packages of it by their names.
     """
     storage = folder / ".storage"
     storage.mkdir(parents=True, exist_ok=True)
+    (folder / "packages").mkdir(exist_ok=True)
+    for name, text in packages.items():
+        (folder / "packages" / f"{name}.yaml").write_text(text)
     (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=port) + more)
     automations = folder / "automations.yaml"
     if not automations.exists():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from . import pages
 from .accounts import Account, WatchedInvoice
 from .client import Client
 from .websocket import Json
@@ -23,7 +24,8 @@ async def show(client: Client, accounts: Iterable[Account], pay_page: str) -> No
 
 
 def dashboard(accounts: Iterable[Account], pay_page: str) -> Json:
-    """Return a dashboard with one section for each account."""
+    """Return a dashboard: a section for each account, the till, and what is open."""
+    accounts = list(accounts)
     hint = f"Pay one of them in the [sandbox]({pay_page}), and see what happens here."
     view = {
         "type": "sections",
@@ -32,7 +34,9 @@ def dashboard(accounts: Iterable[Account], pay_page: str) -> Json:
         "header": {"card": {"type": "markdown", "text_only": True, "content": hint}},
         "sections": [_section(account) for account in accounts],
     }
-    return {"title": TITLE, "views": [view]}
+    open_invoices = pages.overview_view(account.activity for account in accounts)
+    open_invoices["title"] = "Open"
+    return {"title": TITLE, "views": [view, pages.till_view(), open_invoices]}
 
 
 def _section(account: Account) -> Json:

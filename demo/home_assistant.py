@@ -1,6 +1,7 @@
 """A real Home Assistant: started, stopped, killed and started again."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 import re
 from typing import Self
@@ -19,11 +20,20 @@ _WRONG = re.compile(r"^\S+ \S+ (?:ERROR|CRITICAL) |Traceback|Detected ")
 class RealHomeAssistant:
     """Home Assistant with our integration, in a folder that outlives its process."""
 
-    def __init__(self, folder: Path, port: int, *, python: Path = PYTHON, more: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        python: Path = PYTHON,
+        more: str = "",
+        packages: Mapping[str, str] = config_dir.NO_PACKAGES,
+    ) -> None:
         """Take the configuration folder, made if need be, the port, and more YAML."""
         self.folder = folder
         self.port = port
         self._more = more
+        self._packages = packages
         self.url = f"http://{HOST}:{port}"
         self.log = folder / "home-assistant.log"
         command = (python, "-m", "homeassistant", "--config", folder)
@@ -54,7 +64,7 @@ class RealHomeAssistant:
 
     def prepare(self) -> None:
         """Write what skips onboarding, with the user demo/demo."""
-        config_dir.prepare(self.folder, self.port, self._more)
+        config_dir.prepare(self.folder, self.port, self._more, self._packages)
         self._server.output.unlink(missing_ok=True)
 
     async def start(self) -> None:

@@ -43,6 +43,8 @@ class SandboxProvider:
     invoices: tuple[SandboxInvoice, ...]
     push_credentials: dict[str, str] = field(default_factory=dict)
     """What more an account needs to believe a push."""
+    invoicing_credentials: dict[str, str] = field(default_factory=dict)
+    """What more an account needs to create invoices."""
 
 
 class Sandbox(Server):
@@ -71,6 +73,7 @@ class Sandbox(Server):
                 credentials=provider["credentials"],
                 invoices=tuple(map(_invoice, reversed(provider["invoices"]))),
                 push_credentials=provider["push_credentials"],
+                invoicing_credentials=provider["invoicing_credentials"],
             )
             for provider in state["providers"]
         ]

@@ -30,6 +30,7 @@ ACCOUNT = Account(
     ),
     entry_id="entry",
     watched=(WATCHED, STATUS_ONLY),
+    activity="event.all",
 )
 
 
@@ -84,11 +85,13 @@ def test_table_is_aligned() -> None:
 
 def test_dashboard_shows_every_invoice() -> None:
     """Each account is a section with a tile for what its invoices tell."""
-    (view,) = dashboard([ACCOUNT], "http://sandbox/")["views"]
+    view, till, overview = dashboard([ACCOUNT], "http://sandbox/")["views"]
     assert "http://sandbox/" in view["header"]["card"]["content"]
     heading, *tiles = view["sections"][0]["cards"]
     assert heading["heading"] == "CryptoCloud"
     assert [tile["entity"] for tile in tiles] == ["sensor.a", "sensor.a_amount", "sensor.b"]
+    assert till["path"] == "till"
+    assert overview["sections"][-1]["cards"][-1]["target"] == {"entity_id": ["event.all"]}
 
 
 def test_notification_is_the_invoices_own() -> None:

@@ -1,0 +1,120 @@
+"""The till and the overview of docs/dashboards.md work as they stand there."""
+
+from typing import Any
+
+from homeassistant.components import automation, script
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant
+from homeassistant.helpers.event import async_track_state_change_event
+from homeassistant.helpers.template import Template
+from homeassistant.setup import async_setup_component
+import pytest
+import yaml
+
+from demo import pages
+
+from .conftest import AddAccount, SandboxServer, async_later
+
+
+def card(view: dict[str, Any]) -> str:
+    """Return the text of a view's markdown card."""
+    [content] = [
+        card["content"]
+        for section in view["sections"]
+        for card in section["cards"]
+        if card["type"] == "markdown"
+    ]
+    return str(content)
+
+
+def entities_in(node: Any) -> set[str]:
+    """Return the entities that a view names."""
+    if isinstance(node, dict):
+        named = {node["entity"]} if "entity" in node else set()
+        node = list(node.values())
+    else:
+        named = set()
+    if isinstance(node, list):
+        for item in node:
+            named |= entities_in(item)
+    return named
+
+
+@pytest.fixture
+async def till(hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount) -> str:
+    """Set up the till, and return what its card is made of."""
+    shop = sandbox.sandbox.providers["cryptocloud"].invoicing_credentials
+    await add_account("cryptocloud", sandbox.store.create("cryptocloud").id, **shop)
+    assert await async_setup_component(hass, "homeassistant", {})
+    # The door doesn't stay open for as long as elsewhere.
+    package = yaml.safe_load(pages.till_package().replace('"00:00:10"', '"00:00:00"'))
+    for domain, config in package.items():
+        assert await async_setup_component(hass, domain, {domain: config})
+    await hass.async_block_till_done()
+    assert entities_in(pages.till_view()) <= set(hass.states.async_entity_ids())
+    assert len(hass.states.async_entity_ids(script.DOMAIN)) == 3
+    assert len(hass.states.async_entity_ids(automation.DOMAIN)) == 1
+    return card(pages.till_view())
+
+
+async def ask(hass: HomeAssistant, sandbox: SandboxServer) -> Any:
+    """Ask for five euros; return the invoice at the provider."""
+    await hass.services.async_call(
+        "input_number", "set_value", {"entity_id": "input_number.till_amount", "value": 5}
+    )
+    await hass.services.async_call("script", "till_ask", blocking=True)
+    [made] = [one for one in sandbox.store.all("cryptocloud") if "Till" in (one.order_id or "")]
+    return made
+
+
+async def test_till(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> None:
+    """It shows the QR code, looks when it is told to, says thanks, and the door opens and closes."""
+
+    def shown() -> str:
+        return str(Template(till, hass).async_render(parse_result=False))
+
+    assert "Enter an amount" in shown()
+    made = await ask(hass, sandbox)
+    assert (made.amount, made.currency) == (5, "EUR")
+    assert "## 5.00 EUR" in shown()
+    assert 'src="/api/image_proxy/image.' in shown()
+    assert f"/{made.id})" in shown(), "where to pay"
+
+    door: list[Event[EventStateChangedData]] = []
+    async_track_state_change_event(hass, "input_boolean.till_door", door.append)
+    sandbox.store.act("cryptocloud", made.id, "pay")
+    await hass.services.async_call("script", "till_look", blocking=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert shown().strip() == "## Thank you!"
+    assert [change.data["new_state"].state for change in door] == ["on", "off"]
+
+
+async def test_till_cancels(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> None:
+    """What nobody wants to pay is taken back, and the door stays shut."""
+    made = await ask(hass, sandbox)
+    await hass.services.async_call("script", "till_cancel", blocking=True)
+    assert sandbox.store.get("cryptocloud", made.id).state == "canceled"
+    assert "This is over" in Template(till, hass).async_render()
+    assert hass.states.is_state("input_boolean.till_door", "off")
+
+
+async def test_overview(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """Every open invoice has its row, and no other has one."""
+    content = card(pages.overview_view([]))
+    shop = {"A 1": "cryptocloud", "A 2": "cryptocloud", "A 3": "egates"}
+    ids = {order: sandbox.store.create(key, order_id=order).id for order, key in shop.items()}
+    await add_account("cryptocloud", ids["A 1"], ids["A 2"])
+    await add_account("egates", ids["A 3"])
+    sandbox.store.act("cryptocloud", ids["A 2"], "pay")
+    await async_later(hass)
+    text = str(Template(content, hass).async_render(parse_result=False))
+    rows = [line for line in text.splitlines() if line.startswith("| A ")]
+    assert [row.split("|")[1].strip() for row in sorted(rows)] == ["A 1", "A 3"]
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert all(line.startswith("|") for line in lines), "nothing comes between the rows"
+
+    sandbox.store.act("cryptocloud", ids["A 1"], "pay")
+    sandbox.store.act("egates", ids["A 3"], "pay")
+    await async_later(hass)
+    assert "Nothing is open." in Template(content, hass).async_render()
