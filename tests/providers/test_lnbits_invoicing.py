@@ -62,7 +62,16 @@ def test_capabilities(provider: LNbits) -> None:
         ({"description": "Coffee"}, {"memo": "Coffee"}),
         ({"lifetime": timedelta(minutes=10)}, {"expiry": 600}),
         ({"lifetime": timedelta(milliseconds=1)}, {"expiry": 1}),
+        ({"currency": "SAT"}, {}),
+        ({"currency": "SATS"}, {}),
         ({"callback_url": "https://ha.example/x"}, {"webhook": "https://ha.example/x"}),
+        (
+            {"callback_url": "https://ha.example:8123/api/webhook/a"},
+            {"webhook": "https://ha.example:8123/api/webhook/a"},
+        ),
+        # With these, the server would refuse to make an invoice at all.
+        ({"callback_url": "http://192.168.1.5:8123/api/webhook/a"}, {}),
+        ({"callback_url": "http://homeassistant:8123/api/webhook/a"}, {}),
         ({"order_id": "HA-1"}, {"external_id": "HA-1", "extra": {"order_id": "HA-1"}}),
         # An ID with spaces would be refused.
         ({"order_id": "Table 7"}, {"extra": {"order_id": "Table 7"}}),
@@ -124,7 +133,7 @@ async def test_order_id(
     [
         ({"amount": Decimal("0.5")}, "amount", Flaw.TOO_MANY_DECIMALS),
         ({"amount": Decimal("1.001"), "currency": "EUR"}, "amount", Flaw.TOO_MANY_DECIMALS),
-        ({"currency": "SATS"}, "currency", Flaw.UNKNOWN),
+        ({"currency": "DOGE"}, "currency", Flaw.UNKNOWN),
         ({"currency": "eur"}, "currency", Flaw.UNKNOWN),
         ({"payment_method": "BTC"}, "payment_method", Flaw.NOT_TAKEN),
     ],

@@ -84,7 +84,7 @@ class NewInvoice:
     amount: Decimal
     """More than zero, in ``currency``."""
     currency: str
-    """As its provider writes it, mostly in upper case."""
+    """As its provider writes it; its code in upper case will always do."""
     order_id: str | None = None
     description: str | None = None
     lifetime: timedelta | None = None

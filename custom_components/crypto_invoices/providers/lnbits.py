@@ -53,6 +53,10 @@ LARGEST_MESSAGE = 256 * 1024
 _CONNECT_TIMEOUT = ClientWSTimeout(ws_close=5)
 _HASH = re.compile(r"[0-9a-f]{64}")
 _FIAT = re.compile(r"[A-Z]{3}")
+_SATOSHI = frozenset({"SAT", "SATS"})
+# What a server posts to unless its admin says otherwise. It refuses an invoice that
+# names another address, and is heard by its websocket anyway.
+_CALLBACK = re.compile(r"https?://[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}(?::\d+)?(?:/.*)?")
 # What a server takes for one; it keeps others only beside it.
 _EXTERNAL_ID = re.compile(r"\S+")
 _SCHEME = re.compile(r"lightning:(?://)?", re.IGNORECASE)
@@ -151,7 +155,7 @@ class LNbits(Provider):
 
         Raises a ProviderError.
         """
-        in_satoshi = new.currency == SATOSHI
+        in_satoshi = new.currency.upper() in _SATOSHI
         new.check_for(
             takes=self.takes,
             knows_currency=in_satoshi or _FIAT.fullmatch(new.currency) is not None,
@@ -161,13 +165,13 @@ class LNbits(Provider):
             # Without it, the server would want to pay.
             "out": False,
             "amount": int(new.amount) if in_satoshi else float(new.amount),
-            "unit": new.currency,
+            "unit": SATOSHI if in_satoshi else new.currency,
         }
         if new.description is not None:
             asked["memo"] = new.description
         if new.lifetime is not None:
             asked["expiry"] = -(-new.lifetime // timedelta(seconds=1))
-        if new.callback_url is not None:
+        if new.callback_url is not None and _CALLBACK.fullmatch(new.callback_url):
             asked["webhook"] = new.callback_url
         if new.order_id is not None:
             asked["extra"] = {"order_id": new.order_id}
