@@ -7,6 +7,7 @@ e-gates.gitbook.io. Every merchant has an address of its own.
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import tzinfo
 import hashlib
 import hmac
@@ -99,6 +100,8 @@ class EGates(Provider):
         """Start with the way of signing that worked last, if there is one."""
         super().__init__(*args)
         self._zone: tzinfo | None = self._settings.get("time_zone")
+        # Where an invoice is paid is told when it is made, and never again.
+        self._links: dict[str, str] = {}
         remembered = str(self._settings.get("signing"))
         self._signing = remembered if remembered in SIGNINGS else next(iter(SIGNINGS))
         self._last_answers: LastRead[Invoice] = LastRead()
@@ -181,6 +184,8 @@ class EGates(Provider):
         row = read_object(answer.get("response"), "response")
         if (id_ := self.parse_invoice_id(read_word(row.get("invoice_id"), "invoice_id"))) is None:
             raise BadResponse("invoice_id is no ID")
+        if link := read_link(row.get("redirect_link")):
+            self._links[id_] = link
         word = read_word(row.get("status"), "status")
         amount, currency = read_amount(row.get("amount")), read_text(row.get("currency"))
         return Invoice(
@@ -193,7 +198,7 @@ class EGates(Provider):
             pay_currency=currency,
             order_id=read_text(row.get("order_number")),
             address=read_text(row.get("address")),
-            payment_url=read_link(row.get("redirect_link")),
+            payment_url=link,
             created_at=read_unix_time(row.get("created_at")),
         )
 
@@ -241,7 +246,10 @@ class EGates(Provider):
         try:
             invoice = await self._async_get(
                 ids[0],
-                lambda envelope: parse_invoice(ids[0], envelope, self._zone),
+                lambda envelope: replace(
+                    parse_invoice(ids[0], envelope, self._zone),
+                    payment_url=self._links.get(ids[0]),
+                ),
                 self._last_answers,
             )
         except InvoiceNotFound:
