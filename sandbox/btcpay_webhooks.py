@@ -317,7 +317,7 @@ def metadata(settings: Mapping[str, str], invoice: SandboxInvoice) -> dict[str, 
             return {"orderId": invoice.number}
         case "omitted":
             return {}
-    return {"orderId": invoice.order_id}
+    return {"orderId": invoice.order_id} if invoice.order_id else {}
 
 
 def _again(fields: dict[str, Any]) -> dict[str, Any]:

@@ -34,11 +34,12 @@ class Action(StrEnum):
     PROCESS = "process"
     FAIL = "fail"
     MARK_PAID = "mark_paid"
+    MARK_INVALID = "mark_invalid"
     REVERT = "revert"
     DELETE = "delete"
 
 
-NODE_ACTIONS = frozenset({Action.PROCESS, Action.FAIL, Action.MARK_PAID})
+NODE_ACTIONS = frozenset({Action.PROCESS, Action.FAIL, Action.MARK_PAID, Action.MARK_INVALID})
 """What happens where a merchant runs a node: confirmations, and the merchant's own word."""
 
 
@@ -98,6 +99,11 @@ STEPS: Mapping[Action, Step] = {
         "Mark as paid",
         _OPEN | _PROCESSING | _CLOSED_UNPAID | {State.UNDERPAID, State.FAILED},
         State.MARKED_PAID,
+    ),
+    Action.MARK_INVALID: Step(
+        "Mark as invalid",
+        _OPEN | _PROCESSING | {State.EXPIRED, State.UNDERPAID, State.MARKED_PAID},
+        State.CANCELED,
     ),
     Action.REVERT: Step("Back to unpaid", _ANY - _PENDING, State.PENDING, Decimal(0)),
     Action.DELETE: Step("Delete", _ANY, None),

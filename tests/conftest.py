@@ -40,7 +40,7 @@ from custom_components.crypto_invoices.const import DOMAIN, SUBENTRY_TYPE_INVOIC
 from custom_components.crypto_invoices.options_flow import AccountOptionsFlow
 from custom_components.crypto_invoices.providers import PROVIDERS, base
 from sandbox.app import create_app
-from sandbox.btcpay import WEBHOOKS
+from sandbox.btcpay_access import WEBHOOKS
 from sandbox.btcpay_webhooks import Webhooks
 from sandbox.core import SANDBOX, Sandbox
 from sandbox.faults import Fault

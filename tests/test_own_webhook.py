@@ -14,15 +14,14 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.crypto_invoices import webhook
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.coordinator import HINT_INTERVAL
-from sandbox.btcpay import (
+from sandbox.btcpay_access import (
     ALL_STORES_KEY,
     OTHER_STORE_ID,
     READ_ONLY_KEY,
     SPENDING_KEY,
-    STORE_ID,
     TWO_STORES_KEY,
 )
-from sandbox.btcpay_webhooks import Webhook, Webhooks
+from sandbox.btcpay_webhooks import STORE_ID, Webhook, Webhooks
 from sandbox.faults import Fault
 
 from .conftest import (

@@ -14,16 +14,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers.btcpay import (
-    CAN_SPEND,
-    EVENTS,
-    PAGE,
-    WORTH_A_PAGE,
-    BTCPay,
-    parse_invoice,
-    parse_rows,
-    sign,
-)
+from custom_components.crypto_invoices.providers.btcpay import EVENTS, BTCPay, sign
+from custom_components.crypto_invoices.providers.btcpay_invoice import parse_invoice, parse_rows
+from custom_components.crypto_invoices.providers.btcpay_key import CAN_SPEND
+from custom_components.crypto_invoices.providers.btcpay_store import PAGE, WORTH_A_PAGE
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,

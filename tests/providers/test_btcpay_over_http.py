@@ -7,7 +7,8 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 import pytest
 
-from custom_components.crypto_invoices.providers.btcpay import PAGE, BTCPay
+from custom_components.crypto_invoices.providers.btcpay import BTCPay
+from custom_components.crypto_invoices.providers.btcpay_store import PAGE
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -22,19 +23,18 @@ from custom_components.crypto_invoices.providers.model import (
 )
 from custom_components.crypto_invoices.providers.push import Hint, PushRefused
 from sandbox.app import create_app
-from sandbox.btcpay import (
+from sandbox.btcpay import BTCPAY
+from sandbox.btcpay_access import (
     ALL_STORES_KEY,
-    BTCPAY,
     OTHER_STORE_ID,
     READ_ONLY_KEY,
     SPENDING_KEY,
-    STORE_ID,
     TWO_STORES_KEY,
     UNRESTRICTED_KEY,
     USELESS_KEY,
     WEBHOOKS,
 )
-from sandbox.btcpay_webhooks import KEY, Webhooks
+from sandbox.btcpay_webhooks import KEY, STORE_ID, Webhooks
 from sandbox.core import SANDBOX, Sandbox
 from sandbox.faults import Fault
 from sandbox.invoice import SandboxInvoice
@@ -142,7 +142,7 @@ async def bench(
         ("underpay", InvoiceStatus.UNDERPAID, "Expired (PaidPartial)"),
         ("expire pay", InvoiceStatus.PAID, "Expired (PaidLate)"),
         ("process fail", InvoiceStatus.FAILED, "Invalid"),
-        ("cancel", InvoiceStatus.CANCELED, "Invalid (Marked)"),
+        ("mark_invalid", InvoiceStatus.CANCELED, "Invalid (Marked)"),
     ],
 )
 async def test_every_state(bench: Bench, actions: str, status: InvoiceStatus, shown: str) -> None:

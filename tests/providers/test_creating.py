@@ -43,10 +43,10 @@ from custom_components.crypto_invoices.providers.model import (
     RateLimited,
 )
 
-from .conftest import ADDRESS, Answer, Asked, Wire
+from .conftest import ADDRESS, Answer, Asked, Wire, fixture_bytes
 
 SECRETS = {"api_key": "made-up-key", "api_secret": "made-up-secret"}
-SETTINGS = {"url": ADDRESS, "shop_id": "made-up-shop", **SECRETS}
+SETTINGS = {"url": ADDRESS, "shop_id": "made-up-shop", "store_id": "MadeUpStore", **SECRETS}
 ROW = {
     "uuid": "INV-AB12CD34",
     "created": "2026-02-03 10:11:12.123456",
@@ -110,6 +110,7 @@ GOOD: Mapping[str, Any] = {
         "extra": {"order_id": "HA-0001"},
         "external_id": "HA-0001",
     },
+    "btcpay": orjson.loads(fixture_bytes("btcpay_invoice.json")),
 }
 FIVE = NewInvoice(amount=Decimal(5), currency="EUR", order_id="HA-0001")
 NEW: Mapping[str, NewInvoice] = {
@@ -118,6 +119,7 @@ NEW: Mapping[str, NewInvoice] = {
     "egates": NewInvoice(
         amount=Decimal("12.5"), currency="USDT", order_id="HA-0001", payment_method="ETHER"
     ),
+    "btcpay": FIVE,
     "lnbits": NewInvoice(amount=Decimal(21), currency="sat", order_id="HA-0001"),
 }
 each_provider = pytest.mark.parametrize("key", list(GOOD))

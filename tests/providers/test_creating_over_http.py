@@ -43,6 +43,14 @@ NEW: dict[str, NewInvoice] = {
         order_id="Kaffee № 7",
         lifetime=timedelta(minutes=90),
     ),
+    "btcpay": NewInvoice(
+        amount=Decimal("12.50"),
+        currency="EUR",
+        order_id="Kaffee № 7",
+        description="Zwei Tüten",
+        lifetime=timedelta(minutes=90),
+        payment_method="BTC-LN",
+    ),
     "cryptocloud_v1": NewInvoice(amount=Decimal("12.50"), currency="EUR", order_id="Kaffee № 7"),
     "egates": NewInvoice(
         amount=Decimal("0.015"),
@@ -93,7 +101,8 @@ async def test_made_read_and_paid(sandbox: SandboxServer, session: ClientSession
     )
     assert stored.order_id == made.order_id == NEW[key].order_id
     assert made.status is InvoiceStatus.PENDING
-    assert made.payment_url == f"{sandbox.url}/pay/{key}/{made.id}"
+    page = f"i/{made.id}" if key == "btcpay" else f"pay/{key}/{made.id}"
+    assert made.payment_url == f"{sandbox.url}/{page}"
     read = await read_one(till.provider, made.id)
     assert isinstance(read, Invoice)
     assert (read.status, read.provider_status) == (made.status, made.provider_status)

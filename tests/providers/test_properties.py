@@ -17,7 +17,7 @@ import pytest
 from custom_components.crypto_invoices.providers import (
     PROVIDERS,
     base,
-    btcpay,
+    btcpay_invoice,
     cryptocloud,
     cryptocloud_v1,
     egates,
@@ -169,8 +169,8 @@ def parse_gates(payload: Any) -> list[Invoice | ProviderError]:
 def parse_btcpay(payload: Any) -> list[Invoice | ProviderError]:
     """Parse a BTCPay Server answer, as one invoice and as a page of them."""
     rows = payload if isinstance(payload, list) else [payload]
-    on_page = btcpay.parse_rows(rows, {BTCPAY_ID}).values()
-    return [*on_page, btcpay.parse_invoice(BTCPAY_ID, payload)]
+    on_page = btcpay_invoice.parse_rows(rows, {BTCPAY_ID}).values()
+    return [*on_page, btcpay_invoice.parse_invoice(BTCPAY_ID, payload)]
 
 
 PARSERS: Mapping[str, Callable[[Any], list[Invoice | ProviderError]]] = {

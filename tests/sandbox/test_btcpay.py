@@ -14,20 +14,20 @@ import pytest
 
 from sandbox import btcpay_webhooks
 from sandbox.app import create_app
-from sandbox.btcpay import (
+from sandbox.btcpay import BTCPAY
+from sandbox.btcpay_access import (
     ALL_STORES_KEY,
-    BTCPAY,
     OTHER_STORE_ID,
     READ_ONLY_KEY,
     SPENDING_KEY,
-    STORE_ID,
     STORES,
+    TILL_KEY,
     TWO_STORES_KEY,
     UNRESTRICTED_KEY,
     USELESS_KEY,
     WEBHOOKS,
 )
-from sandbox.btcpay_webhooks import DELAYS, KEY, Webhook, Webhooks, sign
+from sandbox.btcpay_webhooks import DELAYS, KEY, STORE_ID, Webhook, Webhooks, sign
 from sandbox.core import SANDBOX, Sandbox
 from sandbox.faults import Fault
 from sandbox.invoice import SandboxInvoice
@@ -271,7 +271,7 @@ async def test_unknown_invoice(bench: Bench) -> None:
         ("partly_pay expire", "Expired PaidPartial"),
         ("expire", "Expired None"),
         ("expire pay", "Expired PaidLate"),
-        ("cancel", "Invalid Marked"),
+        ("mark_invalid", "Invalid Marked"),
         ("mark_paid", "Settled Marked"),
         ("process fail mark_paid", "Settled Marked"),
     ],
@@ -442,9 +442,9 @@ def test_contracts_vector() -> None:
             "expire pay",
             "InvoiceCreated Expired ReceivedPayment PaidAfterExpiration PaymentSettled",
         ),
-        ("cancel", "InvoiceCreated Invalid"),
+        ("mark_invalid", "InvoiceCreated Invalid"),
         ("mark_paid", "InvoiceCreated Settled"),
-        ("cancel revert delete", "InvoiceCreated Invalid"),
+        ("mark_invalid revert delete", "InvoiceCreated Invalid"),
     ],
 )
 async def test_what_is_told(bench: Bench, actions: str, told: str) -> None:
@@ -464,7 +464,7 @@ async def test_what_is_told(bench: Bench, actions: str, told: str) -> None:
         assert fields["metadata"] == {"orderId": "HA-1"}
         assert not {"status", "amount"} & fields.keys()
     last = bench.told[-1][0]
-    by_hand = "cancel" in actions or "mark_paid" in actions
+    by_hand = "mark_invalid" in actions or "mark_paid" in actions
     assert last.get("manuallyMarked", by_hand) == by_hand
     assert last.get("partiallyPaid", False) == (
         types[-1] == "InvoiceExpired" and "partly" in actions
@@ -634,3 +634,110 @@ async def test_made_by_hand_without_a_signature(bench: Bench) -> None:
     await bench.sandbox.postbacks.send(KEY, bench.sell())
     [(fields, _, header)] = bench.told
     assert (fields["type"], header) == ("InvoiceCreated", None)
+
+
+async def test_making(bench: Bench) -> None:
+    """A key that may makes an invoice, and it is one like all others."""
+    body = {
+        "amount": "12.50",
+        "currency": "EUR",
+        "metadata": {"orderId": 7, "itemDesc": "Two bags"},
+        "checkout": {"expirationMinutes": 90, "paymentMethods": ["BTC-LN"]},
+    }
+    response = await bench.ask(INVOICES, TILL_KEY, "POST", body)
+    assert response.status == 200
+    row = await response.json()
+    assert (row["status"], row["amount"], row["currency"]) == ("New", "12.50", "EUR")
+    assert row["metadata"] == {"orderId": "7"}
+    assert row["expirationTime"] - row["createdTime"] == 90 * 60
+    assert [found["id"] for found in await bench.rows("take=5")] == [row["id"]]
+    response = await bench.ask(INVOICES, TILL_KEY, "POST", {"amount": 3})
+    row = await response.json()
+    assert (row["currency"], row["metadata"]) == ("EUR", {})
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        (None, [""]),
+        ([], [""]),
+        ({"amount": "5", "checkout": []}, None),
+        ({"amount": "5", "checkout": 7}, [""]),
+        ({"amount": "much"}, ["amount"]),
+        ({"amount": "-1"}, ["Amount"]),
+        ({"amount": "5", "checkout": {"expirationMinutes": 0}}, ["checkout.expiration"]),
+        ({"amount": "5", "checkout": {"expirationMinutes": 1.5}}, ["checkout.expirationMinutes"]),
+        (
+            {"amount": "5", "checkout": {"paymentMethods": ["BTC-LN", "USDT"]}},
+            ["checkout.paymentMethods[1]"],
+        ),
+    ],
+)
+async def test_making_nonsense(bench: Bench, body: object, paths: list[str] | None) -> None:
+    """What is wrong is told by its path, and nothing is made."""
+    response = await bench.ask(INVOICES, TILL_KEY, "POST", body)
+    if paths is None:
+        assert response.status == 200
+        return
+    assert response.status == 422
+    assert [problem["path"] for problem in await response.json()] == paths
+    assert bench.sandbox.store.all(KEY) == []
+
+
+async def test_making_what_has_no_rate(bench: Bench) -> None:
+    """What the server can't do is told as a whole."""
+    response = await bench.ask(INVOICES, TILL_KEY, "POST", {"amount": "5", "currency": "XXX"})
+    assert response.status == 400
+    assert (await response.json())["code"] == "generic-error"
+
+
+@pytest.mark.parametrize(
+    ("actions", "word", "words"),
+    [
+        ("", "Invalid", "Invalid Marked"),
+        ("process", "Invalid", "Invalid Marked"),
+        ("partly_pay", "Invalid", "Invalid Marked"),
+        ("expire", "Invalid", "Invalid Marked"),
+        ("mark_paid", "Invalid", "Invalid Marked"),
+        ("pay", "Invalid", None),
+        ("overpay", "Invalid", None),
+        ("mark_invalid", "Invalid", None),
+        ("", "Settled", "Settled Marked"),
+        ("mark_invalid", "Settled", "Settled Marked"),
+        ("pay", "Settled", None),
+        ("", "Expired", None),
+        ("", None, None),
+    ],
+)
+async def test_marking(bench: Bench, actions: str, word: str | None, words: str | None) -> None:
+    """An invoice is marked as what it says that it can be, and as nothing else."""
+    invoice = bench.sell(*actions.split())
+    row = await bench.row(invoice)
+    assert (word in row["availableStatusesForManualMarking"]) is (words is not None)
+    path = f"{INVOICES}/{invoice.id}/status"
+    response = await bench.ask(path, TILL_KEY, "POST", {"status": word})
+    if words is None:
+        assert response.status == 422
+        assert [problem["path"] for problem in await response.json()] == ["Status"]
+        assert await bench.row(invoice) == row
+    else:
+        row = await response.json()
+        assert f"{row['status']} {row['additionalStatus']}" == words
+
+
+async def test_who_may_make_and_mark(bench: Bench) -> None:
+    """Each takes a permission of its own, which the key that reads hasn't got."""
+    invoice = bench.sell()
+    for path, permission in (
+        (INVOICES, "btcpay.store.cancreateinvoice"),
+        (f"{INVOICES}/{invoice.id}/status", "btcpay.store.canmodifyinvoices"),
+    ):
+        response = await bench.ask(path, OWN_KEY, "POST", {"amount": "5", "status": "Invalid"})
+        assert response.status == 403
+        assert (await response.json())["missingPermission"] == permission
+        assert (await bench.ask(path, "wrong", "POST", {})).status == 401
+    missing = f"{INVOICES}/NothingIsHere123456789/status"
+    response = await bench.ask(missing, TILL_KEY, "POST", {"status": "Invalid"})
+    assert (response.status, (await response.json())["code"]) == (404, "invoice-not-found")
+    assert bench.sandbox.store.all(KEY) == [invoice]
+    assert invoice.state == "pending"

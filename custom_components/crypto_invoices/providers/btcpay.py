@@ -5,80 +5,25 @@ server's source (github.com/btcpayserver/btcpayserver, 2.4.1), which is right
 where the two differ.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 import hashlib
 import hmac
 import re
 import secrets
-from typing import Any, ClassVar, Literal, override
+from typing import Any, override
 from urllib.parse import urlencode
 
-from aiohttp import ClientResponse
 import orjson
 
-from .base import Field, FieldKind, Provider, ReadError, fingerprint
-from .model import (
-    Account,
-    AuthError,
-    BadResponse,
-    Invoice,
-    InvoiceNotFound,
-    InvoiceStatus,
-    KeyCanSpend,
-    ProviderError,
-    SettingNeeded,
-)
-from .parse import read_amount, read_link, read_object, read_text, read_unix_time, read_word
+from .btcpay_invoice import parse_new_invoice, parse_rows
+from .btcpay_store import PAGE, BTCPayStore, is_plain, read_list
+from .invoicing import NewInvoice, NoLongerOpen, PermissionMissing, Rejected
+from .model import BadResponse, Invoice, InvoiceNotFound, InvoiceStatus, ProviderError
+from .pages import Page, each_once
+from .parse import read_object, read_text, read_word
 from .push import Hint, PushRefused, Refusal
-
-STATUSES: Mapping[str, InvoiceStatus] = {
-    "New": InvoiceStatus.PENDING,
-    "Processing": InvoiceStatus.PROCESSING,
-    "Settled": InvoiceStatus.PAID,
-    "Expired": InvoiceStatus.EXPIRED,
-    "Invalid": InvoiceStatus.FAILED,
-}
-# What the additional status changes. An expired invoice stays "Expired", also
-# when all of the money comes late.
-ADDITIONAL_STATUSES: Mapping[tuple[str, str], InvoiceStatus] = {
-    ("New", "PaidPartial"): InvoiceStatus.PARTIALLY_PAID,
-    ("Settled", "PaidOver"): InvoiceStatus.OVERPAID,
-    ("Expired", "PaidPartial"): InvoiceStatus.UNDERPAID,
-    ("Expired", "PaidLate"): InvoiceStatus.PAID,
-    ("Expired", "PaidOver"): InvoiceStatus.OVERPAID,
-    ("Invalid", "Marked"): InvoiceStatus.CANCELED,
-    ("Invalid", "Invalid"): InvoiceStatus.FAILED,
-}
-_NO_MORE = "None"
-_ADDITIONAL_WORDS = frozenset({_NO_MORE, "Marked", "PaidLate", "PaidOver", "PaidPartial"})
-
-# Any of these lets a key read invoices, and one of them stores too.
-VIEW_INVOICES = "btcpay.store.canviewinvoices"
-VIEW_STORES = "btcpay.store.canviewstoresettings"
-_READ = frozenset({VIEW_INVOICES, VIEW_STORES, "btcpay.store.canmodifyinvoices"})
-MODIFY_WEBHOOKS = "btcpay.store.webhooks.canmodifywebhooks"
-CAN_SPEND = frozenset(
-    {
-        "unrestricted",
-        "btcpay.server.canmanageusers",
-        "btcpay.server.canmodifyserversettings",
-        "btcpay.server.canuseinternallightningnode",
-        "btcpay.store.canbroadcasttransactions",
-        "btcpay.store.cancanceltransactions",
-        "btcpay.store.cancreatepullpayments",
-        "btcpay.store.cancreatetransactions",
-        "btcpay.store.canmanagepayouts",
-        "btcpay.store.canmanagepullpayments",
-        "btcpay.store.canmanagewallets",
-        "btcpay.store.canmanagewalletsettings",
-        "btcpay.store.canmanagewallettransactions",
-        "btcpay.store.canmodifystoresettings",
-        "btcpay.store.cansigntransactions",
-        "btcpay.store.canuselightningnode",
-        "btcpay.user.canimpersonateuser",
-    }
-)
 
 # What a webhook of ours is told of. Older servers don't know the last two, and
 # tell of late money with the second.
@@ -93,204 +38,107 @@ EVENTS = (
     "InvoicePaidAfterExpiration",
 )
 
-_OPEN = ("New", "Processing")
-_ENDED = ("Settled", "Expired", "Invalid")
-# A page of so many rows is far from what one answer may hold. It costs one
-# request, and is worth it for so many invoices at least.
-PAGE = 200
-WORTH_A_PAGE = 4
-
-# IDs are Base58; an invoice's has 22 characters, seldom fewer.
-_ID = re.compile(r"[0-9A-Za-z]{16,32}")
-_PLAIN = re.compile(r"[0-9A-Za-z]{1,64}")
-_LINK = re.compile(r"(?:https?://)?[^?#\s]+/(?:i|invoices)/([^/?#\s]+)(?:[/?#]\S*)?", re.IGNORECASE)
-
-type _Method = Literal["DELETE", "GET", "POST", "PUT"]
-type _Scopes = Mapping[str, set[str | None]]
+# What isn't in here, or in the table that all share, is money with cents.
+_DECIMALS: Mapping[str, int] = {
+    **dict.fromkeys(("DASH", "GRS", "LBTC", "USDT", "ZEC"), 8),
+    "SATS": 0,
+    "XMR": 12,
+}
+_CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,9}")
+_PERMISSION = re.compile(r"btcpay\.[a-z.]+")
 
 
-class BTCPay(Provider):
-    """A store at a BTCPay Server.
-
-    A key that could send money is refused: one that may do everything, use a
-    Lightning node, work with a wallet, approve refunds, pull payments or
-    payouts, or change where a store's money goes (``canmodifystoresettings``
-    holds all of these). So is one that could help itself to such a key: that of
-    a server's administrator, a manager of users, or someone who can act as
-    another user. Creating and modifying invoices moves no money.
-    """
-
-    key = "btcpay"
-    name = "BTCPay Server"
-    fields = (
-        Field(key="url", kind=FieldKind.URL),
-        Field(key="api_key", kind=FieldKind.SECRET),
-        Field(key="store_id", kind=FieldKind.TEXT, required=False),
-        Field(key="webhook_secret", kind=FieldKind.SECRET, required=False, advanced=True),
-        Field(
-            key="verify_ssl", kind=FieldKind.BOOLEAN, required=False, default=True, advanced=True
-        ),
-    )
-    allows_path: ClassVar[bool] = True
-    key_path: ClassVar[str] = "/api-keys/authorize?" + urlencode(
-        [
-            ("applicationName", "Home Assistant"),
-            ("permissions", VIEW_INVOICES),
-            ("permissions", MODIFY_WEBHOOKS),
-            ("strict", "true"),
-            ("selectiveStores", "true"),
-        ]
-    )
-    # Not a limit of the API: about what a request brings, pages and single invoices together.
-    batch_size: ClassVar[int] = 20
-    concurrency: ClassVar[int] = 4
-    requests_per_minute: ClassVar[int] = 300
-    # Late money counts as soon as it is seen, and what was marked by hand can be marked otherwise.
-    can_revert: ClassVar[bool] = True
+class BTCPay(BTCPayStore):
+    """A store at a BTCPay Server, with all that can be done there."""
 
     def __init__(self, *args: Any) -> None:
-        """Start with what is known of the key, if it was proven before."""
+        """Start with what is known of the webhook, if it was made before."""
         super().__init__(*args)
-        self._headers = {"Authorization": f"token {self._settings['api_key']}"}
-        self._store_id: str | None = self._settings.get("store_id")
-        self._may_register: str | None = self._settings.get("may_register_webhook")
         self._webhook_secret: str | None = self._settings.get("webhook_secret")
         self._webhook_id: str | None = self._settings.get("btcpay_webhook_id")
         self._has_put_webhook = False
-        self._ended: set[str] = set()
 
     @property
-    @override
-    def learned(self) -> Mapping[str, str]:
-        """The store, and whether the key may register a webhook there."""
-        learned = {"store_id": self._store_id, "may_register_webhook": self._may_register}
-        return {key: value for key, value in learned.items() if value is not None}
+    def takes(self) -> frozenset[str]:
+        """The optional fields of a new invoice that mean something here."""
+        return frozenset({"description", "lifetime", "order_id", "payment_method"})
 
-    @classmethod
-    @override
-    def parse_invoice_id(cls, text: str) -> str | None:
-        """Return the ID in what a user typed or pasted: upper and lower case differ."""
-        text = text.strip()
-        if link := _LINK.fullmatch(text):
-            text = link.group(1)
-        return text if _ID.fullmatch(text) else None
+    async def async_create_invoice(self, new: NewInvoice) -> Invoice:
+        """Make an invoice, with a key that may. Raises a ProviderError.
 
-    @override
-    async def async_get_account(self) -> Account:
-        """Prove the key, refuse one that can spend, and find the store."""
-        scopes = read_scopes(
-            await self._request("GET", "/api/v1/api-keys/current", headers=self._headers)
-        )
-        if spends := CAN_SPEND & scopes.keys():
-            raise KeyCanSpend(", ".join(sorted(spends)))
-        names = await self._async_store_names() if VIEW_STORES in scopes else {}
-        chosen = self._settings.get("store_id")
-        self._store_id = store_id = _choose_store(chosen, scopes, names)
-        try:
-            await self._async_prove_store()
-        except AuthError as err:
-            if chosen:
-                raise SettingNeeded("store_id") from err
-            raise
-        may_register = _may(scopes, MODIFY_WEBHOOKS, store_id)
-        self._may_register = "yes" if may_register else "no"
-        host = self._url.partition("://")[2]
-        return Account(
-            unique_id=fingerprint(host, store_id),
-            title=names.get(store_id) or f"{self.name} ({host})",
-        )
-
-    async def _async_store_names(self) -> Mapping[str, str | None]:
-        """Return the names of the stores that the key may know of."""
-        rows = read_list(await self._request("GET", "/api/v1/stores", headers=self._headers))
-        return {
-            row["id"]: read_text(row.get("name"))
-            for row in rows
-            if isinstance(row, dict) and isinstance(row.get("id"), str)
-        }
-
-    async def _async_prove_store(self) -> None:
-        """Read what only a key for this store can read. Raises a ProviderError."""
-        with suppress(InvoiceNotFound):
-            read_list(await self._async_at_store("GET", "/invoices?take=1"))
-
-    async def _async_at_store(self, method: _Method, path: str, json: object = None) -> Any:
-        """Make a request about the store."""
-        if self._store_id is None or not _is_plain(self._store_id):
-            raise SettingNeeded("store_id")
-        return await self._request(
-            method, f"/api/v1/stores/{self._store_id}{path}", headers=self._headers, json=json
-        )
-
-    @override
-    def _decode(self, response: ClientResponse, content: bytes, error: ReadError) -> Any:
-        """Return the JSON of a good answer: that to a deletion is empty."""
-        if not content and 200 <= response.status < 300:
-            return None
-        return super()._decode(response, content, error)
-
-    @override
-    async def async_get_invoices(self, ids: Iterable[str]) -> dict[str, Invoice | ProviderError]:
-        """Read invoices: many in pages of the store's, the rest of them one by one."""
-        asked = dict.fromkeys(ids)
-        found: dict[str, Invoice | ProviderError] = {}
-        if asked and self._store_id is None:
-            await self.async_get_account()
-        try:
-            await self._async_read_pages(_OPEN, asked.keys() - self._ended, found)
-            await self._async_read_pages(_ENDED, asked.keys() - found.keys(), found)
-            found |= await super().async_get_invoices(id_ for id_ in asked if id_ not in found)
-        except ProviderError as err:
-            if not found or isinstance(err, AuthError):
-                raise
-            found |= dict.fromkeys(asked.keys() - found.keys(), err)
-        errors = [entry for entry in found.values() if isinstance(entry, BadResponse)]
-        if errors and len(errors) == len(found):
-            raise errors[0]
-        for id_, entry in found.items():
-            if isinstance(entry, Invoice):
-                (self._ended.discard if entry.status.is_open else self._ended.add)(id_)
-        return found
-
-    async def _async_read_pages(
-        self, words: tuple[str, ...], wanted: set[str], found: dict[str, Invoice | ProviderError]
-    ) -> None:
-        """Read the newest invoices of these statuses, for as long as there are enough of ours.
-
-        What is not found there, or can't be read there, is left out.
+        It can be paid for whole minutes; ``payment_method`` is one like BTC-CHAIN or
+        BTC-LN, which the payer can't choose any more then.
         """
-        missing, skip = set(wanted), 0
-        while len(missing) >= WORTH_A_PAGE:
-            # Without ``take``, all the invoices there ever were would come.
-            query = [*(("status", word) for word in words), ("skip", skip), ("take", PAGE)]
-            try:
-                rows = read_list(await self._async_at_store("GET", f"/invoices?{urlencode(query)}"))
-            except BadResponse, InvoiceNotFound:
-                return
-            page = parse_rows(rows, missing)
-            found |= page
-            missing -= page.keys()
-            skip += PAGE
-            if len(rows) < PAGE or len(page) < WORTH_A_PAGE:
-                return
+        new.check_for(
+            takes=self.takes,
+            knows_currency=_CURRENCY.fullmatch(new.currency) is not None,
+            decimals=_DECIMALS.get(new.currency, 2),
+        )
+        await self._async_find_store()
+        metadata = {"orderId": new.order_id, "itemDesc": new.description}
+        checkout: dict[str, Any] = {}
+        if new.lifetime is not None:
+            checkout["expirationMinutes"] = -(-new.lifetime // timedelta(minutes=1))
+        if new.payment_method is not None:
+            checkout["paymentMethods"] = [new.payment_method]
+        asked = {
+            "amount": f"{new.amount:f}",
+            "currency": new.currency,
+            "metadata": {key: value for key, value in metadata.items() if value is not None},
+            "checkout": checkout,
+        }
+        return await self._request_once(
+            self._at_store("/invoices"), parse_new_invoice, headers=self._headers, json=asked
+        )
+
+    async def async_cancel_invoice(self, invoice_id: str) -> None:
+        """Mark an invoice invalid, with a key that may, unless money came or it is over.
+
+        The server itself would mark one that is paid and waits for confirmations, too.
+        Raises NoLongerOpen, Rejected or another ProviderError.
+        """
+        if (entry := (await self._async_read((invoice_id,))).get(invoice_id)) is None:
+            raise InvoiceNotFound(invoice_id)
+        if isinstance(entry, ProviderError):
+            raise entry
+        if entry.status is InvoiceStatus.UNKNOWN:
+            raise Rejected(entry.provider_status)
+        if entry.status is not InvoiceStatus.PENDING:
+            raise NoLongerOpen(entry.provider_status)
+        await self._async_at_store(
+            "POST", f"/invoices/{invoice_id}/status", {"status": "Invalid"}, self._refusal
+        )
+
+    async def async_list_invoices(
+        self, *, since: datetime, order_id: str | None = None
+    ) -> AsyncIterator[Invoice]:
+        """Yield the invoices made since then, each once, the newest first.
+
+        At most 20,000. Raises a ProviderError.
+        """
+        asked: dict[str, str | int] = {"startDate": int(since.timestamp()), "take": PAGE}
+        if order_id is not None:
+            asked["orderId"] = order_id
+
+        async def read(offset: int) -> Page:
+            query = urlencode({**asked, "skip": offset})
+            rows = read_list(await self._async_at_store("GET", f"/invoices?{query}"))
+            # How many there are in all is told by a page that isn't full.
+            total = offset + len(rows) if len(rows) < PAGE else None
+            return Page(len(rows), parse_rows(rows), total)
+
+        async for invoice in each_once(read, since=since, order_id=order_id):
+            yield invoice
 
     @override
-    def _batches(self, ids: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        """Read what is in no page one by one."""
-        return ((id_,) for id_ in ids)
-
-    @override
-    async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
-        """Read one invoice."""
-        try:
-            row = await self._async_at_store("GET", f"/invoices/{ids[0]}")
-        except InvoiceNotFound:
-            return {}
-        except AuthError:
-            # So is an invoice of another store refused, with a key that is good.
-            await self._async_prove_store()
-            return {}
-        return {ids[0]: parse_invoice(ids[0], row)}
+    def _refusal(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+        """Tell what is missing, or not there, or wrong with single values."""
+        fields = payload if isinstance(payload, dict) else {}
+        if status == 403 and (name := _missing_permission(fields)):
+            return PermissionMissing(name)
+        if status == 404 and fields.get("code") == "invoice-not-found":
+            return InvoiceNotFound("HTTP 404")
+        return super()._refusal(status, headers, payload)
 
     @property
     def accepts_push(self) -> bool:
@@ -364,7 +212,7 @@ class BTCPay(Provider):
         by_id = {
             row["id"]: row
             for row in rows
-            if isinstance(row, dict) and isinstance(row.get("id"), str) and _is_plain(row["id"])
+            if isinstance(row, dict) and isinstance(row.get("id"), str) and is_plain(row["id"])
         }
         known = self._webhook_id or ""
         ours = {known: by_id[known]} if known in by_id else {}
@@ -377,61 +225,25 @@ class BTCPay(Provider):
 
     async def async_remove_webhook(self) -> None:
         """Take back what was registered. Raises a ProviderError."""
-        if self._webhook_id is None or not _is_plain(self._webhook_id):
+        if self._webhook_id is None or not is_plain(self._webhook_id):
             return
         await self._async_delete_webhook(self._webhook_id)
         self._webhook_id = None
         self._has_put_webhook = False
 
 
+def _missing_permission(fields: Mapping[str, Any]) -> str | None:
+    """Return the permission that a refusal names."""
+    for name in ("missingPermission", "message"):
+        if found := _PERMISSION.search(str(fields.get(name))):
+            return found.group().rstrip(".")
+    return None
+
+
 def sign(secret: str, body: bytes) -> str:
     """Return the signature of a delivery, as its header has it."""
     key = secret.encode(errors="surrogatepass")
     return f"sha256={hmac.new(key, body, hashlib.sha256).hexdigest()}"
-
-
-def read_list(payload: object) -> list[Any]:
-    """Return a JSON array, or raise BadResponse."""
-    if not isinstance(payload, list):
-        raise BadResponse("the answer is not a list")
-    return payload
-
-
-def read_scopes(payload: object) -> _Scopes:
-    """Return a key's permissions, each with the stores it is for; None is all of them."""
-    permissions = read_object(payload, "the key").get("permissions")
-    if not isinstance(permissions, list):
-        raise BadResponse("the key has no permissions")
-    scopes: dict[str, set[str | None]] = {}
-    for permission in permissions:
-        if isinstance(permission, str):
-            policy, colon, store_id = permission.strip().partition(":")
-            scopes.setdefault(policy.lower(), set()).add(store_id if colon else None)
-    return scopes
-
-
-def _may(scopes: _Scopes, policy: str, store_id: str) -> bool:
-    """Whether a permission covers a store."""
-    return not scopes.get(policy, set()).isdisjoint({None, store_id})
-
-
-def _choose_store(chosen: str | None, scopes: _Scopes, names: Iterable[str]) -> str:
-    """Return the store to read. Raises SettingNeeded unless there is exactly one."""
-    stores: set[str | None] = set().union(*(scopes.get(policy, set()) for policy in _READ))
-    if not stores:
-        raise AuthError("the key may not read invoices")
-    if chosen and not {None, chosen}.isdisjoint(stores):
-        return chosen
-    if None in stores:
-        stores = set(names)
-    if chosen or len(stores) != 1 or not (store_id := stores.pop()):
-        raise SettingNeeded("store_id")
-    return store_id
-
-
-def _is_plain(id_: str) -> bool:
-    """Whether an ID can be part of an address as it is."""
-    return bool(_PLAIN.fullmatch(id_))
 
 
 def _is_as_wanted(row: Mapping[str, Any], url: str) -> bool:
@@ -445,54 +257,3 @@ def _is_as_wanted(row: Mapping[str, Any], url: str) -> bool:
         and isinstance(told, list)
         and all(event in told for event in EVENTS)
     )
-
-
-def parse_rows(rows: Iterable[Any], wanted: set[str]) -> dict[str, Invoice | ProviderError]:
-    """Return the invoices of a page that are wanted; a broken row costs only itself."""
-    found: dict[str, Invoice | ProviderError] = {}
-    for row in rows:
-        id_ = row.get("id") if isinstance(row, dict) else None
-        if not isinstance(id_, str) or id_ not in wanted:
-            continue
-        try:
-            found[id_] = parse_invoice(id_, row)
-        except BadResponse as err:
-            found[id_] = err
-    return found
-
-
-def parse_invoice(id_: str, payload: object) -> Invoice:
-    """Return the invoice of one row."""
-    row = read_object(payload, "the answer")
-    if row.get("id") != id_:
-        raise BadResponse("the answer is about another invoice")
-    word = read_word(row.get("status"), "status")
-    more = row.get("additionalStatus")
-    more = more.strip() if isinstance(more, str) and more.strip() else _NO_MORE
-    metadata = row.get("metadata")
-    amount = read_amount(row.get("amount"))
-    # A top-up invoice has no amount before it is paid.
-    is_unset = row.get("type") == "TopUp" and not amount
-    return Invoice(
-        id=id_,
-        status=_status(word, more),
-        provider_status=word if more == _NO_MORE else f"{word} ({more})",
-        amount=None if is_unset else amount,
-        currency=read_text(row.get("currency")),
-        # Servers before 2.1.2 don't say.
-        amount_received=read_amount(row.get("paidAmount")),
-        order_id=read_text(metadata.get("orderId")) if isinstance(metadata, dict) else None,
-        payment_url=read_link(row.get("checkoutLink")),
-        created_at=read_unix_time(row.get("createdTime")),
-        expires_at=read_unix_time(row.get("expirationTime")),
-        monitored_until=read_unix_time(row.get("monitoringExpiration")),
-    )
-
-
-def _status(word: str, more: str) -> InvoiceStatus:
-    """Return what a status with its additional one means; of either, an unknown word is unknown."""
-    if status := ADDITIONAL_STATUSES.get((word, more)):
-        return status
-    if more not in _ADDITIONAL_WORDS:
-        return InvoiceStatus.UNKNOWN
-    return STATUSES.get(word, InvoiceStatus.UNKNOWN)

@@ -1,0 +1,215 @@
+"""BTCPay Server's invoices: read in pages and alone, made, and marked by hand."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+import orjson
+
+from .btcpay_access import (
+    CREATE_INVOICES,
+    MODIFY_INVOICES,
+    VIEW,
+    error,
+    find_invoice,
+    invalid,
+    needs,
+)
+from .btcpay_webhooks import KEY, STORE_ID, is_late, metadata
+from .core import SANDBOX
+from .invoice import SandboxInvoice
+from .states import Action, SandboxError, State
+from .wire import as_amount, json_response
+
+MONITORED = timedelta(minutes=1440)
+METHODS = ("BTC-CHAIN", "BTC-LN")
+WORDS: Mapping[State, str] = {
+    State.PENDING: "New",
+    State.PROCESSING: "Processing",
+    State.PARTIALLY_PAID: "New",
+    State.PAID: "Settled",
+    State.OVERPAID: "Settled",
+    State.UNDERPAID: "Expired",
+    State.EXPIRED: "Expired",
+    State.CANCELED: "Invalid",
+    State.FAILED: "Invalid",
+    State.MARKED_PAID: "Settled",
+}
+CHECKOUT = {
+    "speedPolicy": "MediumSpeed",
+    "paymentMethods": ["BTC-CHAIN", "BTC-LN"],
+    "defaultPaymentMethod": None,
+    "expirationMinutes": 15,
+    "monitoringMinutes": 1440,
+    "paymentTolerance": 0.0,
+    "redirectURL": None,
+    "redirectAutomatically": False,
+    "defaultLanguage": None,
+    "lazyPaymentMethods": None,
+}
+ADDITIONAL_WORDS: Mapping[State, str] = {
+    State.PARTIALLY_PAID: "PaidPartial",
+    State.OVERPAID: "PaidOver",
+    State.UNDERPAID: "PaidPartial",
+    State.CANCELED: "Marked",
+    State.MARKED_PAID: "Marked",
+}
+_MARKING = {"Settled": Action.MARK_PAID, "Invalid": Action.MARK_INVALID}
+
+
+def status_of(invoice: SandboxInvoice, now: datetime) -> tuple[str, str]:
+    """Return both words of an invoice's status. What is late or partial stays expired."""
+    if invoice.state is State.PARTIALLY_PAID and invoice.expires_at <= now:
+        return "Expired", "PaidPartial"
+    if invoice.state is State.EXPIRED and invoice.received:
+        return "Expired", "PaidPartial"
+    if is_late(invoice):
+        return "Expired", "PaidLate"
+    return WORDS[invoice.state], ADDITIONAL_WORDS.get(invoice.state, "None")
+
+
+def _row(request: web.Request, invoice: SandboxInvoice) -> dict[str, Any]:
+    """Return the invoice as the API shows it: money as text, times as seconds."""
+    sandbox = request.app[SANDBOX]
+    settings = sandbox.settings[KEY]
+    status, additional = status_of(invoice, sandbox.store.clock())
+    expires_at = invoice.expires_at
+    if invoice.state is State.UNDERPAID:
+        expires_at = min(expires_at, invoice.updated_at)
+    row = {
+        "id": invoice.id,
+        "storeId": STORE_ID,
+        "amount": f"{invoice.amount:f}",
+        "paidAmount": f"{_rounded(invoice):f}",
+        "checkoutLink": f"{request.url.origin()}/i/{invoice.id}",
+        "status": status,
+        "additionalStatus": additional,
+        "monitoringExpiration": int((expires_at + MONITORED).timestamp()),
+        "expirationTime": int(expires_at.timestamp()),
+        "createdTime": int(invoice.created_at.timestamp()),
+        "availableStatusesForManualMarking": _marks(status, additional),
+        "archived": False,
+        "type": "Standard",
+        "currency": invoice.currency,
+        "metadata": metadata(settings, invoice),
+        "checkout": CHECKOUT,
+        "receipt": {"enabled": True, "showQR": True, "showPayments": True},
+    }
+    if settings["paid_amount"] == "omitted":
+        del row["paidAmount"]
+    return row
+
+
+def _rounded(invoice: SandboxInvoice) -> Decimal:
+    """Return what was received, in as many digits as the currency has."""
+    digits = Decimal("0.00000001") if invoice.currency == "BTC" else Decimal("0.01")
+    return invoice.received.quantize(digits)
+
+
+@needs(VIEW)
+async def get_invoices(request: web.Request) -> web.Response:
+    """List invoices, newest first; without ``take`` all there ever were."""
+    query, numbers, problems = request.query, dict[str, int](), dict[str, str]()
+    for name in ("skip", "take", "startDate", "endDate"):
+        text = query.get(name, "")
+        if text.isascii() and text.isdigit():
+            numbers[name] = int(text)
+        elif name in query:
+            problems[name] = f"The value '{text}' is not valid."
+    since, until = numbers.get("startDate", 0), numbers.get("endDate", 2**40)
+    if since > until:
+        problems["startDate"] = "startDate should not be above endDate"
+        problems["endDate"] = "endDate should not be below startDate"
+    if problems:
+        return invalid(**problems)
+    sandbox, is_here = request.app[SANDBOX], request.match_info["store_id"] == STORE_ID
+    rows = [_row(request, invoice) for invoice in sandbox.store.all(KEY)[::-1] if is_here]
+    words, orders = query.getall("status", []), query.getall("orderId", [])
+    found = [
+        row
+        for row in rows
+        if (not words or row["status"] in words)
+        and (not orders or str(row["metadata"].get("orderId")) in orders)
+        and since <= row["createdTime"] <= until
+    ]
+    found = found[numbers.get("skip", 0) :]
+    return json_response(found[: numbers["take"]] if "take" in numbers else found)
+
+
+@needs(VIEW)
+async def get_invoice(request: web.Request) -> web.Response:
+    """Tell about one invoice."""
+    if (invoice := find_invoice(request)) is None:
+        return error(404, "invoice-not-found", "The invoice was not found")
+    return json_response(_row(request, invoice))
+
+
+def _marks(status: str, additional: str) -> list[str]:
+    """Return what an invoice can be marked as."""
+    is_marked = additional == "Marked"
+    can_settle = status in ("New", "Processing", "Expired", "Invalid")
+    can_spoil = status in ("New", "Processing", "Expired") or (is_marked and status != "Invalid")
+    return ["Settled"] * can_settle + ["Invalid"] * can_spoil
+
+
+async def _read_body(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object that was sent, or nothing."""
+    data: Any = None
+    with suppress(orjson.JSONDecodeError):
+        data = orjson.loads(await request.read())
+    return data if isinstance(data, dict) else {}
+
+
+@needs(CREATE_INVOICES)
+async def post_invoice(request: web.Request) -> web.Response:
+    """Make an invoice; one without an amount, which this server could make, is none here."""
+    data = await _read_body(request)
+    checkout, noted = (data.get(name) or {} for name in ("checkout", "metadata"))
+    if not data or not isinstance(checkout, dict) or not isinstance(noted, dict):
+        return invalid(**{"": "A non-empty request body is required."})
+    problems: dict[str, str] = {}
+    amount = Decimal(0)
+    try:
+        amount = as_amount(data.get("amount"))
+    except SandboxError:
+        problems["amount"] = "The value is not a number."
+    if amount < 0:
+        problems["Amount"] = "The amount should be 0 or more."
+    for number, method in enumerate(checkout.get("paymentMethods") or ()):
+        if method not in METHODS:
+            problems[f"checkout.paymentMethods[{number}]"] = "Invalid PaymentMethodId"
+    minutes = checkout.get("expirationMinutes", 15)
+    if type(minutes) is not int:
+        problems["checkout.expirationMinutes"] = "Invalid timespan"
+    elif minutes < 1:
+        problems["checkout.expiration"] = "Expiration time must be at least 30 seconds"
+    if problems:
+        return invalid(**problems)
+    try:
+        invoice = request.app[SANDBOX].store.create(
+            KEY,
+            amount=amount,
+            currency=data.get("currency") or None,
+            order_id=str(noted.get("orderId", "")),
+            expires_in=timedelta(minutes=minutes),
+        )
+    except SandboxError as problem:
+        return error(400, "generic-error", str(problem))
+    return json_response(_row(request, invoice))
+
+
+@needs(MODIFY_INVOICES)
+async def post_status(request: web.Request) -> web.Response:
+    """Mark an invoice by hand, as settled or invalid."""
+    if (invoice := find_invoice(request)) is None:
+        return error(404, "invoice-not-found", "The invoice was not found")
+    sandbox = request.app[SANDBOX]
+    word = str((await _read_body(request)).get("status"))
+    if word not in _marks(*status_of(invoice, sandbox.store.clock())):
+        why = "Status can only be marked to invalid or settled within certain conditions."
+        return invalid(Status=why)
+    invoice = sandbox.store.act(KEY, invoice.id, _MARKING[word])
+    return json_response(_row(request, invoice))
