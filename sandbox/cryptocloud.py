@@ -33,6 +33,7 @@ from .states import NODE_ACTIONS, Action, SandboxError, State
 from .wire import json_object, json_response
 
 BATCH = 100
+V1_WORDS = {**WORDS, State.OVERPAID: "paid"}
 TOKEN_LIFETIME = timedelta(minutes=5)
 ALGORITHMS = {Signature.NONE_ALGORITHM: "none", Signature.OTHER_ALGORITHM: "HS512"}
 
@@ -94,7 +95,7 @@ async def _v1_info(request: web.Request) -> web.Response:
     # Version 1 hands out ids without the prefix, and wants them with it.
     if invoice is None or not uuid.startswith(PREFIX):
         return json_response({"status": "error", "error": "Invoice not found"}, status=400)
-    word = WORDS[invoice.state]
+    word = V1_WORDS[invoice.state]
     if invoice.state is State.OVERPAID:
         word = request.app[SANDBOX].settings["cryptocloud_v1"]["overpaid_word"]
     return json_response({"status": "success", "status_invoice": word})
@@ -168,7 +169,7 @@ CRYPTOCLOUD = Provider(
 CRYPTOCLOUD_V1 = Provider(
     key="cryptocloud_v1",
     name="CryptoCloud (v1)",
-    words={**WORDS, State.OVERPAID: "paid"},
+    words=V1_WORDS,
     actions=tuple(action for action in CRYPTOCLOUD.actions if action is not Action.CHOOSE_COIN),
     currencies=OLD_CURRENCIES,
     lifetime=CRYPTOCLOUD.lifetime,

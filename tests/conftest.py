@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestServer
 from homeassistant.components import automation
+from homeassistant.components.image import DOMAIN as IMAGE_DOMAIN
 from homeassistant.components.repairs import RepairsFlow
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.core import (
@@ -196,6 +197,12 @@ async def sandbox(socket_enabled: None) -> AsyncGenerator[SandboxServer]:
     await server.start_server()
     yield SandboxServer(str(server.make_url("")).rstrip("/"), app[SANDBOX], app[WEBHOOKS])
     await server.close()
+
+
+async def async_setup_views(hass: HomeAssistant) -> None:
+    """Set up what adds to the web server, before that runs and takes no more."""
+    for domain in (IMAGE_DOMAIN, DOMAIN):
+        assert await async_setup_component(hass, domain, {})
 
 
 @contextmanager

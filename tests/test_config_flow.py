@@ -532,6 +532,8 @@ ACCOUNT_FAULTS: dict[Fault, tuple[str, str] | None] = {
     Fault.SERVER_ERROR: ("url", "server_error"),
     Fault.BAD_GATEWAY: ("url", "server_error"),
     Fault.TIMEOUT: ("url", "timeout"),
+    Fault.LATE_ANSWER: ("url", "timeout"),
+    Fault.CUT_CONNECTION: ("url", "cannot_connect"),
     Fault.SLOW_BODY: ("url", "timeout"),
     Fault.TRUNCATED: ("url", "unexpected_answer"),
     Fault.HTML: ("url", "unexpected_answer"),

@@ -7,7 +7,6 @@ from aiohttp.test_utils import TestClient
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
@@ -32,6 +31,7 @@ from .conftest import (
     SandboxServer,
     async_later,
     async_open_credentials,
+    async_setup_views,
     async_submit,
     fields_of,
     kept,
@@ -53,7 +53,7 @@ async def client(
     hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
 ) -> TestClient[Any, Any]:
     """Return a client of Home Assistant's web server, which the sandbox reaches too."""
-    assert await async_setup_component(hass, DOMAIN, {})
+    await async_setup_views(hass)
     client = await hass_client_no_auth()
     await hass.config.async_update(external_url=str(client.make_url("")).rstrip("/"))
     return client

@@ -6,7 +6,6 @@ from aiohttp.test_utils import TestClient
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
@@ -18,6 +17,7 @@ from .conftest import (
     FlowResult,
     SandboxServer,
     async_later,
+    async_setup_views,
     async_submit,
     fill,
     kept,
@@ -39,7 +39,7 @@ async def client(
     hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
 ) -> TestClient[Any, Any]:
     """Return a client of Home Assistant's web server, which nobody outside can reach."""
-    assert await async_setup_component(hass, DOMAIN, {})
+    await async_setup_views(hass)
     return await hass_client_no_auth()
 
 

@@ -14,7 +14,6 @@ from aiohttp.test_utils import TestClient
 from homeassistant.components.webhook import async_handle_webhook
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
-from homeassistant.setup import async_setup_component
 from homeassistant.util.aiohttp import MockRequest
 from hypothesis import given
 import pytest
@@ -23,7 +22,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.crypto_invoices import coordinator, webhook
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.coordinator import HINT_GATHERING, HINT_INTERVAL
-from custom_components.crypto_invoices.providers import cryptocloud
+from custom_components.crypto_invoices.providers import cryptocloud_project
 from sandbox import effects
 from sandbox.effects import Call
 from sandbox.faults import Fault
@@ -35,6 +34,7 @@ from .conftest import (
     SandboxServer,
     account_state,
     async_later,
+    async_setup_views,
     make_due,
     pass_time,
     state_of,
@@ -53,7 +53,7 @@ async def client(
     hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
 ) -> TestClient[Any, Any]:
     """Return a client of Home Assistant's web server."""
-    assert await async_setup_component(hass, DOMAIN, {})
+    await async_setup_views(hass)
     await hass.config.async_update(external_url="https://ha.example")
     return await hass_client_no_auth()
 
@@ -399,7 +399,7 @@ async def test_anything_posted(
 ) -> None:
     """Whatever is posted is answered, and nothing is read that isn't tracked."""
     # What the tokens claim was long ago.
-    monkeypatch.setattr(cryptocloud, "_LEEWAY", 10**9)
+    monkeypatch.setattr(cryptocloud_project, "_LEEWAY", 10**9)
     secrets = {} if provider == "egates" else {"postback_secret": SECRET}
     entry = await add_account(provider, sandbox.store.create(provider).id, **secrets)
     before = sandbox.requests(provider)

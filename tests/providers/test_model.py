@@ -12,6 +12,12 @@ import sys
 import pytest
 
 from custom_components.crypto_invoices import providers
+from custom_components.crypto_invoices.providers.invoicing import (
+    InvalidField,
+    OutcomeUnknown,
+    PermissionMissing,
+    Rejected,
+)
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
@@ -96,9 +102,10 @@ def test_frozen() -> None:
 
 
 def test_errors() -> None:
-    """There are five errors, and one word for all of them."""
-    five = {AuthError, BadResponse, InvoiceNotFound, ProviderUnavailable, RateLimited}
-    assert set(ProviderError.__subclasses__()) == five
+    """There are five errors in reading and four in doing, and one word for all of them."""
+    reading = {AuthError, BadResponse, InvoiceNotFound, ProviderUnavailable, RateLimited}
+    doing = {InvalidField, OutcomeUnknown, PermissionMissing, Rejected}
+    assert set(ProviderError.__subclasses__()) == reading | doing
 
 
 @pytest.mark.parametrize("reason", Trouble)
