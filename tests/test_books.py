@@ -8,7 +8,8 @@ from typing import Any, ClassVar, override
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, State
+from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 from hypothesis import given, settings, strategies as st
 import pytest
@@ -433,6 +434,38 @@ async def test_balance(hass: HomeAssistant, money_box: ConfigEntry) -> None:
     assert MoneyBox.looks == 2
     assert account_state(hass, money_box, "balance_USDT").state == "5"
     assert account_state(hass, money_box, "balance_BTC").state == "0"
+
+
+async def test_coins_of_which_there_is_nothing(hass: HomeAssistant, money_box: ConfigEntry) -> None:
+    """A provider lists all its coins: shown are those that were held, emptied ones over a restart."""
+    MoneyBox.balances.update({"USD": "0", "ETH": "0", "DOGE": "0"})
+    await hass.config_entries.async_reload(money_box.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    shown = {state.name.split()[-1]: state.state for state in _balances(hass)}
+    assert shown == {"BTC": "0.1", "USD": "0"}
+    MoneyBox.balances["ETH"] = "2"
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=61))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    shown = {state.name.split()[-1]: state.state for state in _balances(hass)}
+    assert shown == {"BTC": "0.1", "USD": "0", "ETH": "2"}
+
+
+def _balances(hass: HomeAssistant) -> list[State]:
+    return [state for state in hass.states.async_all("sensor") if "Balance" in state.name]
+
+
+async def test_empty_wallet(
+    hass: HomeAssistant, money_box: ConfigEntry, entity_registry: er.EntityRegistry
+) -> None:
+    """A wallet that has one currency and nothing in it shows that."""
+    MoneyBox.balances.clear()
+    MoneyBox.balances["sat"] = "0"
+    for entity in er.async_entries_for_config_entry(entity_registry, money_box.entry_id):
+        if "_balance_" in entity.unique_id:
+            entity_registry.async_remove(entity.entity_id)
+    await hass.config_entries.async_reload(money_box.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [state.state for state in _balances(hass)] == ["0"]
 
 
 async def test_balance_after_a_payment(hass: HomeAssistant, money_box: ConfigEntry) -> None:

@@ -14,6 +14,7 @@ from homeassistant.components.sensor import (
 )
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_change
 from homeassistant.helpers.typing import StateType
@@ -129,6 +130,7 @@ def async_add_account_sensors(
     add_currencies()
     if isinstance(coordinator.provider, CanReadBalance):
         _add_balances(
+            hass,
             BalanceCoordinator(hass, coordinator, coordinator.provider),
             coordinator,
             async_add_entities,
@@ -137,16 +139,31 @@ def async_add_account_sensors(
 
 @callback
 def _add_balances(
+    hass: HomeAssistant,
     balances: BalanceCoordinator,
     coordinator: CryptoInvoicesCoordinator,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a sensor for each currency that the account holds, once that is known."""
+    """Add a sensor for each currency that the account holds, or held once, as soon as that is known.
+
+    A provider may know dozens of coins: those of which there never was anything are left out.
+    """
+    registry, entry_id = er.async_get(hass), coordinator.config_entry.entry_id
+    prefix = f"{entry_id}_{BALANCE.key}_"
+    held_once = {
+        entity.unique_id.removeprefix(prefix)
+        for entity in er.async_entries_for_config_entry(registry, entry_id)
+        if entity.unique_id.startswith(prefix)
+    }
     added: set[str] = set()
 
     @callback
     def add_currencies() -> None:
-        if new := (balances.data or {}).keys() - added:
+        if balances.data is None:
+            return
+        only_one = len(balances.data) == 1
+        held = {name for name, amount in balances.data.items() if amount or only_one}
+        if new := (held | held_once) - added:
             added.update(new)
             async_add_entities(
                 BalanceSensor(coordinator, balances, currency) for currency in sorted(new)
@@ -156,7 +173,7 @@ def _add_balances(
     entry.async_on_unload(balances.async_add_listener(add_currencies))
     # The set-up doesn't wait for what is only nice to have.
     entry.async_create_background_task(
-        coordinator.hass, balances.async_refresh(), f"{balances.name} at the start"
+        hass, balances.async_refresh(), f"{balances.name} at the start"
     )
 
 
