@@ -613,7 +613,7 @@ async def test_cancel_nothing_or_too_much(hass: HomeAssistant, till: ConfigEntry
         ({}, "choose_one"),
         ({"device_id": device_id(hass, till, "K1"), "invoice_id": "K2"}, "choose_one"),
         ({"invoice_id": "K9"}, "not_tracked"),
-        ({"invoice_id": ""}, "not_tracked"),
+        ({"invoice_id": " ", "device_id": ""}, "choose_one"),
         ({"device_id": device_id(hass, till)}, "not_an_invoice"),
     )
     for chosen, key in ways:

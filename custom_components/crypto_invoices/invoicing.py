@@ -185,10 +185,10 @@ async def _async_find(
 
 async def async_cancel_invoice(call: ServiceCall) -> ServiceResponse:
     """Take an unpaid invoice back, where its provider can."""
+    given = {key: value.strip() for key, value in call.data.items()}
     chosen = async_get_chosen(
         call.hass,
-        [call.data[ATTR_DEVICE_ID]] if ATTR_DEVICE_ID in call.data else [],
-        [call.data[ATTR_INVOICE_ID].strip()] if ATTR_INVOICE_ID in call.data else [],
+        *([given[key]] if given.get(key) else [] for key in (ATTR_DEVICE_ID, ATTR_INVOICE_ID)),
     )
     if len(chosen) != 1:
         raise refusal("choose_one")
