@@ -79,7 +79,7 @@ def function(module: str, name: str) -> ast.AST:
 
 def has_section(title: str) -> Callable[[], bool]:
     """Return whether the README has something under a heading."""
-    return lambda: bool(re.search(rf"^## {re.escape(title)}\n\n.", README, re.MULTILINE))
+    return lambda: bool(re.search(rf"^##+ {re.escape(title)}\n\n.", README, re.MULTILINE))
 
 
 def platforms() -> list[str]:
