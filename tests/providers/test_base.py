@@ -46,11 +46,11 @@ from sandbox import registry
 from sandbox.faults import Fault
 from tests.conftest import SandboxServer
 
-from .conftest import ADDRESS, Answer, Asked, Wire, read_one
+from .conftest import IDS, Answer, Asked, Wire, made_up_settings, read_one
 
 KEYS = tuple(PROVIDERS)
 IN_SANDBOX = tuple(registry.PROVIDERS)
-SETTINGS = {"url": ADDRESS, "api_key": "made-up-key", "api_secret": "made-up-secret"}
+SETTINGS = made_up_settings("cryptocloud")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,18 +379,11 @@ async def https_server(
 
 async def trouble(session: ClientSession, key: str, **changes: str) -> ProviderUnavailable:
     """Return why a provider can't be reached, having looked both ways."""
-    provider = PROVIDERS[key](session, {**SETTINGS, **changes})
+    provider = PROVIDERS[key](session, made_up_settings(key, **changes))
     with pytest.raises(ProviderUnavailable) as of_account:
         await provider.async_get_account()
-    ids = [
-        "INV-AB12CD34",
-        "11111111-2222-4333-8444-555555555555",
-        "ab" * 32,
-        "AbCdEfGhJkLmNpQrStUvWx",
-    ]
-    (id_,) = filter(None, map(provider.parse_invoice_id, ids))
     with pytest.raises(ProviderUnavailable) as of_invoices:
-        await provider.async_get_invoices([id_])
+        await provider.async_get_invoices([IDS[key]])
     assert of_invoices.value.reason is of_account.value.reason
     return of_account.value
 
@@ -533,7 +526,7 @@ def test_retry_after_date(far_away: None, write: Callable[[datetime], str]) -> N
 @pytest.mark.parametrize("status", [429, 503])
 async def test_asked_to_wait(wire: Wire, session: ClientSession, key: str, status: int) -> None:
     """A busy provider's wish to be left alone reaches whoever asks."""
-    provider = PROVIDERS[key](session, SETTINGS)
+    provider = PROVIDERS[key](session, made_up_settings(key))
     for text, seconds in (("30", 30), ("9" * 400, 86400), ("soon", None)):
         wire.answer(Answer(b"busy", status, "text/plain", {"Retry-After": text}))
         with pytest.raises((RateLimited, ProviderUnavailable)) as raised:
@@ -559,7 +552,7 @@ async def test_too_large(
     status, error = case
     wire.answer(Answer(b" " * 1001, status))
     with pytest.raises(error):
-        await PROVIDERS[key](session, SETTINGS).async_get_account()
+        await PROVIDERS[key](session, made_up_settings(key)).async_get_account()
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -568,7 +561,7 @@ async def test_redirect(wire: Wire, session: ClientSession, key: str, status: in
     """No redirect is followed: the credentials are for this address."""
     wire.answer(Answer({}, status, headers={"Location": "https://elsewhere.example/"}))
     with pytest.raises(BadResponse):
-        await PROVIDERS[key](session, SETTINGS).async_get_account()
+        await PROVIDERS[key](session, made_up_settings(key)).async_get_account()
     assert {asked.url.host for asked in wire.asked} == {"api.example"}
     assert len(wire.asked) == 1
 

@@ -42,7 +42,7 @@ from custom_components.crypto_invoices.providers.parse import (
     read_unix_time,
 )
 
-from .conftest import ADDRESS, Answer, Wire, fixture_bytes
+from .conftest import ADDRESS, IDS, Answer, Wire, fixture_bytes, made_up_settings
 
 FIVE = (AuthError, BadResponse, InvoiceNotFound, ProviderUnavailable, RateLimited)
 MONEY = ("amount", "amount_received", "pay_amount")
@@ -57,16 +57,7 @@ TEXTS = (
     "payment_text",
     "transaction_id",
 )
-CLOUD_ID = "INV-AB12CD34"
-GATES_ID = "2794c4d4-6feb-4b46-9334-1849af7b1a0f"
-BTCPAY_ID = orjson.loads(fixture_bytes("btcpay_invoice.json"))["id"]
-IDS = {
-    "cryptocloud": CLOUD_ID,
-    "cryptocloud_v1": CLOUD_ID,
-    "egates": GATES_ID,
-    "btcpay": BTCPAY_ID,
-    "lnbits": "ab" * 32,
-}
+CLOUD_ID, GATES_ID, BTCPAY_ID = IDS["cryptocloud"], IDS["egates"], IDS["btcpay"]
 FIXTURES = {
     "cryptocloud": "cryptocloud_info.json",
     "cryptocloud_v1": "cryptocloud_v1_info.json",
@@ -75,7 +66,6 @@ FIXTURES = {
 }
 SAMPLES = {key: orjson.loads(fixture_bytes(name)) for key, name in FIXTURES.items()}
 ZONES = (None, UTC, timezone(timedelta(hours=14)), timezone(timedelta(hours=-12)))
-SETTINGS = {"url": ADDRESS, "api_key": "made-up-key", "api_secret": "made-up-secret"}
 
 # A slow machine is no failure.
 some = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -352,7 +342,7 @@ def test_retry_after(text: str) -> None:
 
 async def check_provider(session: ClientSession, key: str, url: str = ADDRESS) -> None:
     """Read an invoice and the account; accept only what may leave a provider."""
-    provider = PROVIDERS[key](session, {**SETTINGS, "url": url})
+    provider = PROVIDERS[key](session, made_up_settings(key, url=url))
     try:
         found = await provider.async_get_invoices([IDS[key]])
     except FIVE:
