@@ -22,7 +22,15 @@ from .btcpay_access import (
     may,
     needs,
 )
-from .btcpay_invoices import WORDS, get_invoice, get_invoices, post_invoice, post_status
+from .btcpay_invoices import (
+    PAYABLE_WITH,
+    WORDS,
+    get_invoice,
+    get_invoices,
+    get_payment_methods,
+    post_invoice,
+    post_status,
+)
 from .btcpay_webhooks import (
     DELAYS,
     KEY,
@@ -253,6 +261,7 @@ def _set_up(app: web.Application) -> None:
     """Have webhooks."""
     webhooks = Webhooks(app[SANDBOX])
     app[WEBHOOKS] = webhooks
+    app[PAYABLE_WITH] = {}
     app.cleanup_ctx.append(webhooks.run)
 
 
@@ -279,6 +288,12 @@ BTCPAY = Provider(
         Route("GET", f"{_STORE}/invoices/{{invoice_id}}", INVOICES, get_invoice),
         Route("GET", "/api/v1/invoices/{invoice_id}", INVOICES, get_invoice),
         Route("POST", f"{_STORE}/invoices/{{invoice_id}}/status", "mark", post_status),
+        Route(
+            "GET",
+            f"{_STORE}/invoices/{{invoice_id}}/payment-methods",
+            "payment methods",
+            get_payment_methods,
+        ),
         Route("GET", f"{_STORE}/webhooks", "webhooks", _get_webhooks),
         Route("POST", f"{_STORE}/webhooks", "webhooks", _post_webhook),
         Route("GET", _HOOK, "webhooks", _get_webhook),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
@@ -24,7 +25,12 @@ from .invoice import SandboxInvoice
 from .states import Action, SandboxError, State
 from .wire import as_amount, json_response
 
+PAYABLE_WITH = web.AppKey("btcpay_payable_with", dict[str, list[str]])
+"""The payment methods of those invoices that don't have all of them."""
+
 MONITORED = timedelta(minutes=1440)
+# What a bitcoin costs here.
+RATE, SATOSHI = Decimal(50_000), Decimal("0.00000001")
 METHODS = ("BTC-CHAIN", "BTC-LN")
 WORDS: Mapping[State, str] = {
     State.PENDING: "New",
@@ -163,21 +169,14 @@ async def _read_body(request: web.Request) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-@needs(CREATE_INVOICES)
-async def post_invoice(request: web.Request) -> web.Response:
-    """Make an invoice; one without an amount, which this server could make, is none here."""
-    data = await _read_body(request)
-    checkout, noted = (data.get(name) or {} for name in ("checkout", "metadata"))
-    if not data or not isinstance(checkout, dict) or not isinstance(noted, dict):
-        return invalid(**{"": "A non-empty request body is required."})
+def _problems(data: Mapping[str, Any], checkout: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with single values, by their paths."""
     problems: dict[str, str] = {}
-    amount = Decimal(0)
     try:
-        amount = as_amount(data.get("amount"))
+        if as_amount(data.get("amount")) < 0:
+            problems["Amount"] = "The amount should be 0 or more."
     except SandboxError:
         problems["amount"] = "The value is not a number."
-    if amount < 0:
-        problems["Amount"] = "The amount should be 0 or more."
     for number, method in enumerate(checkout.get("paymentMethods") or ()):
         if method not in METHODS:
             problems[f"checkout.paymentMethods[{number}]"] = "Invalid PaymentMethodId"
@@ -186,19 +185,68 @@ async def post_invoice(request: web.Request) -> web.Response:
         problems["checkout.expirationMinutes"] = "Invalid timespan"
     elif minutes < 1:
         problems["checkout.expiration"] = "Expiration time must be at least 30 seconds"
-    if problems:
+    return problems
+
+
+@needs(CREATE_INVOICES)
+async def post_invoice(request: web.Request) -> web.Response:
+    """Make an invoice; one without an amount, which this server could make, is none here."""
+    data = await _read_body(request)
+    checkout, noted = (data.get(name) or {} for name in ("checkout", "metadata"))
+    if not data or not isinstance(checkout, dict) or not isinstance(noted, dict):
+        return invalid(**{"": "A non-empty request body is required."})
+    if problems := _problems(data, checkout):
         return invalid(**problems)
     try:
         invoice = request.app[SANDBOX].store.create(
             KEY,
-            amount=amount,
+            amount=as_amount(data.get("amount")),
             currency=data.get("currency") or None,
             order_id=str(noted.get("orderId", "")),
-            expires_in=timedelta(minutes=minutes),
+            expires_in=timedelta(minutes=checkout.get("expirationMinutes", 15)),
         )
     except SandboxError as problem:
         return error(400, "generic-error", str(problem))
+    if methods := checkout.get("paymentMethods"):
+        request.app[PAYABLE_WITH][invoice.id] = methods
     return json_response(_row(request, invoice))
+
+
+@needs(VIEW)
+async def get_payment_methods(request: web.Request) -> web.Response:
+    """Tell in which ways an invoice can be paid, and what is due in each."""
+    if (invoice := find_invoice(request)) is None:
+        return error(404, "invoice-not-found", "The invoice was not found")
+    rate = Decimal(1) if invoice.currency == "BTC" else RATE
+    due = ((invoice.amount - invoice.received) / rate).quantize(SATOSHI)
+    paid = (invoice.received / rate).quantize(SATOSHI)
+    methods = request.app[PAYABLE_WITH].get(invoice.id, METHODS)
+    mark = sha256(invoice.id.encode()).hexdigest()
+    places = {"BTC-CHAIN": f"bcrt1q{mark[:38]}", "BTC-LN": f"lnbcrt1{mark * 4}"}
+    links = {
+        "BTC-CHAIN": f"bitcoin:{places['BTC-CHAIN']}?amount={due:f}",
+        "BTC-LN": f"lightning:{places['BTC-LN']}",
+    }
+    return json_response(
+        [
+            {
+                "activated": True,
+                "paymentMethodId": method,
+                "currency": "BTC",
+                "destination": places[method],
+                "paymentLink": links[method],
+                "rate": f"{rate:f}",
+                "paymentMethodPaid": f"{paid:f}",
+                "totalPaid": f"{paid:f}",
+                "due": f"{due:f}",
+                "amount": f"{due + paid:f}",
+                "paymentMethodFee": "0",
+                "payments": [],
+                "additionalData": {},
+            }
+            for method in methods
+        ]
+    )
 
 
 @needs(MODIFY_INVOICES)

@@ -72,6 +72,8 @@ async def test_create_and_pay(
     currency = GIVEN[provider]["currency"].upper()
     assert (made.amount, made.currency, made.order_id) == (Decimal("12.50"), currency, "Table 7")
     assert answer["payment_url"].endswith(made.id.removeprefix("INV-"))
+    if "payment_method" in GIVEN[provider]:
+        assert answer["payment_text"].startswith("lightning:")
     assert hass.states.get(answer["entity_ids"]["payment_qr"]).state != "unavailable"
     if "lifetime" in GIVEN[provider]:
         assert made.expires_at - made.created_at == timedelta(minutes=30)

@@ -83,13 +83,14 @@ async def test_it_can_do_it_all(till: BTCPay) -> None:
 async def test_request(
     wire: Wire, till: BTCPay, asked: dict[str, Any], sent: Mapping[str, Any]
 ) -> None:
-    """One POST to the store, with the amount as text, digit for digit."""
+    """One POST to the store, with the amount as text, digit for digit; then how to pay."""
     wire.answer(Answer({**SAMPLE, "status": "New"}))
     made = await till.async_create_invoice(
         NewInvoice(amount=Decimal("5.00"), currency="EUR", **asked)
     )
     assert (made.id, made.status) == (ID, InvoiceStatus.PENDING)
-    [request] = wire.asked
+    request, then = wire.asked
+    assert (then.method, then.url.path) == ("GET", f"{INVOICES}/{ID}/payment-methods")
     assert (request.method, request.url.path) == ("POST", INVOICES)
     assert request.headers["Authorization"] == "token made-up-key"
     assert request.json == {"amount": "5.00", "currency": "EUR", **sent}
@@ -123,6 +124,54 @@ async def test_decimals(
         await till.async_create_invoice(new)
     assert (err.value.field, err.value.flaw) == ("amount", Flaw.TOO_MANY_DECIMALS)
     assert not wire.asked
+
+
+LIGHTNING = {"paymentMethodId": "BTC-LN", "paymentLink": "lightning:LNBC1demo", "activated": True}
+ON_CHAIN = {"paymentMethodId": "BTC-CHAIN", "paymentLink": "bitcoin:bc1demo?amount=0.1"}
+
+
+@pytest.mark.parametrize(
+    ("methods", "text"),
+    [
+        ([LIGHTNING], "lightning:LNBC1demo"),
+        ([ON_CHAIN], "bitcoin:bc1demo?amount=0.1"),
+        ([LIGHTNING, ON_CHAIN], None),
+        ([{**LIGHTNING, "paymentLink": ""}], None),
+        ([{**LIGHTNING, "paymentLink": "javascript:alert(1)"}], None),
+        ([{**LIGHTNING, "paymentLink": "https://elsewhere.example"}], None),
+        ([{**LIGHTNING, "paymentLink": "bitcoin:bc1 x"}], None),
+        ([7], None),
+        ([], None),
+        ({}, None),
+    ],
+)
+async def test_what_a_wallet_scans(
+    wire: Wire, till: BTCPay, methods: object, text: str | None
+) -> None:
+    """It is told where there is one way to pay, until something was paid."""
+    row = {**SAMPLE, "status": "New"}
+    wire.answer(
+        lambda asked: Answer(methods if asked.url.path.endswith("/payment-methods") else row)
+    )
+    made = await till.async_create_invoice(FIVE)
+    assert made.payment_text == text
+    for status, more, told in (
+        ("New", "None", text),
+        ("New", "PaidPartial", None),
+        ("New", "None", None),
+    ):
+        row |= {"status": status, "additionalStatus": more}
+        read = await read_one(till, ID)
+        assert isinstance(read, Invoice)
+        assert read.payment_text == told
+
+
+@pytest.mark.parametrize("answer", [Answer(b"", 500), Answer({"code": "x"}, 403), Answer(b"<h1>")])
+async def test_nothing_to_scan(wire: Wire, till: BTCPay, answer: Answer) -> None:
+    """An invoice was made, also if it isn't told how to pay it."""
+    made = Answer({**SAMPLE, "status": "New"})
+    wire.answer(lambda asked: made if asked.method == "POST" else answer)
+    assert (await till.async_create_invoice(FIVE)).payment_text is None
 
 
 def refused(**fields: Any) -> Answer:

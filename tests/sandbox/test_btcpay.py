@@ -741,3 +741,24 @@ async def test_who_may_make_and_mark(bench: Bench) -> None:
     assert (response.status, (await response.json())["code"]) == (404, "invoice-not-found")
     assert bench.sandbox.store.all(KEY) == [invoice]
     assert invoice.state == "pending"
+
+
+async def test_ways_to_pay(bench: Bench) -> None:
+    """An invoice can be paid in the ways that were asked for, or in all there are."""
+    body = {"amount": "25.00", "currency": "EUR", "checkout": {"paymentMethods": ["BTC-LN"]}}
+    made = (await (await bench.ask(INVOICES, TILL_KEY, "POST", body)).json())["id"]
+    response = await bench.ask(f"{INVOICES}/{made}/payment-methods")
+    [way] = await response.json()
+    assert (way["paymentMethodId"], way["due"], way["amount"]) == (
+        "BTC-LN",
+        "0.00050000",
+        "0.00050000",
+    )
+    assert way["paymentLink"].startswith("lightning:lnbcrt1")
+    half = bench.sell("partly_pay", amount=Decimal(1), currency="BTC")
+    ways = await (await bench.ask(f"{INVOICES}/{half.id}/payment-methods")).json()
+    assert [way["paymentMethodId"] for way in ways] == ["BTC-CHAIN", "BTC-LN"]
+    assert [(way["due"], way["totalPaid"]) for way in ways] == [("0.50000000", "0.50000000")] * 2
+    assert ways[0]["paymentLink"].endswith("?amount=0.50000000")
+    missing = await bench.ask(f"{INVOICES}/NothingIsHere123456789/payment-methods")
+    assert missing.status == 404

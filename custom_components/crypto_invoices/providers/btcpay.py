@@ -5,8 +5,9 @@ server's source (github.com/btcpayserver/btcpayserver, 2.4.1), which is right
 where the two differ.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 import hashlib
 import hmac
@@ -17,7 +18,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from .btcpay_invoice import parse_new_invoice, parse_rows
+from .btcpay_invoice import parse_new_invoice, parse_rows, read_payment_text
 from .btcpay_store import PAGE, BTCPayStore, is_plain, read_list
 from .invoicing import NewInvoice, NoLongerOpen, PermissionMissing, Rejected
 from .model import BadResponse, Invoice, InvoiceNotFound, InvoiceStatus, ProviderError
@@ -57,6 +58,8 @@ class BTCPay(BTCPayStore):
         self._webhook_secret: str | None = self._settings.get("webhook_secret")
         self._webhook_id: str | None = self._settings.get("btcpay_webhook_id")
         self._has_put_webhook = False
+        # What a wallet scans takes a request of its own: it is made for new invoices only.
+        self._texts: dict[str, str] = {}
 
     @property
     def takes(self) -> frozenset[str]:
@@ -87,9 +90,30 @@ class BTCPay(BTCPayStore):
             "metadata": {key: value for key, value in metadata.items() if value is not None},
             "checkout": checkout,
         }
-        return await self._request_once(
+        made = await self._request_once(
             self._at_store("/invoices"), parse_new_invoice, headers=self._headers, json=asked
         )
+        with suppress(ProviderError):
+            path = f"/invoices/{made.id}/payment-methods"
+            if text := read_payment_text(await self._async_at_store("GET", path)):
+                self._texts[made.id] = text
+        return self._with_text(made)
+
+    def _with_text(self, invoice: Invoice) -> Invoice:
+        """Add what a wallet scans, as long as it is what has to be paid."""
+        if invoice.status is not InvoiceStatus.PENDING:
+            self._texts.pop(invoice.id, None)
+        text = self._texts.get(invoice.id)
+        return replace(invoice, payment_text=text) if text else invoice
+
+    @override
+    async def async_get_invoices(self, ids: Iterable[str]) -> dict[str, Invoice | ProviderError]:
+        """Read invoices, with what was kept of those that were made here."""
+        found = await super().async_get_invoices(ids)
+        return {
+            id_: self._with_text(entry) if isinstance(entry, Invoice) else entry
+            for id_, entry in found.items()
+        }
 
     async def async_cancel_invoice(self, invoice_id: str) -> None:
         """Mark an invoice invalid, with a key that may, unless money came or it is over.

@@ -32,6 +32,10 @@ _ADDITIONAL_WORDS = frozenset({_NO_MORE, "Marked", "PaidLate", "PaidOver", "Paid
 _ID = re.compile(r"[0-9A-Za-z]{16,32}")
 _LINK = re.compile(r"(?:https?://)?[^?#\s]+/(?:i|invoices)/([^/?#\s]+)(?:[/?#]\S*)?", re.IGNORECASE)
 
+_FOR_WALLETS = re.compile(
+    r"(?:bitcoin|dogecoin|lightning|liquidnetwork|litecoin|monero):[!-~]{1,4000}", re.IGNORECASE
+)
+
 
 def parse_invoice_id(text: str) -> str | None:
     """Return the ID in what a user typed or pasted: upper and lower case differ."""
@@ -102,3 +106,15 @@ def parse_new_invoice(payload: object) -> Invoice:
     if parse_invoice_id(id_) != id_:
         raise BadResponse("the row names no invoice")
     return parse_invoice(id_, payload)
+
+
+def read_payment_text(payload: object) -> str | None:
+    """Return what a wallet scans, of an invoice that can be paid in one way only.
+
+    Where there are several, the payer chooses on the payment page.
+    """
+    rows = payload if isinstance(payload, list) else []
+    links = [read_text(row.get("paymentLink")) for row in rows if isinstance(row, dict)]
+    if len(links) != 1 or not links[0] or not _FOR_WALLETS.fullmatch(links[0]):
+        return None
+    return links[0]
