@@ -191,6 +191,7 @@ class Webhooks:
         self.all: dict[str, Webhook] = {}
         self._sandbox = sandbox
         self._session: ClientSession | None = None
+        self._workers: set[asyncio.Task[None]] = set()
         sandbox.store.subscribe(self._heard)
 
     async def run(self, app: web.Application) -> AsyncIterator[None]:
@@ -199,7 +200,8 @@ class Webhooks:
         async with ClientSession(timeout=TIMEOUT, connector=connector) as self._session:
             ageing = asyncio.create_task(self._age())
             yield
-            workers = [hook.worker for hook in self.all.values() if hook.worker]
+            # Those of webhooks that were removed meanwhile, too.
+            workers = tuple(self._workers)
             for task in (ageing, *workers):
                 task.cancel()
             await asyncio.gather(ageing, *workers, return_exceptions=True)
@@ -257,6 +259,8 @@ class Webhooks:
         hook.waiting.append(fields)
         if hook.worker is None and self._session:
             hook.worker = asyncio.create_task(self._work(hook, self._session))
+            self._workers.add(hook.worker)
+            hook.worker.add_done_callback(self._workers.discard)
         return str(fields["deliveryId"])
 
     async def _work(self, hook: Webhook, session: ClientSession) -> None:

@@ -1,0 +1,437 @@
+"""Secrets stay where they are needed: a mark is planted in each, and looked for everywhere else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+import logging
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from aiohttp.typedefs import Handler
+from homeassistant.components import automation, webhook
+from homeassistant.components.diagnostics import DOMAIN as DIAGNOSTICS_DOMAIN
+from homeassistant.components.recorder import Recorder
+from homeassistant.components.recorder.util import session_scope
+from homeassistant.components.repairs import DOMAIN as REPAIRS_DOMAIN
+from homeassistant.components.system_health import DOMAIN as SYSTEM_HEALTH_DOMAIN
+from homeassistant.components.trace import DATA_TRACE
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigEntryState,
+)
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE, MATCH_ALL
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
+from homeassistant.setup import async_setup_component
+import orjson
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    get_system_health_info,
+)
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+    get_diagnostics_for_device,
+)
+from pytest_homeassistant_custom_component.components.recorder.common import (
+    async_wait_recording_done,
+)
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from sqlalchemy import MetaData, select
+
+from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.diagnostics import async_get_config_entry_diagnostics
+from sandbox.effects import meddle
+from sandbox.faults import Fault
+from sandbox.letter import Signature
+from sandbox.registry import PROVIDERS
+from sandbox.states import Action
+from sandbox.wire import json_response
+
+from .conftest import (
+    AddAccount,
+    SandboxServer,
+    async_later,
+    async_open_credentials,
+    async_submit,
+    device_id,
+    kept,
+    struck,
+)
+
+# Hexadecimal, and valid in Base58 and Bech32 too: it fits in whatever is secret.
+MARK = "5ec4e75ec4e7"
+HEXADECIMAL = f"{MARK}{'0' * 52}"
+# What a provider's answer may have of a payer or a payment, wherever it has it.
+PRIVATE = {
+    "address": f"address-{MARK}",
+    "bolt11_memo": f"memo-{MARK}",
+    "buyerEmail": f"buyer-{MARK}@example.org",
+    "buyerName": f"Buyer {MARK}",
+    "destination": f"destination-{MARK}",
+    "memo": f"memo-{MARK}",
+    "payer_email": f"payer-{MARK}@example.org",
+    "payer_name": f"Payer {MARK}",
+    "preimage": HEXADECIMAL,
+    "purpose_of_payment": f"Purpose {MARK}",
+    "sender_name": f"Sender {MARK}",
+    "sender_requisites": f"Requisites {MARK}",
+    "user_email": f"user-{MARK}@example.org",
+    "wallet_id": f"wallet-{MARK}",
+}
+# They say which address they serve, as any web server's log does.
+ABOUT_REQUESTS = (
+    "aiohttp.access",
+    "homeassistant.components.http",
+    "homeassistant.components.webhook",
+    "homeassistant.helpers.http",
+)
+# What becomes an issue if it lasts.
+LASTING = (Fault.HTML, Fault.MISSING_ROWS, Fault.UNKNOWN_STATUS, Fault.WRONG_TYPES)
+
+
+def planted(value: Any) -> Any:
+    """Return an answer with something private in each of its objects."""
+    match value:
+        case dict():
+            return {key: planted(inner) for key, inner in value.items()} | PRIVATE
+        case list():
+            return [planted(inner) for inner in value]
+        case _:
+            return value
+
+
+def plant(response: web.StreamResponse, **more: str) -> web.StreamResponse:
+    """Plant something private in an answer, if it is JSON."""
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return response
+    try:
+        payload = planted(orjson.loads(response.body))
+    except orjson.JSONDecodeError:
+        return response
+    if isinstance(payload, dict):
+        payload |= more
+    waits = {"Retry-After": response.headers.get("Retry-After", "")}
+    return json_response(
+        payload, status=response.status, headers=waits if all(waits.values()) else None
+    )
+
+
+@web.middleware
+async def meddle_and_plant(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let faults befall answers in which something is planted; errors repeat what was asked."""
+    if request.path.startswith("/_sandbox"):
+        return await handler(request)
+
+    async def planting(request: web.Request) -> web.StreamResponse:
+        return plant(await handler(request))
+
+    response = await meddle(request, planting)
+    return plant(response, echo=str(dict(request.headers))) if response.status >= 400 else response
+
+
+@pytest.fixture(autouse=True)
+def _plant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plant the mark in every secret of every provider, before the sandbox is made."""
+    monkeypatch.setattr("sandbox.app.meddle", meddle_and_plant)
+    for provider in PROVIDERS.values():
+        for secrets in (provider.credentials, provider.push_credentials):
+            changed: Any = secrets
+            for key in secrets:
+                if MARK not in changed[key]:
+                    monkeypatch.setitem(changed, key, f"{MARK}-{provider.key}-{key}")
+    monkeypatch.setattr(webhook, "async_generate_id", lambda: HEXADECIMAL)
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Let Home Assistant use the disk."""
+    return {}
+
+
+@pytest.fixture
+def hass_config_dir(tmp_path: Path) -> str:
+    """Return a folder of its own."""
+    return str(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _custom_integrations(recorder_mock: Recorder, enable_custom_integrations: None) -> None:
+    """Begin with the recorder, which wants to be first."""
+
+
+@dataclass
+class Seen:
+    """Everything that Home Assistant lets out, by where it was seen."""
+
+    hass: HomeAssistant
+    caplog: pytest.LogCaptureFixture
+    texts: dict[str, set[str]] = field(default_factory=dict)
+
+    def note(self, where: str, *values: object) -> None:
+        """Keep what was seen somewhere."""
+        self.texts.setdefault(where, set()).update(
+            value if isinstance(value, str) else repr(value) for value in values
+        )
+
+    @callback
+    def on_event(self, event: Event) -> None:
+        """Keep what goes over the bus."""
+        self.note("events", event.as_dict())
+
+    def note_present(self, entry: ConfigEntry) -> None:
+        """Keep what can be seen now: states, issues, registries, exceptions."""
+        hass = self.hass
+        self.note("states", *(state.as_dict() for state in hass.states.async_all()))
+        self.note("issues", *(repr(issue) for issue in ir.async_get(hass).issues.values()))
+        self.note("devices", *dr.async_get(hass)._data_to_save()["devices"])
+        self.note("entities", *er.async_get(hass)._data_to_save()["entities"])
+        self.note("entry", str(entry.reason), str(entry.error_reason_translation_placeholders))
+        if entry.state is ConfigEntryState.LOADED and entry.runtime_data.last_exception:
+            self.note("exceptions", *in_chain(entry.runtime_data.last_exception))
+
+    def note_logs(self) -> None:
+        """Keep what was logged, with the exceptions that came along."""
+        formatter = logging.Formatter("%(name)s %(message)s")
+        for record in self.caplog.records:
+            if not record.name.startswith(ABOUT_REQUESTS):
+                self.note("logs", formatter.format(record))
+
+    def leaks(self) -> Iterator[str]:
+        """Yield where the mark is, with what is around the first of each."""
+        for where, texts in self.texts.items():
+            for text in texts:
+                if (at := text.lower().find(MARK)) >= 0:
+                    yield f"{where}: …{text[max(0, at - 200) : at + 80]}…"
+                    break
+
+
+def in_chain(error: BaseException | None) -> Iterator[str]:
+    """Yield what an exception says, and each of those that led to it."""
+    while error is not None:
+        yield f"{error!r} {error}"
+        error = error.__cause__ or error.__context__
+
+
+def stored_rows(hass: HomeAssistant) -> list[str]:
+    """Return all that the recorder stored, of every table."""
+    with session_scope(hass=hass, read_only=True) as session:
+        tables = MetaData()
+        tables.reflect(session.connection())
+        assert {"states", "state_attributes", "events", "statistics"} <= tables.tables.keys()
+        return [
+            repr(tuple(row))
+            for table in tables.sorted_tables
+            for row in session.execute(select(table))
+        ]
+
+
+def stored_files(folder: Path) -> dict[str, str]:
+    """Return every file, but for the one in which Home Assistant itself keeps entries."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes().decode(errors="replace")
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "core.config_entries"
+    }
+
+
+@pytest.fixture
+async def client(
+    hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator
+) -> TestClient[Any, Any]:
+    """Return a client of Home Assistant's web server, as the world knows it."""
+    for domain in (DIAGNOSTICS_DOMAIN, REPAIRS_DOMAIN, SYSTEM_HEALTH_DOMAIN, "image", DOMAIN):
+        assert await async_setup_component(hass, domain, {})
+    await hass.config.async_update(external_url="https://ha.example")
+    config = {
+        "id": "tell",
+        "alias": "Tell",
+        "mode": "parallel",
+        "triggers": [
+            {"trigger": "crypto_invoices.paid"},
+            {"trigger": "crypto_invoices.status_changed"},
+        ],
+        "actions": [
+            {"variables": {"all": "{{ trigger }}"}},
+            {"event": "told", "event_data": {"all": "{{ trigger }}"}},
+        ],
+    }
+    assert await async_setup_component(hass, automation.DOMAIN, {automation.DOMAIN: config})
+    return await hass_client_no_auth()
+
+
+@pytest.fixture
+def seen(hass: HomeAssistant, caplog: pytest.LogCaptureFixture) -> Seen:
+    """Listen to everything from now on."""
+    caplog.set_level(logging.DEBUG)
+    for name in (DOMAIN, f"custom_components.{DOMAIN}", "homeassistant", "aiohttp"):
+        caplog.set_level(logging.DEBUG, name)
+    found = Seen(hass, caplog)
+    hass.bus.async_listen(MATCH_ALL, found.on_event)
+    return found
+
+
+async def async_push(
+    sandbox: SandboxServer, client: TestClient[Any, Any], entry: ConfigEntry, invoice_id: str
+) -> None:
+    """Push what is genuine, what is forged in each way, and nonsense with something private."""
+    provider, path = entry.data["provider"], f"/api/webhook/{entry.data['webhook_id']}"
+    postbacks = sandbox.sandbox.postbacks
+    postbacks.target(provider, str(client.make_url(path)))
+    for signature in Signature:
+        await postbacks.send(provider, invoice_id, signature=signature)
+    postbacks.target(provider, None)
+    for body in (orjson.dumps(PRIVATE), orjson.dumps(PRIVATE)[:-9], b"memo=" + MARK.encode()):
+        for kind in ("application/json", "application/x-www-form-urlencoded"):
+            headers = {"Content-Type": kind, "BTCPay-Sig": f"sha256={HEXADECIMAL}"}
+            await client.post(path, data=body, headers=headers)
+
+
+async def async_enter_keys(
+    hass: HomeAssistant, sandbox: SandboxServer, seen: Seen, entry: ConfigEntry
+) -> None:
+    """Enter wrong keys and then the right ones, if new ones are asked for."""
+    for flow in hass.config_entries.flow.async_progress_by_handler(
+        DOMAIN, match_context={"source": SOURCE_REAUTH}
+    ):
+        seen.note("dialogs", flow["context"])
+        settings = sandbox.settings(entry.data["provider"])
+        asked = {key: settings[key] for key in settings if key in ("api_key", "api_secret")}
+        result = await async_submit(hass, flow, dict.fromkeys(asked, f"wrong-{MARK}"))
+        assert result["errors"]
+        result = await async_submit(hass, result, asked)
+        assert result["reason"] == "reauth_successful"
+        await hass.async_block_till_done()
+
+
+@dataclass
+class Life:
+    """An account, and what it goes through."""
+
+    hass: HomeAssistant
+    sandbox: SandboxServer
+    client: TestClient[Any, Any]
+    hass_client: ClientSessionGenerator
+    seen: Seen
+    entry: ConfigEntry
+    invoice_ids: list[str]
+
+    @property
+    def provider(self) -> str:
+        """The key of its provider."""
+        return str(self.entry.data["provider"])
+
+    async def async_go_through_payments(self) -> None:
+        """Pay, and tell by polls and pushes."""
+        steps = zip(self.invoice_ids, (Action.PAY, Action.OVERPAY, Action.CANCEL), strict=False)
+        for invoice_id, action in steps:
+            if action in PROVIDERS[self.provider].actions:
+                self.sandbox.store.act(self.provider, invoice_id, action)
+            await async_later(self.hass)
+            await async_push(self.sandbox, self.client, self.entry, invoice_id)
+            await self.hass.async_block_till_done(wait_background_tasks=True)
+            self.seen.note_present(self.entry)
+
+    async def async_go_through_faults(self) -> None:
+        """Have every trouble, for so long that it is told in repairs, and at a start."""
+        for fault in Fault:
+            with struck(self.sandbox, self.provider, fault):
+                for _ in range(3 if fault in LASTING else 1):
+                    await async_later(self.hass, 13 * 3600)
+                    self.seen.note_present(self.entry)
+                await async_push(self.sandbox, self.client, self.entry, self.invoice_ids[-1])
+                await self.hass.config_entries.async_reload(self.entry.entry_id)
+                self.seen.note_present(self.entry)
+                self.seen.note(
+                    "diagnostics", await async_get_config_entry_diagnostics(self.hass, self.entry)
+                )
+            await async_later(self.hass)
+            await async_enter_keys(self.hass, self.sandbox, self.seen, self.entry)
+            await self.hass.config_entries.async_reload(self.entry.entry_id)
+            await self.hass.async_block_till_done()
+            assert self.entry.state is ConfigEntryState.LOADED, fault
+            self.seen.note_present(self.entry)
+
+    async def async_go_through_changes(self) -> None:
+        """Change the keys: to wrong ones, and to what they were."""
+        context = {"source": SOURCE_RECONFIGURE, "entry_id": self.entry.entry_id}
+        result = await self.hass.config_entries.flow.async_init(DOMAIN, context=context)
+        form = kept(result["data_schema"])
+        self.seen.note("forms", form)
+        result = await async_submit(self.hass, result, form | {"api_key": f"wrong-{MARK}"})
+        assert result["errors"]
+        result = await async_submit(self.hass, result, form)
+        assert result["reason"] == "reconfigure_successful"
+        await self.hass.async_block_till_done()
+
+    async def async_ask_for_help(self) -> None:
+        """Download what people share when they ask for help."""
+        hass, entry, get = self.hass, self.entry, self.hass_client
+        self.seen.note("diagnostics", await get_diagnostics_for_config_entry(hass, get, entry))
+        for invoice_id in (None, *entry.runtime_data.tracked):
+            device = dr.async_get(hass).async_get(device_id(hass, entry, invoice_id))
+            assert device
+            self.seen.note(
+                "diagnostics", await get_diagnostics_for_device(hass, get, entry, device)
+            )
+        self.seen.note("system health", await get_system_health_info(hass, DOMAIN))
+
+    async def async_end(self, folder: Path) -> None:
+        """Keep what was stored, and be removed."""
+        hass = self.hass
+        await async_wait_recording_done(hass)
+        self.seen.note("recorder", *await hass.async_add_executor_job(stored_rows, hass))
+        for buckets in hass.data[DATA_TRACE].values():
+            self.seen.note("traces", *(trace.as_dict() for trace in buckets.all_traces()))
+        hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
+        await hass.async_block_till_done()
+        files = await hass.async_add_executor_job(stored_files, folder)
+        assert f".storage/{DOMAIN}.{self.entry.entry_id}" in files
+        self.seen.note("files", *files.values())
+        await hass.config_entries.async_remove(self.entry.entry_id)
+        await hass.async_block_till_done()
+        self.seen.note_logs()
+
+
+@pytest.mark.parametrize("provider", list(PROVIDERS))
+async def test_secrets_stay_secret(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    sandbox: SandboxServer,
+    client: TestClient[Any, Any],
+    add_account: AddAccount,
+    seen: Seen,
+    *,
+    tmp_path: Path,
+    provider: str,
+) -> None:
+    """Through a life with every trouble there is, no secret is seen anywhere."""
+    sandbox.with_postback_secret = True
+    result = await async_open_credentials(hass, provider)
+    wrong = sandbox.credentials_form(provider, api_key=f"wrong-{MARK}")
+    assert (await async_submit(hass, result, wrong))["errors"]
+    ids = [sandbox.store.create(provider, coin_chosen=True).id for _ in range(4)]
+    entry = await add_account(provider, *ids)
+    assert MARK in str(entry.data["api_key"])
+    assert MARK in entry.data["webhook_id"]
+
+    life = Life(hass, sandbox, client, hass_client, seen, entry, ids)
+    await life.async_go_through_payments()
+    await life.async_go_through_faults()
+    await life.async_go_through_changes()
+    await life.async_ask_for_help()
+    await life.async_end(tmp_path)
+
+    for where in ("events", "states", "issues", "exceptions", "logs", "recorder", "traces"):
+        assert seen.texts[where], f"nothing was looked at: {where}"
+    assert "invoices_gone" in str(seen.texts["issues"])
+    assert "unreadable_answer" in str(seen.texts["issues"])
+    assert "unknown_status" in str(seen.texts["issues"])
+    leaks = list(seen.leaks())
+    assert not leaks, "\n".join(leaks)
