@@ -106,6 +106,7 @@ class Account:
         """Begin with nothing tracked."""
         self.now = 0.0
         self.provider = provider
+        self.provider.answer_seconds = 0.0
         self.provider.budget = Budget(provider.requests_per_minute, lambda: self.now)
         self.pace = Pace(lambda: self.now, provider, rng, self.wall)
         self.lives: dict[str, Life] = {}
@@ -124,9 +125,7 @@ class Account:
             life = self.lives[id_]
             if invoice.status.is_paid and life.detected is None:
                 life.detected = self.now
-        self.provider.budget._spent.extend(
-            [self.now] * math.ceil(len(due) / self.provider.batch_size)
-        )
+        self.provider.budget.count(math.ceil(len(due) / self.provider.batch_size))
         self.pace.plan(found, self.wall())
         if outcome is not None:
             outcome.requests += math.ceil(len(due) / self.provider.batch_size)

@@ -149,13 +149,13 @@ async def one_by_one(bench: Bench) -> Figures:
                 EGates.concurrency,
             )
 
-        def prepare() -> None:
-            make_due(coordinator)
-            coordinator._pace.took(1, 0.0)
-
         actions = {"ours": refresh_ours(home, coordinator), FLOOR: read_floor_one_by_one}
-        await in_turn(1, actions, _after(prepare, wall_seconds))
-        wall = await in_turn(max(3, bench.sizes.times // 3), actions, _after(prepare, wall_seconds))
+        await in_turn(1, actions, _after(partial(make_due, coordinator), wall_seconds))
+        wall = await in_turn(
+            max(3, bench.sizes.times // 3),
+            actions,
+            _after(partial(make_due, coordinator), wall_seconds),
+        )
     yield Figure(
         key="one_by_one",
         title=f"wall time of {len(ids)} open E-Gates invoices, one by one",

@@ -91,6 +91,7 @@ class World:
         self.now = 1_000.0
         self.wall = NOW
         self.provider = provider(None, {"url": "http://made.up"})
+        self.provider.answer_seconds = 0.0
         self.provider.budget = Budget(provider.requests_per_minute, lambda: self.now)
         rng = random.Random(seed)
         self.pace = Pace(lambda: self.now, self.provider, rng, lambda: self.wall)
@@ -113,7 +114,7 @@ class World:
         due = self.pace.take_due()
         for begin in range(0, len(due), self.provider.batch_size):
             self.requests.append(self.now)
-            self.provider.budget._spent.append(self.now)
+            self.provider.budget.count(1)
             for id_ in due[begin : begin + self.provider.batch_size]:
                 self.looks.setdefault(id_, []).append(self.now)
         if due:
@@ -169,10 +170,10 @@ def test_short_budget(
 ) -> None:
     """When the budget is short, it is never exceeded, some is left, and nothing is starved."""
     world = World(provider, seed)
+    world.provider.answer_seconds = answer_seconds
     world.track(*(invoice(f"{number}") for number in range(size)))
     while world.now < 1_000 + 14 * 60:
-        if due := world.read():
-            world.pace.took(len(due), answer_seconds)
+        world.read()
         world.pass_time(world.pace.seconds_until_due() or 0)
     budget = provider.requests_per_minute
     assert most_in_a_window(world.requests) <= budget - int(budget * 0.2)
@@ -189,13 +190,14 @@ def test_slow_answers() -> None:
     """Where each answer takes nine seconds, what was read is published soon, and little asked."""
     world = World(Unlimited)
     world.track(*(invoice(f"{number}") for number in range(500)))
-    first = world.read()
-    assert len(first) == 500
-    world.pace.took(500, 500 / 4 * 9.0)
-    world.pass_time(1_200)
+    world.provider.answer_seconds = None
+    assert len(world.read()) == 2 * world.provider.concurrency
+    world.provider.answer_seconds = 9.0
     assert len(world.read()) == world.provider.concurrency
-    world.pace.took(4, 0.04)
-    assert len(world.read()) == 496
+    world.provider.answer_seconds = 2.0
+    assert len(world.read()) == 5 * world.provider.concurrency
+    world.provider.answer_seconds = 0.04
+    assert len(world.read()) == 468
 
 
 def test_reserve_is_for_hints() -> None:
@@ -207,8 +209,11 @@ def test_reserve_is_for_hints() -> None:
     assert world.pace.take_hinted(["99"], 2.0) == (["99"], 0.0)
     assert world.pace.take_hinted(["99", "98"], 2.0) == (["98"], 2.0)
     world.pass_time(WINDOW)
-    world.provider.budget._spent.extend([world.now] * 40)
-    assert len(world.read()) == 8
+    # Where others take more than what is left to them, polling takes what is left of its own.
+    world.provider.budget.count(40)
+    assert len(world.read()) == 20
+    assert len(world.read()) == 10
+    assert world.read() == []
 
 
 def test_final_ones_stop() -> None:
@@ -440,7 +445,8 @@ def test_asked_while_the_budget_is_gone() -> None:
     """After a failure somebody has to ask, or an empty reading would pass for a success."""
     world = World(OneByOne)
     world.track(invoice("1"), invoice("2"))
-    world.provider.budget._spent.extend([world.now] * 60)
+    world.provider.budget.count(60)
+    world.pace._polled.count(30)
     assert world.pace.take_due() == []
     world.pace.back_off(ProviderUnavailable(Trouble.TIMEOUT))
     assert len(world.pace.take_due()) == 1
@@ -477,6 +483,20 @@ def test_ten_thousand_at_a_start() -> None:
     world.run(3 * 60)
     assert len(world.looks) == 10_000
     assert most_in_a_window(world.requests) <= InBatches.requests_per_minute
+
+
+@pytest.mark.parametrize(("provider", "minutes"), [(InBatches, 3), (OneByOne, 10_000 / 48 * 1.05)])
+def test_ten_thousand_due_at_once(provider: type[Provider], minutes: float) -> None:
+    """However many are due at the same moment, the budget is kept and each gets its turn."""
+    world = World(provider)
+    world.track(*(invoice(f"{number}") for number in range(10_000)))
+    world.run(minutes * 60)
+    assert len(world.looks) == 10_000
+    assert most_in_a_window(world.requests) <= provider.requests_per_minute
+    # None has had a second turn long before the last had its first.
+    first_turns = {id_: looks[0] for id_, looks in world.looks.items()}
+    second_turns = [looks[1] for looks in world.looks.values() if len(looks) > 1]
+    assert max(first_turns.values()) <= min(second_turns, default=world.now) + WINDOW
 
 
 def test_forgotten_while_read() -> None:

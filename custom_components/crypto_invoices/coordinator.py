@@ -132,7 +132,8 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
         self._change_listeners: set[Callable[[list[str]], None]] = set()
         self._unknown_words: set[str] = set()
-        self._hinted: set[str] = set()
+        # In the order they came.
+        self._hinted: dict[str, None] = {}
         self._hint_came = asyncio.Event()
         self._look: asyncio.Task[None] | None = None
         self.troubles = Troubles(hass, entry, monotonic)
@@ -198,9 +199,9 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
     @callback
     def async_hint(self, invoice_ids: Iterable[str]) -> asyncio.Task[None] | None:
         """Read these invoices at once, if they are tracked; return what to wait for."""
-        new = (self.tracked.keys() & set(invoice_ids)) - self._hinted
+        new = [id_ for id_ in invoice_ids if id_ in self.tracked and id_ not in self._hinted]
         if new:
-            self._hinted |= new
+            self._hinted |= dict.fromkeys(new)
             self._hint_came.set()
         if self._hinted and (self._look is None or self._look.done()):
             self._look = self.config_entry.async_create_background_task(
@@ -213,14 +214,14 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         while self._hinted:
             await asyncio.sleep(HINT_GATHERING)
             self._hint_came.clear()
-            self._hinted &= self.tracked.keys()
+            self._hinted = {id_: None for id_ in self._hinted if id_ in self.tracked}
             if self._pace.is_backing_off:
                 # The refresh after the back-off takes them.
                 self._pace.stay_due(self._hinted)
                 self._hinted.clear()
                 return
             ready, delay = self._pace.take_hinted(self._hinted, HINT_INTERVAL)
-            self._hinted.difference_update(ready)
+            self._follow_no_hint(ready)
             try:
                 await self._async_read(ready)
             except ProviderError as err:
@@ -304,8 +305,18 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
     @override
     async def _async_update_data(self) -> AccountData:
         """Read the invoices that are due."""
+        is_first = self.last_reading is None
+        await self._async_poll()
+        if is_first and not self._pace.is_backing_off:
+            # By now it is known how many can be read before somebody gets impatient.
+            await self._async_poll()
+        self._set_interval()
+        return self._account
+
+    async def _async_poll(self) -> None:
+        """Read what is due and may be read now."""
         due = self._pace.take_due()
-        self._hinted.difference_update(due)
+        self._follow_no_hint(due)
         try:
             await self._async_read(due)
         except ProviderError as err:
@@ -314,8 +325,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             raise self._failure(err) from err
         if not due:
             self._pace.recovered()
-        self._set_interval()
-        return self._account
+
+    @callback
+    def _follow_no_hint(self, invoice_ids: Iterable[str]) -> None:
+        """Forget hints at invoices that are about to be read."""
+        for invoice_id in invoice_ids:
+            self._hinted.pop(invoice_id, None)
 
     def _failure(self, err: ProviderError) -> ConfigEntryAuthFailed | UpdateFailed:
         """Return the translated error, and leave the provider alone for a while."""
@@ -354,9 +369,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             return
         self._reading_number += 1
         number = self._reading_number
-        begin = monotonic()
         found = await self.provider.async_get_invoices(invoice_ids)
-        self._pace.took(len(invoice_ids), monotonic() - begin)
         if self.announcer.is_stopped:
             # The account was unloaded meanwhile: its ledger is somebody else's by now.
             return

@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 from .providers.base import Provider
+from .providers.budget import Budget
 from .providers.model import (
     Invoice,
     InvoiceStatus,
@@ -24,13 +25,17 @@ LONGEST_BACK_OFF = 15 * 60.0
 # A provider that asks for a month is asked again after an hour all the same.
 LONGEST_RETRY_AFTER = 60 * 60.0
 SHORTEST_RETRY_AFTER = 5.0
-# Requests that polling leaves for hints and actions.
+# Requests that polling leaves for hints and actions, and those that it makes however
+# many these make: it waits in line with them then.
 _RESERVED = 0.2
+_POLLING = 0.5
 # Invoices that had ended are read after the others at a start, a batch a second,
 # but for so many batches that go along at once.
 _AT_ONCE_AT_START = 10
 # Where requests are slow, what was read is published after so many seconds, not at the end.
 _LONGEST_READING = 10.0
+# As long as nobody knows whether they are slow, so many rounds tell.
+_FIRST_ROUNDS = 2
 # Home Assistant's timers may ring so much too early or too late.
 _EARLY, _LATE = 1.0, 0.5
 # Somebody has to notice when the clock on the wall is set, or the machine was asleep.
@@ -71,7 +76,7 @@ class Pace:
         self._added: set[str] = set()
         self._failures = 0
         self._retry_at = 0.0
-        self._round_seconds = 0.0
+        self._polled = Budget(max(1, int(provider.budget.per_minute * _POLLING)), clock)
 
     def start(self, statuses: Mapping[str, InvoiceStatus | None]) -> None:
         """Plan the first looks: what can still be paid at once, what had ended after it."""
@@ -101,21 +106,32 @@ class Pace:
     def take_due(self) -> list[str]:
         """Return what to read now, as much as the budget has room for."""
         self._follow_wall()
-        budget = self._provider.budget
-        requests = budget.left - int(budget.per_minute * _RESERVED)
-        if self._round_seconds:
-            rounds = max(1, int(_LONGEST_READING / self._round_seconds))
-            requests = min(requests, rounds * self._provider.concurrency)
+        left, owed = self._provider.budget.left, self._polled.left
+        if left > 0:
+            # What can be read at once doesn't wait for what has to wait in line.
+            owed = min(owed, left)
+        requests = min(max(left - self._reserved, owed), self._requests_in_time())
         # Whether a provider is back shows only when it is asked.
         requests = max(requests, 1 if self._failures else 0)
-        return self._schedule.take_due(
+        due = self._schedule.take_due(
             self._clock() + _EARLY + _LATE, requests * self._provider.batch_size
         )
+        self._polled.count(math.ceil(len(due) / self._provider.batch_size))
+        return due
 
-    def took(self, invoices: int, seconds: float) -> None:
-        """Note how long it took to read so many invoices."""
-        at_once = self._provider.batch_size * self._provider.concurrency
-        self._round_seconds = seconds / math.ceil(invoices / at_once)
+    @property
+    def _reserved(self) -> int:
+        """How many requests per minute polling leaves for hints and actions."""
+        return int(self._provider.budget.per_minute * _RESERVED)
+
+    def _requests_in_time(self) -> int:
+        """Return how many requests a reading may make without taking too long."""
+        seconds = self._provider.answer_seconds
+        if seconds is None:
+            rounds = _FIRST_ROUNDS
+        else:
+            rounds = max(1, int(_LONGEST_READING / max(seconds, 0.001)))
+        return rounds * self._provider.concurrency
 
     def _beginning(self) -> datetime:
         """Return when the clock began, as the wall tells it now."""
@@ -139,16 +155,24 @@ class Pace:
             self._schedule.hasten(invoice_id, now, min(next_look(moved, at) or 0, _AFTER_JUMP))
 
     def take_hinted(self, hinted: Iterable[str], interval: float) -> tuple[list[str], float]:
-        """Return which of these to read now, and in how many seconds the next of the others."""
-        now = self._clock()
+        """Return which of these to read now, and in how many seconds the next of the others.
+
+        Where the budget is short, those that come first go first.
+        """
+        now, provider = self._clock(), self._provider
+        left = provider.budget.left
+        requests = min(
+            left if left > 0 else max(1, self._reserved),
+            self._requests_in_time(),
+        )
         waits = {id_: self._last_hint.get(id_, now - interval) + interval - now for id_ in hinted}
-        ready = [id_ for id_, wait in waits.items() if wait <= 0]
+        ready = [id_ for id_, wait in waits.items() if wait <= 0][: requests * provider.batch_size]
         for invoice_id in ready:
+            del waits[invoice_id]
             self._schedule.forget(invoice_id)
-        later = [wait for wait in waits.values() if wait > 0]
-        # Only what was read for a hint counts: a poll just before it says nothing of it.
-        self._last_hint.update(dict.fromkeys(ready, now))
-        return ready, min(later, default=0.0)
+            # Only what was read for a hint counts: a poll just before it says nothing of it.
+            self._last_hint[invoice_id] = now
+        return ready, max(0.0, min(waits.values(), default=0.0))
 
     def plan_at_once(self, invoice_id: str) -> None:
         """Make an invoice due."""
@@ -274,8 +298,8 @@ class Pace:
         if due is None:
             return None
         now, budget = self._clock(), self._provider.budget
-        reserved = int(budget.per_minute * _RESERVED)
-        wait = max(1.0, due - now - _LATE, budget.seconds_until(reserved + 1))
+        may_ask_in = min(budget.seconds_until(self._reserved + 1), self._polled.seconds_until(1))
+        wait = max(1.0, due - now - _LATE, may_ask_in)
         return max(min(wait, _LONGEST_SLEEP), self._retry_at - now + _EARLY)
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum, auto
 import hashlib
 from itertools import batched
 import re
+import time
 from typing import Any, ClassVar
 
 from aiohttp import (
@@ -103,6 +104,8 @@ class Provider(ABC):
         self._settings = settings
         self._url = settings["url"].rstrip("/")
         self.budget = Budget(self.requests_per_minute)
+        self.answer_seconds: float | None = None
+        """How long answers take at present, or None before the first."""
 
     @property
     def reports(self) -> frozenset[str]:
@@ -233,6 +236,7 @@ class Provider(ABC):
                 Trouble.CANNOT_CONNECT, "not a web address", was_reached=False
             )
         await self.budget.async_spend()
+        begin = time.monotonic()
         body = None if json is None else orjson.dumps(json)
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
@@ -260,6 +264,10 @@ class Provider(ABC):
                 type(err).__name__,
                 was_reached=not isinstance(err, ClientConnectorError | InvalidURL),
             ) from err
+        finally:
+            seconds = time.monotonic() - begin
+            before = seconds if self.answer_seconds is None else self.answer_seconds
+            self.answer_seconds = (before + seconds) / 2
         return response, content
 
     async def _request_once[T](

@@ -33,6 +33,10 @@ class Budget:
             return 0.0
         return max(0.0, self._spent[missing - 1] + WINDOW - self._clock())
 
+    def count(self, requests: int) -> None:
+        """Count requests as made now, whether there was room for them or not."""
+        self._spent.extend([self._clock()] * requests)
+
     async def async_spend(self) -> None:
         """Wait until one more request may be made, and count it."""
         async with self._turn:
