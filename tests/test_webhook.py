@@ -553,10 +553,10 @@ async def test_slow_body(
     """A body that never ends is given up."""
     entry = await pushing("cryptocloud", sandbox.store.create("cryptocloud").id)
     monkeypatch.setattr(webhook, "BODY_TIMEOUT", 0.01)
-    request = SimpleNamespace(
+    request: Any = SimpleNamespace(
         content=StreamReader(Mock(), 2**16), method="POST", headers={}, remote="127.0.0.1"
     )
-    answer = await async_handle_webhook(hass, entry.data["webhook_id"], request)  # type: ignore[arg-type]
+    answer = await async_handle_webhook(hass, entry.data["webhook_id"], request)
     assert answer.status == 408
 
 
