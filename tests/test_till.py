@@ -31,6 +31,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "cryptocloud": {"lifetime": {"minutes": 30}, "currency": "eur"},
     "cryptocloud_v1": {"currency": "usd"},
     "btcpay": {"lifetime": {"minutes": 30}, "currency": "eur", "payment_method": "BTC-LN"},
+    "egates": {"currency": "eth", "payment_method": "ETHER", "description": "Two coffees"},
 }
 
 
@@ -48,7 +49,7 @@ async def async_open_till(
     return await add_account(provider, sandbox.store.create(provider).id, **may_create)
 
 
-@each_provider
+@pytest.mark.parametrize("provider", list(GIVEN))
 async def test_create_and_pay(
     hass: HomeAssistant,
     sandbox: SandboxServer,
@@ -72,7 +73,7 @@ async def test_create_and_pay(
     currency = GIVEN[provider]["currency"].upper()
     assert (made.amount, made.currency, made.order_id) == (Decimal("12.50"), currency, "Table 7")
     assert answer["payment_url"].endswith(made.id.removeprefix("INV-"))
-    if "payment_method" in GIVEN[provider]:
+    if provider == "btcpay":
         assert answer["payment_text"].startswith("lightning:")
     assert hass.states.get(answer["entity_ids"]["payment_qr"]).state != "unavailable"
     if "lifetime" in GIVEN[provider]:
@@ -109,6 +110,45 @@ async def test_bad_input(
         assert str(error).startswith(f"{field}: ")
     assert sandbox.sandbox.requests[provider, "create"] == 0
     assert len(entry.subentries) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("amount", "0." + "3" * 30),
+        ("currency", "?!"),
+        ("order_id", ""),
+        ("payment_method", ""),
+        ("lifetime", 60),
+    ],
+)
+async def test_bad_input_where_more_is_needed(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, field: str, value: Any
+) -> None:
+    """What the provider needs has to be given, and what it has no use for has not."""
+    entry = await async_open_till(add_account, sandbox, "egates")
+    given = {"config_entry_id": entry.entry_id, "amount": 5, "order_id": "1", **GIVEN["egates"]}
+    error = await async_refused(hass, "create_invoice", **given | {field: value})
+    assert isinstance(error, ServiceValidationError)
+    assert str(error).startswith(f"{field}: ")
+    assert sandbox.sandbox.requests["egates", "create"] == 0
+
+
+async def test_link_is_kept(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """Where an invoice is paid may be told only when it is made: a restart doesn't forget it."""
+    entry = await async_open_till(add_account, sandbox, "egates")
+    given = {"config_entry_id": entry.entry_id, "amount": 5, "order_id": "1", **GIVEN["egates"]}
+    made = await async_act(hass, "create_invoice", **given)
+    assert made["payment_url"].startswith(sandbox.url)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    answer = await async_act(hass, "get_invoices", order_id="1")
+    assert [row["payment_url"] for row in answer["invoices"]] == [made["payment_url"]]
+    qr = hass.states.get(made["entity_ids"]["payment_qr"])
+    assert qr is not None
+    assert qr.state != "unavailable"
 
 
 @each_provider

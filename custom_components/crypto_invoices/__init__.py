@@ -5,13 +5,14 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
-from .account import async_create_provider, tracked_invoices
+from .account import async_create_provider, payment_links, tracked_invoices
 from .books import Books
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import async_register_account_device
 from .issues import async_delete_issues
 from .ledger import async_get_ledger, async_release_ledger
+from .providers.invoicing import TellsLinkOnce
 from .services import async_setup_services
 from .stream import async_setup_stream
 from .tidy import async_setup_tidy
@@ -30,9 +31,10 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> bool:
     """Set up an account."""
-    coordinator = CryptoInvoicesCoordinator(
-        hass, entry, await async_create_provider(hass, entry.data)
-    )
+    provider = await async_create_provider(hass, entry.data)
+    if isinstance(provider, TellsLinkOnce):
+        provider.links.update(payment_links(entry))
+    coordinator = CryptoInvoicesCoordinator(hass, entry, provider)
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
     async_register_account_device(hass, coordinator)

@@ -10,10 +10,18 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 
-from .const import CONF_BASELINE, CONF_INVOICE_ID, CONF_PROVIDER, SUBENTRY_TYPE_INVOICE
+from .const import (
+    CONF_BASELINE,
+    CONF_INVOICE_ID,
+    CONF_PAYMENT_URL,
+    CONF_PROVIDER,
+    SUBENTRY_TYPE_INVOICE,
+)
 from .providers import PROVIDERS
 from .providers.base import FieldKind, Provider
 from .providers.model import Invoice, InvoiceStatus
+
+_NO_LINKS: Mapping[str, str] = MappingProxyType({})
 
 
 async def async_create_provider(hass: HomeAssistant, data: Mapping[str, Any]) -> Provider:
@@ -51,13 +59,27 @@ def baselines(entry: ConfigEntry) -> dict[str, InvoiceStatus]:
     }
 
 
-def invoice_subentry(invoice: Invoice, baseline: InvoiceStatus | None = None) -> ConfigSubentryData:
+def payment_links(entry: ConfigEntry) -> dict[str, str]:
+    """Return where tracked invoices are paid, as far as it was told only once."""
+    return {
+        subentry.data[CONF_INVOICE_ID]: subentry.data[CONF_PAYMENT_URL]
+        for subentry in entry.subentries.values()
+        if CONF_PAYMENT_URL in subentry.data
+    }
+
+
+def invoice_subentry(
+    invoice: Invoice, baseline: InvoiceStatus | None = None, link: str | None = None
+) -> ConfigSubentryData:
     """Return what is stored of a tracked invoice.
 
-    ``baseline`` is the status that announces nothing, by default the one that it has.
+    ``baseline`` is the status that announces nothing, by default the one that it has;
+    ``link`` is where it is paid, if nobody tells that again.
     """
+    kept = {} if link is None else {CONF_PAYMENT_URL: link}
+    status = (baseline or invoice.status).value
     return ConfigSubentryData(
-        data={CONF_INVOICE_ID: invoice.id, CONF_BASELINE: (baseline or invoice.status).value},
+        data={CONF_INVOICE_ID: invoice.id, CONF_BASELINE: status, **kept},
         subentry_type=SUBENTRY_TYPE_INVOICE,
         title=f"Invoice {invoice.order_id or invoice.id}",
         unique_id=invoice.id,
@@ -70,11 +92,17 @@ def async_add_invoices(
     entry: ConfigEntry,
     invoices: Iterable[Invoice],
     baseline: InvoiceStatus | None = None,
+    links: Mapping[str, str] = _NO_LINKS,
 ) -> list[Invoice]:
-    """Track invoices; return those that were not tracked before."""
+    """Track invoices; return those that were not tracked before.
+
+    ``baseline`` and ``links``, by invoice ID, are what ``invoice_subentry`` takes.
+    """
     tracked = tracked_invoices(entry)
     new = {invoice.id: invoice for invoice in invoices if invoice.id not in tracked}
-    for subentry in (invoice_subentry(invoice, baseline) for invoice in new.values()):
+    for subentry in (
+        invoice_subentry(invoice, baseline, links.get(invoice.id)) for invoice in new.values()
+    ):
         hass.config_entries.async_add_subentry(
             entry,
             ConfigSubentry(

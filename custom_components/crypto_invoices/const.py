@@ -8,6 +8,7 @@ CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_BASELINE: Final = "baseline"
 CONF_INVOICE_ID: Final = "invoice_id"
 CONF_INVOICES: Final = "invoices"
+CONF_PAYMENT_URL: Final = "payment_url"
 CONF_PROVIDER: Final = "provider"
 CONF_TIDY_AFTER: Final = "tidy_after"
 DEFAULT_TIDY_AFTER: Final = 7

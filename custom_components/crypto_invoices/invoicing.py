@@ -40,6 +40,7 @@ from .providers.invoicing import (
     InvalidField,
     NewInvoice,
     OutcomeUnknown,
+    TellsLinkOnce,
     read_asked_amount,
 )
 from .providers.model import Invoice, InvoiceStatus, ProviderError
@@ -134,7 +135,8 @@ async def _async_create_and_track(
         raise provider_failure(entry, err) from err
     if hass.config_entries.async_get_entry(entry.entry_id) is not None:
         # Whatever it is by now, only that it was created is known to anybody.
-        async_add_invoices(hass, entry, [invoice], InvoiceStatus.PENDING)
+        links = provider.links if isinstance(provider, TellsLinkOnce) else {}
+        async_add_invoices(hass, entry, [invoice], InvoiceStatus.PENDING, links)
         await coordinator.async_begin([invoice])
     return async_describe(hass, entry, invoice)
 

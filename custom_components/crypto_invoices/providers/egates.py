@@ -101,7 +101,7 @@ class EGates(Provider):
         super().__init__(*args)
         self._zone: tzinfo | None = self._settings.get("time_zone")
         # Where an invoice is paid is told when it is made, and never again.
-        self._links: dict[str, str] = {}
+        self.links: dict[str, str] = {}
         remembered = str(self._settings.get("signing"))
         self._signing = remembered if remembered in SIGNINGS else next(iter(SIGNINGS))
         self._last_answers: LastRead[Invoice] = LastRead()
@@ -185,7 +185,7 @@ class EGates(Provider):
         if (id_ := self.parse_invoice_id(read_word(row.get("invoice_id"), "invoice_id"))) is None:
             raise BadResponse("invoice_id is no ID")
         if link := read_link(row.get("redirect_link")):
-            self._links[id_] = link
+            self.links[id_] = link
         word = read_word(row.get("status"), "status")
         amount, currency = read_amount(row.get("amount")), read_text(row.get("currency"))
         return Invoice(
@@ -248,7 +248,7 @@ class EGates(Provider):
                 ids[0],
                 lambda envelope: replace(
                     parse_invoice(ids[0], envelope, self._zone),
-                    payment_url=self._links.get(ids[0]),
+                    payment_url=self.links.get(ids[0]),
                 ),
                 self._last_answers,
             )

@@ -222,6 +222,14 @@ class CanCreateInvoice(Protocol):
 
 
 @runtime_checkable
+class TellsLinkOnce(Protocol):
+    """A provider that tells where an invoice is paid when it is made, and never again."""
+
+    links: dict[str, str]
+    """Where to pay, by invoice ID; its owner keeps them from one start to the next."""
+
+
+@runtime_checkable
 class CanCancelInvoice(Protocol):
     """A provider that can take an unpaid invoice back."""
 
