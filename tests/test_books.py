@@ -324,10 +324,10 @@ async def test_spoiled_file(
     data: dict[str, Any],
 ) -> None:
     """Books that make no sense start anew, and say so."""
-    hass_storage["crypto_invoices.1.books"] = {
+    hass_storage["crypto_invoices.books.1"] = {
         "version": 1,
         "minor_version": 1,
-        "key": "crypto_invoices.1.books",
+        "key": "crypto_invoices.books.1",
         "data": data,
     }
     account = Books(hass, "1")
@@ -348,9 +348,9 @@ async def test_removed_account_leaves_no_books(
     sandbox.store.act("cryptocloud", invoice.id, "pay")
     entry = await add_account("cryptocloud", invoice.id)
     await async_reload(hass, entry)
-    assert f"crypto_invoices.{entry.entry_id}.books" in hass_storage
+    assert f"crypto_invoices.books.{entry.entry_id}" in hass_storage
     await hass.config_entries.async_remove(entry.entry_id)
-    assert f"crypto_invoices.{entry.entry_id}.books" not in hass_storage
+    assert f"crypto_invoices.books.{entry.entry_id}" not in hass_storage
 
 
 class MoneyBox(Provider):

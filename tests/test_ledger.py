@@ -213,12 +213,7 @@ async def test_lost(
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, entry, invoices[0].id, "status").state == "paid"
     assert runs == []
-    books = f"{file.name}.books"
-    aside = [
-        path
-        for path in storage(hass).iterdir()
-        if path.name.startswith(f"{file.name}.") and path.name != books
-    ]
+    aside = [path for path in storage(hass).iterdir() if path.name.startswith(f"{file.name}.")]
     if damaged not in (None, b"{}"):
         assert [path.read_bytes() for path in aside] == [damaged]
     issue = ir.async_get(hass).async_get_issue(DOMAIN, f"ledger_lost_{entry.entry_id}")

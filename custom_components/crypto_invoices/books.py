@@ -106,7 +106,7 @@ class Books:
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         """Start with nothing; ``async_load`` reads what was kept."""
         self._store: Store[dict[str, Any]] = Store(
-            hass, STORAGE_VERSION, f"{DOMAIN}.{entry_id}.books", private=True, atomic_writes=True
+            hass, STORAGE_VERSION, f"{DOMAIN}.books.{entry_id}", private=True, atomic_writes=True
         )
         self.outstanding = Sums()
         self.received = Sums()
