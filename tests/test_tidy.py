@@ -144,7 +144,7 @@ async def test_option(
     entry = await add_account("cryptocloud", invoice.id)
     coordinator = entry.runtime_data
     await async_set_tidy_after(hass, entry, days)
-    assert entry.options == {"tidy_after": days}
+    assert entry.options["tidy_after"] == days
     await async_pass(hass, freezer, days=20)
     assert invoice.id in coordinator.tracked
     await async_set_tidy_after(hass, entry, 14)
@@ -167,7 +167,7 @@ async def test_form(hass: HomeAssistant, sandbox: SandboxServer, add_account: Ad
                 result["flow_id"], {"tidy_after": wrong}
             )
     await hass.config_entries.options.async_configure(result["flow_id"], {"tidy_after": 30.0})
-    assert entry.options == {"tidy_after": 30}
+    assert entry.options["tidy_after"] == 30
     result = await hass.config_entries.options.async_init(entry.entry_id)
     assert result["data_schema"]
     assert result["data_schema"]({})["tidy_after"] == 30

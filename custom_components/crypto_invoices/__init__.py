@@ -10,6 +10,7 @@ from .books import Books
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import async_register_account_device
+from .follow import async_setup_follow
 from .issues import async_delete_issues
 from .ledger import async_get_ledger, async_release_ledger
 from .providers.invoicing import TellsLinkOnce
@@ -44,6 +45,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntr
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
     entry.async_on_unload(coordinator.announcer.async_start())
     async_setup_tidy(hass, coordinator)
+    async_setup_follow(hass, coordinator)
     return True
 
 

@@ -12,6 +12,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import (
     CONF_BASELINE,
+    CONF_FOLLOWED,
     CONF_INVOICE_ID,
     CONF_PAYMENT_URL,
     CONF_PROVIDER,
@@ -41,6 +42,15 @@ def tracked_invoices(entry: ConfigEntry) -> dict[str, str]:
         subentry.data[CONF_INVOICE_ID]: subentry.subentry_id
         for subentry in entry.subentries.values()
         if subentry.subentry_type == SUBENTRY_TYPE_INVOICE
+    }
+
+
+def followed_invoices(entry: ConfigEntry) -> set[str]:
+    """Return the subentry IDs of the invoices that are tracked because the account is followed."""
+    return {
+        subentry.subentry_id
+        for subentry in entry.subentries.values()
+        if subentry.data.get(CONF_FOLLOWED)
     }
 
 
@@ -93,11 +103,15 @@ def async_add_invoices(
     invoices: Iterable[Invoice],
     baseline: InvoiceStatus | None = None,
     links: Mapping[str, str] = _NO_LINKS,
+    *,
+    is_followed: bool = False,
 ) -> list[Invoice]:
     """Track invoices; return those that were not tracked before.
 
     ``baseline`` and ``links``, by invoice ID, are what ``invoice_subentry`` takes.
+    Those that nobody asked for are marked as followed.
     """
+    mark = {CONF_FOLLOWED: True} if is_followed else {}
     tracked = tracked_invoices(entry)
     new = {invoice.id: invoice for invoice in invoices if invoice.id not in tracked}
     for subentry in (
@@ -106,7 +120,7 @@ def async_add_invoices(
         hass.config_entries.async_add_subentry(
             entry,
             ConfigSubentry(
-                data=MappingProxyType(subentry["data"]),
+                data=MappingProxyType({**subentry["data"], **mark}),
                 subentry_type=subentry["subentry_type"],
                 title=subentry["title"],
                 unique_id=subentry["unique_id"],

@@ -24,6 +24,8 @@ _SAVE_DELAY = 5
 # counted twice nor followed again: for so long, and so many of them.
 REMEMBERED_FOR = timedelta(days=30)
 MOST_REMEMBERED = 5000
+# How old the note may be of what was listed: it is not worth a write each time.
+_LISTED_AGAIN = timedelta(hours=1)
 # Sums are exact: no amount has more digits than fit in here, however many are added.
 _EXACT = Context(prec=500)
 _BROUGHT = frozenset({InvoiceStatus.PAID, InvoiceStatus.OVERPAID, InvoiceStatus.UNDERPAID})
@@ -111,6 +113,9 @@ class Books:
         self.outstanding = Sums()
         self.received = Sums()
         self.records: dict[str, Record] = {}
+        self.followed_until: datetime | None = None
+        """Up to when what was made at the provider has been listed."""
+        self._kept_until: datetime | None = None
         self._tracked: set[str] = set()
         self._day: datetime | None = None
         self._paid_today: set[str] = set()
@@ -195,6 +200,15 @@ class Books:
         if gone or back:
             self._keep()
 
+    def follow_from(self, moment: datetime | None) -> None:
+        """Note up to when what was made has been listed; after a restart, some of it is again."""
+        self.followed_until, kept = moment, self._kept_until
+        if moment == kept:
+            return
+        if moment is None or kept is None or moment - kept >= _LISTED_AGAIN:
+            self._kept_until = moment
+            self._keep()
+
     def _turn_page(self) -> None:
         """Begin a new day: none is paid yet, and what is long gone is forgotten."""
         today = dt_util.start_of_local_day()
@@ -230,7 +244,9 @@ class Books:
         """Return what is stored."""
         self._is_dirty = False
         settled = self.received.settled()
+        until = self.followed_until
         return {
+            "followed_until": None if until is None else until.isoformat(),
             # With those that are zero: their sensors stay.
             "received": {name: str(settled.get(name, 0)) for name in sorted(self.currencies)},
             "invoices": {
@@ -242,6 +258,7 @@ class Books:
     def _parse(self, stored: Mapping[str, Any]) -> None:
         """Take what was stored; raises whatever a malformed file provokes."""
         self.received.begin({name: _finite(text) for name, text in stored["received"].items()})
+        self.followed_until = self._kept_until = _read_time(stored.get("followed_until"))
         for invoice_id, saved in stored["invoices"].items():
             self.records[invoice_id] = Record(
                 *(_read_time(saved.get(key)) for key in ("final_since", "paid_at", "gone_at"))

@@ -6,6 +6,8 @@ DOMAIN: Final = "crypto_invoices"
 
 CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_BASELINE: Final = "baseline"
+CONF_FOLLOW: Final = "follow"
+CONF_FOLLOWED: Final = "followed"
 CONF_INVOICE_ID: Final = "invoice_id"
 CONF_INVOICES: Final = "invoices"
 CONF_PAYMENT_URL: Final = "payment_url"

@@ -482,4 +482,4 @@ def error_key(err: ProviderError) -> str:
     """Return the translation key of a provider's error."""
     if isinstance(err, ProviderUnavailable):
         return err.reason.value
-    return _ERROR_KEYS[type(err)]
+    return _ERROR_KEYS.get(type(err), "bad_response")

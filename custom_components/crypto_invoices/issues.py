@@ -10,6 +10,7 @@ from homeassistant.loader import async_get_loaded_integration
 
 from .const import DOMAIN
 
+FOLLOW_LIMIT: Final = "follow_limit"
 INVOICES_GONE: Final = "invoices_gone"
 KEY_CAN_SPEND: Final = "key_can_spend"
 LEDGER_LOST: Final = "ledger_lost"
@@ -18,6 +19,7 @@ UNREADABLE_ANSWER: Final = "unreadable_answer"
 WEBHOOK_REFUSED: Final = "webhook_refused"
 
 ISSUES = (
+    FOLLOW_LIMIT,
     INVOICES_GONE,
     KEY_CAN_SPEND,
     LEDGER_LOST,

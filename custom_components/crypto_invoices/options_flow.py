@@ -4,13 +4,20 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigFlowResult, OptionsFlow
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
 )
+from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
-from .const import CONF_TIDY_AFTER
+from .account import async_create_provider
+from .const import CONF_FOLLOW, CONF_TIDY_AFTER
+from .follow import is_followed
+from .providers.base import Provider
+from .providers.invoicing import CanListInvoices, PermissionMissing
+from .providers.model import ProviderError
 from .tidy import tidy_after
 
 MOST_DAYS = 365
@@ -21,8 +28,16 @@ class AccountOptionsFlow(OptionsFlow):
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for everything at once."""
+        entry = self.config_entry
+        provider = await async_create_provider(self.hass, entry.data)
+        errors: dict[str, str] = {}
+        placeholders = {"account": entry.title, "permission": ""}
         if user_input is not None:
-            return self.async_create_entry(data=user_input)
+            if user_input.get(CONF_FOLLOW) and not is_followed(entry):
+                placeholders["permission"] = await _async_missing_permission(provider)
+            if not placeholders["permission"]:
+                return self.async_create_entry(data=user_input)
+            errors[CONF_FOLLOW] = "permission_missing"
         days = NumberSelector(
             NumberSelectorConfig(
                 min=0,
@@ -33,13 +48,30 @@ class AccountOptionsFlow(OptionsFlow):
             )
         )
         fields: dict[vol.Marker, Any] = {
-            vol.Required(CONF_TIDY_AFTER, default=tidy_after(self.config_entry)): vol.All(
+            vol.Required(CONF_TIDY_AFTER, default=tidy_after(entry)): vol.All(
                 days, vol.Coerce(int)
             ),
         }
+        if isinstance(provider, CanListInvoices):
+            fields[vol.Required(CONF_FOLLOW, default=is_followed(entry))] = BooleanSelector()
         return self.async_show_form(
             step_id="init",
-            data_schema=vol.Schema(fields),
-            errors={},
-            description_placeholders={"account": self.config_entry.title},
+            data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), user_input),
+            errors=errors,
+            description_placeholders=placeholders,
         )
+
+
+async def _async_missing_permission(provider: Provider) -> str:
+    """Return the permission that the key lacks to list invoices, or an empty text."""
+    if not isinstance(provider, CanListInvoices):
+        return ""
+    try:
+        async for _ in provider.async_list_invoices(since=dt_util.utcnow()):
+            break
+    except PermissionMissing as err:
+        return err.permission
+    except ProviderError:
+        # Following goes on by itself when that is over.
+        return ""
+    return ""
