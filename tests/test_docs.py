@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 from custom_components.crypto_invoices.const import DOMAIN
+from sandbox import registry
+from sandbox.faults import Fault
+from sandbox.states import Action
 
 from .conftest import ENGLISH, PACKAGE, async_automate
 
@@ -82,6 +85,17 @@ def test_described(group: str, key: str) -> None:
     shared = section(page, group.title()) if group != "services" else ""
     for field in texts.get("fields", {}):
         assert f"`{field}`" in text + shared, field
+
+
+def test_sandbox() -> None:
+    """Whoever uses the sandbox finds all that it can do: its actions, faults and settings."""
+    text = section(ROOT / "CONTRIBUTING.md", "The sandbox")
+    words = {*Action, *Fault}
+    for provider in registry.PROVIDERS.values():
+        for setting, choices in provider.settings.items():
+            assert re.search(rf"\| `{provider.key}` \| `{setting}`", text), setting
+            words |= set(choices)
+    assert {word for word in words if f"`{word}`" not in text} == set()
 
 
 def examples() -> Iterator[tuple[str, Any]]:
