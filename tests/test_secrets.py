@@ -1,13 +1,13 @@
 """Secrets stay where they are needed: a mark is planted in each, and looked for everywhere else."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 import logging
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.typedefs import Handler
 from homeassistant.components import automation, webhook
 from homeassistant.components.diagnostics import DOMAIN as DIAGNOSTICS_DOMAIN
@@ -24,6 +24,7 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE, MATCH_ALL
 from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import (
     device_registry as dr,
     entity_registry as er,
@@ -45,6 +46,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from sqlalchemy import MetaData, select
 
+from custom_components.crypto_invoices import stream
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.diagnostics import async_get_config_entry_diagnostics
 from sandbox.effects import meddle
@@ -55,13 +57,16 @@ from sandbox.states import Action
 from sandbox.wire import json_response
 
 from .conftest import (
+    CLOCK,
     AddAccount,
     SandboxServer,
     async_later,
     async_open_credentials,
     async_submit,
     device_id,
+    find_entity,
     kept,
+    make_due,
     struck,
 )
 
@@ -433,5 +438,141 @@ async def test_secrets_stay_secret(
     assert "invoices_gone" in str(seen.texts["issues"])
     assert "unreadable_answer" in str(seen.texts["issues"])
     assert "unknown_status" in str(seen.texts["issues"])
+    leaks = list(seen.leaks())
+    assert not leaks, "\n".join(leaks)
+
+
+class Wallet:
+    """A Lightning server with one wallet, which repeats its key wherever it can."""
+
+    key = f"{MARK}walletkey"
+    invoice_id = "ab" * 32
+
+    def __init__(self) -> None:
+        """Begin with one invoice, well."""
+        self.status = "pending"
+        self.trouble: web.Response | None = None
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request for the wallet or its payments."""
+        key = request.headers.get("X-Api-Key")
+        if self.trouble is not None:
+            body, kind = self.trouble.body, self.trouble.content_type
+            again = web.Response(body=body, status=self.trouble.status, content_type=kind)
+            return plant(again, echo=str(dict(request.headers)))
+        if key != self.key:
+            return json_response({"detail": "Wallet not found.", "key": key}, status=404)
+        if request.path.endswith("/wallet"):
+            return json_response({"name": "till", "balance": 21_000})
+        row = {
+            "payment_hash": self.invoice_id,
+            "checking_id": self.invoice_id,
+            "amount": 21_000,
+            "status": self.status,
+            "bolt11": f"lnbc210n1{MARK}{'q' * 60}",
+            "extra": PRIVATE,
+        }
+        return plant(json_response({"data": [row], "total": 1}))
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Tell of one payment, and hang up."""
+        if self.trouble is not None:
+            return json_response({"detail": str(request.url)}, status=500)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"payment": {"payment_hash": self.invoice_id} | PRIVATE})
+        await socket.close()
+        return socket
+
+
+@pytest.fixture
+async def wallet(socket_enabled: None) -> AsyncGenerator[tuple[Wallet, str]]:
+    """Serve a wallet on loopback; give it and its address."""
+    served, app = Wallet(), web.Application()
+    app.router.add_get("/api/v1/ws/{key}", served.stream)
+    app.router.add_route("*", "/api/v1/{path:.*}", served.answer)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server()
+    yield served, str(server.make_url("")).rstrip("/")
+    await server.close()
+
+
+TROUBLES = (
+    json_response({"detail": "Wallet not found."}, status=404),
+    json_response({"detail": "Wallet not found."}, status=401),
+    json_response({"detail": "No."}, status=429),
+    json_response({"detail": "No."}, status=500),
+    json_response({"data": [{"payment_hash": Wallet.invoice_id, "status": "frozen"}]}),
+    json_response({"data": [{"payment_hash": Wallet.invoice_id, "status": 7}]}),
+    json_response({"data": []}),
+    web.Response(body=PRIVATE["memo"].encode(), content_type="application/json"),
+    web.Response(body=PRIVATE["memo"].encode(), content_type="text/html"),
+)
+
+
+async def test_wallet_stays_secret(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    sandbox: SandboxServer,
+    client: TestClient[Any, Any],
+    seen: Seen,
+    wallet: tuple[Wallet, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A key that is in the address of a stream, and what stands in a Lightning invoice, too."""
+    monkeypatch.setattr(stream, "FIRST_DELAY", 0.0)
+    served, url = wallet
+    result = await async_open_credentials(hass, "lnbits")
+    form = {"url": url, "api_key": f"wrong-{MARK}", "advanced": {"verify_ssl": True}}
+    result = await async_submit(hass, result, form)
+    result = await async_submit(hass, result, form | {"api_key": served.key})
+    while result["type"] is FlowResultType.FORM and result["step_id"] == "lnbits":
+        assert not result["errors"].keys() - {"url"}, result
+        result = await async_submit(hass, result, form | {"api_key": served.key})
+    result = await async_submit(hass, result, {"invoices": served.invoice_id})
+    assert result["type"] is FlowResultType.CREATE_ENTRY, result
+    await hass.async_block_till_done()
+    entry = result["result"]
+    life = Life(hass, sandbox, client, hass_client, seen, entry, [served.invoice_id])
+    path = f"/api/webhook/{entry.data['webhook_id']}"
+
+    async def look() -> None:
+        if entry.state is ConfigEntryState.LOADED:
+            CLOCK.passed += 13 * 3600
+            make_due(entry)
+            await entry.runtime_data.async_refresh()
+            await hass.async_block_till_done()
+        seen.note_present(entry)
+
+    for trouble in TROUBLES:
+        served.trouble = trouble
+        for _ in range(3):
+            await look()
+        await client.post(path, json=PRIVATE | {"payment_hash": served.invoice_id})
+        await client.post(path, data=orjson.dumps(PRIVATE))
+        await hass.config_entries.async_reload(entry.entry_id)
+        seen.note_present(entry)
+        served.trouble = None
+        for flow in hass.config_entries.flow.async_progress_by_handler(
+            DOMAIN, match_context={"source": SOURCE_REAUTH}
+        ):
+            done = await async_submit(hass, flow, {"api_key": served.key})
+            assert done["reason"] == "reauth_successful"
+        await hass.async_block_till_done()
+        await hass.config_entries.async_reload(entry.entry_id)
+        await hass.async_block_till_done()
+        assert entry.state is ConfigEntryState.LOADED
+        await look()
+    served.status = "success"
+    await look()
+    await look()
+    status = find_entity(hass, entry, served.invoice_id, "status")
+    assert status
+    assert hass.states.is_state(status, "paid")
+    await life.async_ask_for_help()
+    await life.async_end(tmp_path)
+    for where in ("events", "states", "exceptions", "logs", "recorder", "traces"):
+        assert seen.texts[where], f"nothing was looked at: {where}"
     leaks = list(seen.leaks())
     assert not leaks, "\n".join(leaks)
