@@ -258,6 +258,16 @@ async def test_many_invoices(sandbox: SandboxServer, session: ClientSession, key
     assert all(isinstance(entry, Invoice) and entry.id == id_ for id_, entry in found.items())
 
 
+@pytest.mark.parametrize("key", KEYS)
+async def test_session_that_is_closed(session: ClientSession, key: str) -> None:
+    """Whoever asks while everything is shut down hears that nobody answers."""
+    provider = PROVIDERS[key](session, made_up_settings(key))
+    await session.close()
+    with pytest.raises(ProviderUnavailable) as caught:
+        await provider.async_get_account()
+    assert not caught.value.was_reached
+
+
 @pytest.mark.parametrize("key", ["cryptocloud", "egates"])
 async def test_what_comes_as_it_came(
     sandbox: SandboxServer, session: ClientSession, key: str

@@ -236,6 +236,10 @@ class Provider(ABC):
                 Trouble.CANNOT_CONNECT, "not a web address", was_reached=False
             )
         await self.budget.async_spend()
+        if self._session.closed:
+            raise ProviderUnavailable(
+                Trouble.CANNOT_CONNECT, "the session is closed", was_reached=False
+            )
         begin = time.monotonic()
         body = None if json is None else orjson.dumps(json)
         if body is not None:
