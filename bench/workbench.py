@@ -33,7 +33,7 @@ class Sizes:
     rest_times: int = 3
 
 
-SHORT = Sizes(invoices=100, one_by_one=40, tracked=400, open=50, days=2.0, times=3, rest_times=1)
+SHORT = Sizes(invoices=50, one_by_one=20, tracked=200, open=20, days=1.0, times=3, rest_times=1)
 
 type Figures = AsyncGenerator[Figure]
 
