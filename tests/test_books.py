@@ -40,6 +40,7 @@ from .conftest import (
     async_open_credentials,
     async_submit,
     find_entity,
+    pass_time,
 )
 
 
@@ -169,6 +170,29 @@ async def test_currencies(
     await async_reload(hass, entry)
     assert total(hass, entry, "outstanding", "RUB") == "0"
     assert total(hass, entry, "outstanding", "EUR") == "7"
+
+
+async def test_writes_only_what_changed(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """What is open is read again after a restart: it is not worth a write."""
+    first = sandbox.store.create("cryptocloud")
+    entry = await add_account("cryptocloud", first.id)
+    account = entry.runtime_data.books
+    await account.async_close()
+    assert not account._is_dirty
+    added = sandbox.store.create("cryptocloud")
+    await async_add_invoices(hass, entry, [added.id])
+    await async_reload(hass, entry)
+    assert total(hass, entry, "outstanding") == "50"
+    assert not entry.runtime_data.books._is_dirty
+    sandbox.store.act("cryptocloud", added.id, "pay")
+    pass_time(hass, 61)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert entry.runtime_data.books._is_dirty
+    pass_time(hass, 70)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not entry.runtime_data.books._is_dirty
 
 
 async def test_a_status_without_amounts_adds_up_to_nothing(

@@ -164,7 +164,10 @@ class Books:
         """Enter a tracked invoice as it was read, or that it could not be."""
         invoice = reading.invoice if reading else None
         is_open = invoice is not None and invoice.status.is_open
-        changed = self.outstanding.put(invoice_id, _asked_for(invoice) if is_open else None)
+        asked_for = _asked_for(invoice) if is_open else None
+        # What is outstanding is read anew after a restart; only that there is such a currency isn't.
+        changed = asked_for is not None and asked_for[0] not in self.currencies
+        self.outstanding.put(invoice_id, asked_for)
         if reading and reading.is_believed:
             changed |= self.received.put(invoice_id, _brought(reading.invoice))
             changed |= self._record(invoice_id, reading)
