@@ -28,7 +28,9 @@ from .conftest import (
     give_word,
 )
 
-each_provider = pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1", "egates"])
+each_provider = pytest.mark.parametrize(
+    "provider", ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
+)
 # What no two runs have in common, and what a provider is tuned with.
 volatile = props(
     *("last_reading", "next_look_in", "requests_left", "seconds_from_now"),

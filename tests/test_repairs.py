@@ -40,7 +40,9 @@ from .conftest import (
 from .test_provider_is_one_file import ShoeBox, slip
 
 HOUR = 3600
-each_provider = pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1", "egates"])
+each_provider = pytest.mark.parametrize(
+    "provider", ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
+)
 
 type Client = TestClient[Any, Any]
 

@@ -126,7 +126,9 @@ def _reading(coordinator: CryptoInvoicesCoordinator) -> dict[str, Any]:
         "schedule": coordinator.diagnostics(),
         "pushes": {
             "can_push": isinstance(provider, CanPush),
-            "can_register_webhook": isinstance(provider, CanRegisterWebhook),
+            "may_register_webhook": (
+                provider.may_register_webhook if isinstance(provider, CanRegisterWebhook) else None
+            ),
             "can_stream": isinstance(provider, CanStream),
             "webhook": pushes() if pushes else None,
         },
