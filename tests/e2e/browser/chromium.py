@@ -1,16 +1,23 @@
 """Debian's Chromium, driven by Playwright."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Page, StorageState, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from demo import HOST
 
 from .eyes import DESKTOP
 
-PATIENCE = 15_000
+# In milliseconds; a machine may have much else to do.
+PATIENCE = 30_000
 PATH = "/usr/bin/chromium"
 # Nothing is asked for over the network: what the browser wants for itself, and brands' images.
 FLAGS = (
@@ -38,18 +45,22 @@ async def chromium() -> AsyncGenerator[Browser]:
 
 @asynccontextmanager
 async def visitor(
-    browser: Browser, folder: Path, *, locale: str, state: StorageState | None = None
+    browser: Browser, folder: Path, language: str, wrong: Sequence[str]
 ) -> AsyncGenerator[Page]:
-    """Open a page as somebody with a language; what was seen last is kept if it goes wrong."""
-    context = await browser.new_context(
-        viewport=DESKTOP, locale=locale, storage_state=state, reduced_motion="reduce"
-    )
+    """Open a page as somebody with a language; what was seen last is kept if it goes wrong.
+
+    So is what was found to be ``wrong`` until then.
+    """
+    context = await browser.new_context(viewport=DESKTOP, locale=language, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE)
-    await context.tracing.start(screenshots=True, snapshots=True)
+    expect.set_options(timeout=PATIENCE)
+    await context.tracing.start(snapshots=True)
     page = await context.new_page()
     try:
         yield page
-    except BaseException:
+    except BaseException as error:
+        for text in wrong:
+            error.add_note(text)
         await _keep(context, page, folder)
         raise
     finally:

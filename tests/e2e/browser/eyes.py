@@ -27,22 +27,30 @@ class Eyes:
     wrong: list[str] = field(default_factory=list)
     pictures: int = 0
 
-    async def look(self, scope: Locator, name: str) -> None:
-        """Look at a part of the page as on a desktop by day, then as on a phone by night."""
+    async def look(self, scope: Locator, name: str, *, fits: bool = True) -> None:
+        """Look at a part of the page as on a desktop by day, then as on a phone by night.
+
+        Unless it ``fits``, the frontend shortens long texts there, and may.
+        """
         page = scope.page
-        await self._look_once(scope, f"{name}-desktop")
+        await self._look_once(scope, f"{name}-desktop", fits=fits)
         await page.set_viewport_size(PHONE)
         await page.emulate_media(color_scheme="dark")
-        await self._look_once(scope, f"{name}-phone")
+        await self._look_once(scope, f"{name}-phone", fits=fits)
         await page.emulate_media(color_scheme="light")
         await page.set_viewport_size(DESKTOP)
 
-    async def _look_once(self, scope: Locator, name: str) -> None:
+    async def _look_once(self, scope: Locator, name: str, *, fits: bool) -> None:
         """Read every text as the screen is now, and take a picture."""
         texts: list[dict[str, Any]] = await scope.evaluate(READ)
         await self.picture(scope.page, name)
         for found in texts:
-            self._read(found, f"{name}: {found['text']!r}")
+            where = f"{name}: {found['text']!r}"
+            self._read(found, where)
+            if fits and found["cut"]:
+                self.wrong.append(f"{where} is cut off by {found['cut']}")
+            if fits and found["over"]:
+                self.wrong.append(f"{where} lies over {found['over']!r}")
         self._remember([found["text"] for found in texts])
 
     async def picture(self, page: Page, name: str) -> Path:
@@ -54,8 +62,6 @@ class Eyes:
 
     def _read(self, found: dict[str, Any], where: str) -> None:
         """Say what is wrong with a text."""
-        if found["cut"]:
-            self.wrong.append(f"{where} is cut off by {found['cut']}")
         text = found["text"]
         for code in found["code"]:
             text = text.replace(code, "")
@@ -69,16 +75,15 @@ class Eyes:
         if self.words.language == self.english.language:
             return False
         return any(
-            pattern.fullmatch(text)
+            paragraph.fullmatch(text)
             for key, english in self.english.ours.items()
             if self.words.ours.get(key, "") != english
-            for pattern in self.english.paragraphs(key)
+            for paragraph in self.english.paragraphs(key)
         )
 
     def _remember(self, texts: list[str]) -> None:
         """Keep which of our texts were seen."""
         for key in self.words.ours.keys() - self.seen:
-            if all(
-                any(part.fullmatch(text) for text in texts) for part in self.words.paragraphs(key)
-            ):
+            paragraphs = self.words.paragraphs(key)
+            if paragraphs and all(any(map(each.fullmatch, texts)) for each in paragraphs):
                 self.seen.add(key)

@@ -1,5 +1,6 @@
-// Returns the texts that are visible below an element, each with what cuts it off, if anything.
-(root) => {
+// Returns the texts that are visible below an element, each with what cuts it off, if anything,
+// and with the text that it lies over.
+async (root) => {
   const INLINE = new Set(["A", "B", "BR", "CODE", "EM", "I", "SPAN", "STRONG"]);
   const TOLERANCE = 1.5;
 
@@ -12,58 +13,67 @@
     );
 
   // Where the text itself is, not its element: an element may be as small as it likes.
-  const boxOf = (element) => {
+  const boxesOf = (element) => {
     const range = document.createRange();
-    const boxes = [...element.childNodes]
+    return [...element.childNodes]
       .filter((node) => node.nodeType === Node.TEXT_NODE || INLINE.has(node.tagName))
       .flatMap((node) => (range.selectNodeContents(node), [...range.getClientRects()]))
       .filter(({ width, height }) => width && height);
-    if (!boxes.length) return null;
-    return {
-      left: Math.min(...boxes.map(({ left }) => left)),
-      right: Math.max(...boxes.map(({ right }) => right)),
-      top: Math.min(...boxes.map(({ top }) => top)),
-      bottom: Math.max(...boxes.map(({ bottom }) => bottom)),
-    };
   };
 
   const name = (element) => element.tagName.toLowerCase();
 
-  // Returns what cuts a text off, "" if nothing does, null if it is not there to be seen.
-  const cutBy = (element, box) => {
+  const common = (one, other) => ({
+    left: Math.max(one.left, other.left),
+    right: Math.min(one.right, other.right),
+    top: Math.max(one.top, other.top),
+    bottom: Math.min(one.bottom, other.bottom),
+  });
+  const isThere = ({ left, right, top, bottom }) =>
+    right - left > 2 * TOLERANCE && bottom - top > 2 * TOLERANCE;
+
+  // Returns where a text can be seen and what cuts it off; null if it is not there to be seen.
+  const seenOf = (element, boxes) => {
     let cut = "";
+    let seen = boxes;
     for (let up = element; up; up = parentOf(up)) {
       const style = getComputedStyle(up);
       if (style.visibility === "hidden" || style.opacity === "0") return null;
-      const { left, right, top, bottom, width, height } = up.getBoundingClientRect();
+      const box = up.getBoundingClientRect();
       const [x, y] = [style.overflowX, style.overflowY];
       if (x === "visible" && y === "visible") continue;
       // For screen readers only, or folded up.
-      if (width <= 1 || height <= 1) return null;
-      const wide = box.left < left - TOLERANCE || box.right > right + TOLERANCE;
-      const high = box.top < top - TOLERANCE || box.bottom > bottom + TOLERANCE;
-      if (wide && x !== "visible") cut ||= `${name(up)}, to the side`;
+      if (box.width <= 1 || box.height <= 1) return null;
       // What can be scrolled to can be read.
-      if (high && (y === "hidden" || y === "clip")) cut ||= `${name(up)}, above or below`;
-      if (y === "auto" || y === "scroll") break;
+      if (["auto", "scroll"].includes(y)) {
+        seen = seen.map((each) => common(each, { ...box.toJSON(), left: 0, right: innerWidth }));
+        seen = seen.filter(isThere);
+      }
+      for (const each of seen) {
+        const wide = each.left < box.left - TOLERANCE || each.right > box.right + TOLERANCE;
+        const high = each.top < box.top - TOLERANCE || each.bottom > box.bottom + TOLERANCE;
+        if (wide && x !== "visible") cut ||= `${name(up)}, to the side`;
+        if (high && ["hidden", "clip"].includes(y)) cut ||= `${name(up)}, above or below`;
+      }
     }
-    const outside = box.left < -TOLERANCE || box.right > innerWidth + TOLERANCE;
-    return cut || (outside ? "the screen" : "");
+    const outside = ({ left, right }) => left < -TOLERANCE || right > innerWidth + TOLERANCE;
+    if (seen.some(outside)) cut ||= "the screen";
+    return { seen, cut };
   };
 
   const found = [];
   const visit = (element) => {
     if (["STYLE", "SCRIPT", "TEMPLATE"].includes(element.tagName)) return;
     if (ownText(element)) {
-      const box = boxOf(element);
-      const cut = box && cutBy(element, box);
-      if (box && cut !== null) {
+      const boxes = boxesOf(element);
+      const looked = boxes.length ? seenOf(element, boxes) : null;
+      if (looked) {
         const code = [...element.querySelectorAll("code")].map(({ textContent }) => textContent);
         const text = [...element.childNodes]
           .filter((node) => node.nodeType === Node.TEXT_NODE || INLINE.has(node.tagName))
           .map(({ textContent }) => textContent)
           .join("");
-        found.push({ text: text.replace(/\s+/g, " ").trim(), cut, code });
+        found.push({ text: text.replace(/\s+/g, " ").trim(), code, ...looked });
       }
       for (const child of element.children) if (!INLINE.has(child.tagName)) visit(child);
     } else {
@@ -72,13 +82,32 @@
     if (element.shadowRoot) for (const child of element.shadowRoot.children) visit(child);
   };
 
-  // What a new size of the screen changes is drawn with the next frames.
-  return new Promise((done) =>
-    requestAnimationFrame(() =>
-      requestAnimationFrame(() => {
-        visit(root);
-        done(found);
-      }),
-    ),
-  );
+  const rootsBelow = (element) => [
+    ...(element.shadowRoot ? [element.shadowRoot] : []),
+    ...[...element.children, ...(element.shadowRoot?.children ?? [])].flatMap(rootsBelow),
+  ];
+  const moving = () =>
+    [document, ...rootsBelow(root)]
+      .flatMap((each) => each.getAnimations())
+      .filter(({ effect, playState }) =>
+        playState === "running" && effect.getComputedTiming().iterations !== Infinity);
+  const frame = () => new Promise(requestAnimationFrame);
+
+  // What a click or a new size of the screen changes is drawn with the next frames, and may move.
+  do {
+    await frame();
+    await frame();
+    await Promise.allSettled(moving().map(({ finished }) => finished));
+  } while (moving().length);
+
+  visit(root);
+  for (const one of found) {
+    const under = found.find(
+      (other) =>
+        other !== one &&
+        one.seen.some((here) => other.seen.some((there) => isThere(common(here, there)))),
+    );
+    one.over = under?.text ?? "";
+  }
+  return found;
 }

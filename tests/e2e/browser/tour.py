@@ -1,86 +1,149 @@
 """The tour through everything that a user clicks."""
 
-from demo.sandbox import SandboxProvider
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from demo import DOMAIN
+from demo.client import Client
+from demo.sandbox import SandboxInvoice, SandboxProvider
 from tests.e2e.story import Figure, Outcome, Stage
 from tests.e2e.world import World, world
 
+from . import automations, setting_up, upkeep
 from .chromium import chromium, visitor
+from .dialog import Dialog
 from .eyes import Eyes
-from .frontend import Dialog, Frontend
+from .frontend import Frontend
 from .words import Words
 
 ENGLISH = "en"
+# Not yet for all of them there is a translation.
+OTHERS = ("de",)
 
 
 async def run(stage: Stage) -> Outcome:
-    """Click through everything."""
+    """Click through everything, and through the dialogs in other languages."""
     pictures = stage.folder / "pictures"
     pictures.mkdir()
-    words = Words(ENGLISH)
-    eyes = Eyes(pictures, words, words)
+    outcomes = []
     async with world(stage, demo_invoices=True) as running, chromium() as browser:
         stage.step("Home Assistant and Chromium have started")
-        async with visitor(browser, stage.folder, locale="en-US") as page:
-            frontend = Frontend(page=page, url=running.hass.url, words=words, eyes=eyes)
-            await frontend.log_in()
-            stage.step("logged in")
-            for provider in await running.sandbox.providers():
-                await set_up(stage, running, frontend, provider)
+        async with Client.login(running.hass.url) as client:
+            for language in (ENGLISH, *OTHERS):
+                if not Words.are_there(language):
+                    stage.step(f"not seen in the language {language}: there is no translation")
+                    continue
+                eyes = Eyes(pictures, Words(language), Words(ENGLISH))
+                async with visitor(browser, stage.folder, language, eyes.wrong) as page:
+                    frontend = Frontend(page=page, url=running.hass.url, eyes=eyes)
+                    left = await Tour(stage, running, client, frontend).take()
+                outcomes.append(_outcome(eyes, left))
         complaints = running.hass.complaints()
     return Outcome(
         figures=(
-            Figure("pictures", eyes.pictures),
-            Figure("texts that are wrong", len(eyes.wrong), must_be=0),
+            *chain.from_iterable(outcome.figures for outcome in outcomes),
             Figure("errors in the log", len(complaints), must_be=0),
         ),
-        wrong=(*eyes.wrong, *complaints),
+        wrong=(*chain.from_iterable(outcome.wrong for outcome in outcomes), *complaints),
     )
 
 
-async def set_up(
-    stage: Stage, running: World, frontend: Frontend, provider: SandboxProvider
-) -> None:
-    """Add an account, with wrong keys first and with a wrong invoice among the others."""
-    dialog = await frontend.add_integration()
-    await dialog.expect("config.step.user.title")
-    await dialog.look(f"{provider.key}-menu")
-    await dialog.choose(f"config.step.user.menu_options.{provider.key}")
-    await enter_keys(frontend, dialog, provider, running.sandbox.url)
-    await enter_invoices(dialog, provider)
-    for invoice in provider.invoices:
-        await frontend.expect_device(invoice)
-    await frontend.eyes.picture(frontend.page, f"{provider.key}-devices")
-    stage.step(f"{provider.name} is set up, with wrong keys and wrong invoices first")
+def _outcome(eyes: Eyes, left: Sequence[str]) -> Outcome:
+    """Return what was seen in one language."""
+    language = eyes.words.language
+    return Outcome(
+        figures=(
+            Figure(f"{language}, pictures", eyes.pictures),
+            Figure(f"{language}, texts of ours seen", len(eyes.seen)),
+            Figure(f"{language}, texts that are wrong", len(eyes.wrong), must_be=0),
+            Figure(f"{language}, left behind by deleted accounts", len(left), must_be=0),
+        ),
+        wrong=(*eyes.wrong, *left),
+    )
 
 
-async def enter_keys(
-    frontend: Frontend, dialog: Dialog, provider: SandboxProvider, url: str
-) -> None:
-    """Enter a wrong key, read what is said of it, and enter the right one."""
-    step = frontend.words.tree["config"]["step"][provider.key]
-    await dialog.expect(f"config.step.{provider.key}.title")
-    for section in step.get("sections", {}).values():
-        await dialog.unfold(section["name"])
-    await dialog.look(f"{provider.key}-keys")
-    wrong = {name: f"not-{value}" for name, value in provider.credentials.items()}
-    await dialog.fill_in(step, {**wrong, "url": url})
-    await dialog.submit()
-    await dialog.expect("config.error.invalid_auth")
-    await dialog.look(f"{provider.key}-wrong-keys")
-    await dialog.fill_in(step, provider.credentials)
-    await dialog.submit()
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """A way through the frontend, from the set-up of all accounts to their end."""
 
+    stage: Stage
+    running: World
+    client: Client
+    frontend: Frontend
 
-async def enter_invoices(dialog: Dialog, provider: SandboxProvider) -> None:
-    """Paste invoices, one of them wrong, then only the right ones."""
-    ids = [invoice.id for invoice in provider.invoices]
-    await dialog.expect("config.step.invoices.title")
-    await dialog.look(f"{provider.key}-invoices")
-    field = dialog.field(dialog.frontend.words("config.step.invoices.data.invoices"))
-    await field.fill("\n".join((*ids, "not an invoice")))
-    await dialog.submit()
-    await dialog.expect("config.error.ids_malformed")
-    await dialog.look(f"{provider.key}-wrong-invoices")
-    await field.fill("\n".join(ids))
-    await dialog.submit()
-    await dialog.finish()
+    @property
+    def _is_whole(self) -> bool:
+        """Whether it goes beyond the dialogs."""
+        return self.frontend.words.language == ENGLISH
+
+    async def take(self) -> Sequence[str]:
+        """Take it, and return what is left behind at its end."""
+        await self.frontend.log_in()
+        self.stage.step(f"logged in, in the language {self.frontend.words.language}")
+        first, *others = await self.running.sandbox.providers()
+        if self.stage.short and not self._is_whole:
+            others = []
+        await self._set_up(first, await setting_up.begin(self.frontend))
+        await self._change_invoices(first)
+        if self._is_whole:
+            await self._pay(next(each for each in first.invoices if "pay" in each.actions))
+        else:
+            await automations.look_at_triggers(self.frontend)
+        await self._keep_up(first)
+        for provider in others:
+            await self._set_up(provider, await self.frontend.add_account())
+        for remaining in range(len(others), -1, -1):
+            await upkeep.delete(self.frontend, remaining=remaining)
+        storage = self.running.hass.folder / ".storage"
+        left = await upkeep.left_behind(self.client, storage)
+        self.stage.step("all accounts are deleted")
+        return left
+
+    async def _set_up(self, provider: SandboxProvider, dialog: Dialog) -> None:
+        """Add an account."""
+        await setting_up.set_up(self.frontend, dialog, provider, self.running.sandbox.url)
+        self.stage.step(f"{provider.name}: wrong keys, wrong invoices, then it is set up")
+
+    async def _change_invoices(self, provider: SandboxProvider) -> None:
+        """Add an invoice to the first account, and remove one."""
+        order = f"Tomato seeds, {self.frontend.words.language}"
+        (later,) = await self.running.sandbox.create(provider.key, order_id=order)
+        await setting_up.add_later(self.frontend, later)
+        self.stage.step("an invoice is added later")
+        await setting_up.remove(self.frontend, later)
+        self.stage.step("and removed")
+
+    async def _pay(self, invoice: SandboxInvoice) -> None:
+        """Build automations, pay, and see both run."""
+        device = f"Invoice {invoice.order_id}"
+        mine = await automations.build(self.frontend, f"{device} is paid", device)
+        self.stage.step("an automation for one invoice is built")
+        every = await automations.build(self.frontend, "Any invoice is paid", None)
+        self.stage.step("an automation for all invoices is built")
+        await automations.pay(self.frontend, invoice, self.running.sandbox.url)
+        await self._look_again()
+        await automations.expect_notifications(self.frontend, invoice, 2)
+        self.stage.step("paid at the sandbox, and both have told it")
+        for automation in (mine, every):
+            await automations.expect_trace(self.frontend, automation, invoice)
+        self.stage.step("the runs are in the traces")
+        await automations.look_at_device(self.frontend, device)
+        self.stage.step("the device shows it")
+
+    async def _look_again(self) -> None:
+        """Let Home Assistant look at once: by itself it would within half a minute."""
+        entities = await self.client.registered_entities(DOMAIN)
+        statuses = [each["entity_id"] for each in entities if each["unique_id"].endswith("_status")]
+        await self.client.call("homeassistant.update_entity", {"entity_id": statuses})
+
+    async def _keep_up(self, provider: SandboxProvider) -> None:
+        """Do with the first account what is done later."""
+        await upkeep.reconfigure(self.frontend, provider)
+        self.stage.step("reconfigured")
+        await upkeep.reauthenticate(self.frontend, provider, self.running.sandbox)
+        self.stage.step("a new key is entered where Home Assistant asks for it")
+        await upkeep.download_diagnostics(self.frontend, provider)
+        self.stage.step("diagnostics are downloaded")
+        await upkeep.repair(self.frontend, self.running.hass.folder / ".storage")
+        self.stage.step("the repair is read")

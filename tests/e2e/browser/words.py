@@ -12,6 +12,8 @@ from demo import CHECKOUT, DOMAIN, DemoError
 
 OURS = CHECKOUT / "custom_components" / DOMAIN / "translations"
 _PLACEHOLDER = re.compile(r"\\\{\w+\\\}")
+# Outside of placeholders.
+_LETTER = re.compile(r"[^\W\d_](?![^{]*\})")
 _MARKUP = re.compile(r"\*\*|`")
 
 
@@ -23,6 +25,7 @@ class Words:
         self.language = language
         self.tree: dict[str, Any] = json.loads((OURS / f"{language}.json").read_text())
         self.ours = dict(_flat(self.tree))
+        self._paragraphs: dict[str, list[re.Pattern[str]]] = {}
         self._all = self.ours | dict(_frontend_texts(language))
 
     @staticmethod
@@ -36,18 +39,20 @@ class Words:
             raise DemoError(f"there is no text {key} in the language {self.language}")
         return self._all[key]
 
-    def pattern(self, key: str) -> re.Pattern[str]:
-        """Return what matches a text as it is shown, whatever its placeholders stand for."""
-        return re.compile(as_shown(self(key)), re.DOTALL)
-
     def paragraphs(self, key: str) -> list[re.Pattern[str]]:
-        """Return what matches the paragraphs of a text as they are shown."""
-        return [re.compile(as_shown(part), re.DOTALL) for part in self(key).split("\n\n")]
+        """Return what matches the paragraphs of a text as they are shown.
+
+        What consists of a placeholder alone would match anything, and is left out.
+        """
+        if key not in self._paragraphs:
+            parts = self(key).split("\n\n")
+            self._paragraphs[key] = [_as_shown(part) for part in parts if _LETTER.search(part)]
+        return self._paragraphs[key]
 
 
-def as_shown(text: str) -> str:
-    """Return a regular expression for a text without its markup, with anything for placeholders."""
-    return _PLACEHOLDER.sub(".+?", re.escape(_MARKUP.sub("", text)))
+def _as_shown(text: str) -> re.Pattern[str]:
+    """Return what matches a text without its markup, with anything for its placeholders."""
+    return re.compile(_PLACEHOLDER.sub(".+?", re.escape(_MARKUP.sub("", text))))
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,0 +1,81 @@
+"""Set up accounts, and add and remove invoices."""
+
+from playwright.async_api import expect
+
+from demo.sandbox import SandboxInvoice, SandboxProvider
+
+from .dialog import Dialog
+from .frontend import ENTRY, INTEGRATION, Frontend
+
+NONSENSE = "no-invoice"
+
+
+async def begin(frontend: Frontend) -> Dialog:
+    """Add the integration, and look at the menu of providers."""
+    dialog = await frontend.add_integration()
+    await dialog.expect("config.step.user.title")
+    await dialog.look("menu")
+    return dialog
+
+
+async def set_up(frontend: Frontend, dialog: Dialog, provider: SandboxProvider, url: str) -> None:
+    """Add an account, with wrong keys first and with a wrong invoice among the others."""
+    await dialog.choose(f"config.step.user.menu_options.{provider.key}")
+    await _enter_keys(dialog, provider, url)
+    await dialog.expect("config.step.invoices.title")
+    label = frontend.words("config.step.invoices.data.invoices")
+    await _paste(dialog, label, "config", provider.invoices)
+    await dialog.finish()
+    await frontend.open(INTEGRATION)
+    await frontend.expect_invoices(*provider.invoices)
+    await frontend.eyes.look(frontend.account(), f"{provider.key}-devices", fits=False)
+
+
+async def _enter_keys(dialog: Dialog, provider: SandboxProvider, url: str) -> None:
+    """Enter a wrong key, read what is said of it, and enter the right one."""
+    step = dialog.words.tree["config"]["step"][provider.key]
+    await dialog.expect(f"config.step.{provider.key}.title")
+    await dialog.unfold_all(step)
+    await dialog.look(f"{provider.key}-keys")
+    wrong = {name: f"not-{value}" for name, value in provider.credentials.items()}
+    await dialog.fill_in(step, {**wrong, "url": url})
+    await dialog.submit()
+    await dialog.expect("config.error.invalid_auth")
+    await dialog.look(f"{provider.key}-wrong-keys")
+    await dialog.fill_in(step, provider.credentials)
+    await dialog.submit()
+
+
+async def _paste(
+    dialog: Dialog, label: str, texts: str, invoices: tuple[SandboxInvoice, ...]
+) -> None:
+    """Paste invoices, with something among them that isn't one, then without it."""
+    ids = [invoice.id for invoice in invoices]
+    await dialog.field(label).fill("\n".join((NONSENSE, *ids)))
+    await dialog.submit()
+    await dialog.expect(f"{texts}.error.ids_malformed")
+    await dialog.look(f"{invoices[0].provider}-wrong-invoices")
+    await dialog.field(label).fill(", ".join(ids))
+    await dialog.submit()
+
+
+async def add_later(frontend: Frontend, invoice: SandboxInvoice) -> None:
+    """Add one more invoice to the account."""
+    texts = "config_subentries.invoice"
+    await frontend.open(INTEGRATION)
+    await frontend.press(f"{texts}.initiate_flow.user")
+    dialog = frontend.dialog()
+    await dialog.expect(f"{texts}.step.user.description")
+    await dialog.look("add-invoices")
+    label = frontend.words(f"{texts}.step.user.data.invoices")
+    await _paste(dialog, label, texts, (invoice,))
+    await dialog.finish()
+    await frontend.expect_invoices(invoice)
+
+
+async def remove(frontend: Frontend, invoice: SandboxInvoice) -> None:
+    """Remove an invoice from the account."""
+    await frontend.open(INTEGRATION)
+    await frontend.choose(f"{ENTRY}.delete", frontend.invoice(invoice))
+    await frontend.confirm_deletion()
+    await expect(frontend.invoice(invoice)).to_have_count(0)
