@@ -9,6 +9,7 @@ from aiohttp.resolver import AsyncResolver
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, UnknownStep
+from homeassistant.helpers import issue_registry as ir
 import pytest
 
 from custom_components.crypto_invoices.const import DOMAIN
@@ -232,8 +233,6 @@ async def test_separators_and_repetitions(
 @pytest.mark.parametrize(
     ("typed", "error", "said"),
     [
-        ("", "ids_missing", {}),
-        (" ,\n; ", "ids_missing", {}),
         ("{good} what-is-this", "ids_malformed", {"malformed": "what-is-this"}),
         ("{foreign}", "ids_malformed", {"malformed": "{foreign}"}),
         ("{unknown} {good}", "ids_not_found", {"not_found": "{unknown}"}),
@@ -248,7 +247,7 @@ async def test_separators_and_repetitions(
             },
         ),
     ],
-    ids=["nothing", "separators only", "malformed", "foreign", "unknown", "mixed"],
+    ids=["malformed", "foreign", "unknown", "mixed"],
 )
 async def test_refused_ids(
     hass: HomeAssistant,
@@ -279,11 +278,28 @@ async def test_refused_ids(
     await hass.async_block_till_done()
 
 
-async def test_empty_ids_field(hass: HomeAssistant, sandbox: SandboxServer) -> None:
-    """The frontend leaves out a field that is empty."""
-    result = await async_open_invoices(hass, sandbox, "cryptocloud")
-    result = await async_submit(hass, result, {})
-    assert result["errors"] == {"invoices": "ids_missing"}
+@each_provider
+@pytest.mark.parametrize("typed", [{}, {"invoices": ""}, {"invoices": " ,\n; "}])
+async def test_no_invoices(
+    hass: HomeAssistant, sandbox: SandboxServer, provider: str, typed: dict[str, str]
+) -> None:
+    """A till begins without invoices, comes up again, and takes those that are added later."""
+    result = await async_open_invoices(hass, sandbox, provider)
+    result = await async_submit(hass, result, typed)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    entry = result["result"]
+    assert not entry.subentries
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+    assert not ir.async_get(hass).issues
+
+    invoice = sandbox.store.create(provider)
+    chosen = {"config_entry_id": entry.entry_id, "invoice_ids": [invoice.id]}
+    await hass.services.async_call(DOMAIN, "track_invoices", chosen, blocking=True)
+    await hass.async_block_till_done()
+    assert state_of(hass, entry, invoice.id, "status").state == "pending"
 
 
 @each_provider

@@ -116,10 +116,10 @@ class CryptoInvoicesConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_invoices(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for the invoices to watch and look them up."""
+        """Ask for the invoices to watch and look them up; a till begins without any."""
         checked = CheckedIds()
         if user_input is not None:
-            checked = await async_check_ids(self._provider, user_input, ())
+            checked = await async_check_ids(self._provider, user_input, (), needed=False)
             if not checked.errors:
                 # A new key of another account may have become this one meanwhile.
                 self._abort_if_unique_id_configured()

@@ -43,9 +43,16 @@ def invoices_schema(typed: str) -> vol.Schema:
 
 
 async def async_check_ids(
-    provider: Provider, user_input: dict[str, Any], tracked: Container[str]
+    provider: Provider,
+    user_input: dict[str, Any],
+    tracked: Container[str],
+    *,
+    needed: bool = True,
 ) -> CheckedIds:
-    """Look the typed IDs up at the provider, each once however often it was typed."""
+    """Look the typed IDs up at the provider, each once however often it was typed.
+
+    None at all is an error where some are ``needed``.
+    """
     try:
         found = await async_look_up(provider, split_ids(user_input.get(CONF_INVOICES, "")), tracked)
     except ProviderError as err:
@@ -53,7 +60,7 @@ async def async_check_ids(
     if found.refused:
         error, placeholders = found.refusal()
         return CheckedIds(errors={CONF_INVOICES: error}, placeholders=placeholders)
-    if not found.invoices:
+    if needed and not found.invoices:
         return CheckedIds(errors={CONF_INVOICES: "ids_missing"})
     return CheckedIds(found.invoices)
 

@@ -207,6 +207,8 @@ class Ledger:
             await self._hass.async_add_executor_job(self._set_aside)
         lost = records is None and not is_new
         self._records = records or {}
+        # A file without invoices tells that none were announced: one that is missing can't.
+        self._changed = records is None
         self.forget(self._records.keys() - baselines.keys())
         if not lost:
             self.begin(baselines)
