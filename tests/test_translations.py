@@ -8,7 +8,7 @@ from typing import Any
 from homeassistant.components.sensor import SensorEntityDescription
 import pytest
 
-from custom_components.crypto_invoices import account_sensor, coordinator, issues, sensor
+from custom_components.crypto_invoices import account_sensor, issues, sensor
 from custom_components.crypto_invoices.const import SECTION_ADVANCED
 from custom_components.crypto_invoices.credentials import provider_errors
 from custom_components.crypto_invoices.invoice_ids import Refusal
@@ -28,6 +28,7 @@ from custom_components.crypto_invoices.providers.model import (
     SettingNeeded,
     Trouble,
 )
+from custom_components.crypto_invoices.readings import error_key
 from custom_components.crypto_invoices.system_health import public_address
 
 from .conftest import ENGLISH, ICONS, PACKAGE
@@ -144,13 +145,13 @@ def test_error_fields() -> None:
 def test_exceptions() -> None:
     """Whatever goes wrong with a reading has a text that names the account."""
     for error in ERRORS:
-        message = ENGLISH["exceptions"][coordinator.error_key(error)]["message"]
+        message = ENGLISH["exceptions"][error_key(error)]["message"]
         assert {name for _, name, _, _ in Formatter().parse(message) if name} == {"account"}
 
 
 def test_exceptions_are_raised() -> None:
     """Every text of an exception is of one that there is."""
-    from_readings = {coordinator.error_key(error) for error in ERRORS}
+    from_readings = {error_key(error) for error in ERRORS}
     of_actions = ENGLISH["exceptions"].keys() - from_readings - ABOUT_IDS
     of_fields = {f"field_{flaw}" for flaw in Flaw}
     assert of_fields <= of_actions

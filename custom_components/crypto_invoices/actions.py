@@ -15,7 +15,7 @@ from homeassistant.util.json import JsonObjectType, JsonValueType
 
 from .account import tracked_invoices
 from .const import CONF_PROVIDER, DOMAIN
-from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator, error_key
+from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .entity import invoice_identifier
 from .invoice_ids import split_ids
 from .money import exact
@@ -29,6 +29,7 @@ from .providers.invoicing import (
     Rejected,
 )
 from .providers.model import Invoice, InvoiceNotFound, InvoiceStatus, ProviderError, SettingNeeded
+from .readings import error_key
 
 ATTR_INVOICE_ID = "invoice_id"
 ATTR_INVOICE_IDS = "invoice_ids"

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import batched
@@ -30,28 +29,15 @@ from .pace import Pace
 from .providers.base import Provider
 from .providers.model import (
     AuthError,
-    BadResponse,
     Invoice,
-    InvoiceNotFound,
     InvoiceStatus,
-    KeyCanSpend,
     ProviderError,
-    ProviderUnavailable,
-    RateLimited,
-    SettingNeeded,
 )
+from .readings import AccountData, error_key
 from .troubles import Troubles
 
 _LOGGER = logging.getLogger(__name__)
 
-_ERROR_KEYS: Mapping[type[ProviderError], str] = {
-    AuthError: "invalid_auth",
-    KeyCanSpend: "key_can_spend",
-    SettingNeeded: "invalid_auth",
-    BadResponse: "bad_response",
-    InvoiceNotFound: "invoice_not_found",
-    RateLimited: "rate_limited",
-}
 # Invoices that are added together, however many, become one refresh.
 SYNC_COOLDOWN = 0.1
 # Hints that come together become one reading.
@@ -62,39 +48,6 @@ HINT_INTERVAL = 2.0
 _PUBLISHED_AT_ONCE = 20
 
 type CryptoInvoicesConfigEntry = ConfigEntry[CryptoInvoicesCoordinator]
-
-
-@dataclass(slots=True)
-class AccountData:
-    """The latest reading of an account: of each tracked invoice, or why there is none."""
-
-    invoices: dict[str, Invoice] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-    open: set[str] = field(default_factory=set)
-
-    def take(self, invoice_id: str, entry: Invoice | ProviderError) -> bool:
-        """Keep a reading; return whether it is news."""
-        if isinstance(entry, Invoice):
-            had_error = self.errors.pop(invoice_id, None) is not None
-            if entry == self.invoices.get(invoice_id) and not had_error:
-                return False
-            self.invoices[invoice_id] = entry
-            (self.open.add if entry.status.is_open else self.open.discard)(invoice_id)
-            return True
-        key = error_key(entry)
-        if self.errors.get(invoice_id) == key:
-            return False
-        self.errors[invoice_id] = key
-        self.invoices.pop(invoice_id, None)
-        self.open.discard(invoice_id)
-        return True
-
-    def forget(self, invoice_ids: Iterable[str]) -> None:
-        """Drop invoices that are no longer tracked."""
-        for invoice_id in invoice_ids:
-            self.invoices.pop(invoice_id, None)
-            self.errors.pop(invoice_id, None)
-            self.open.discard(invoice_id)
 
 
 class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
@@ -476,10 +429,3 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
                 _LOGGER.warning(
                     "%s: unknown invoice status %.40r", account, invoice.provider_status
                 )
-
-
-def error_key(err: ProviderError) -> str:
-    """Return the translation key of a provider's error."""
-    if isinstance(err, ProviderUnavailable):
-        return err.reason.value
-    return _ERROR_KEYS.get(type(err), "bad_response")

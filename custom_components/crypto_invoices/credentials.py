@@ -19,7 +19,6 @@ import voluptuous as vol
 
 from .address import address_problem, is_exposed, normalize_address
 from .const import SECTION_ADVANCED
-from .coordinator import error_key
 from .providers.base import Field, FieldKind, Provider
 from .providers.model import (
     AuthError,
@@ -29,6 +28,7 @@ from .providers.model import (
     RateLimited,
     SettingNeeded,
 )
+from .readings import error_key
 
 # Stands in a form for a secret that is there, so that it can be taken away.
 UNCHANGED = "__unchanged__"

@@ -14,10 +14,11 @@ from homeassistant.util import dt as dt_util
 from .account import async_add_invoices, followed_invoices, tracked_invoices
 from .books import REMEMBERED_FOR
 from .const import CONF_FOLLOW, DOMAIN
-from .coordinator import CryptoInvoicesCoordinator, error_key
+from .coordinator import CryptoInvoicesCoordinator
 from .issues import FOLLOW_LIMIT, async_create_issue, async_delete_issue
 from .providers.invoicing import CanListInvoices, PermissionMissing
 from .providers.model import Invoice, ProviderError, ProviderUnavailable, RateLimited
+from .readings import error_key
 
 _LOGGER = logging.getLogger(__name__)
 
