@@ -35,6 +35,7 @@ TILL_KEY = "sandbox-btcpay-till-key"
 READ_ONLY_KEY = "sandbox-btcpay-read-only-key"
 ALL_STORES_KEY = "sandbox-btcpay-all-stores-key"
 TWO_STORES_KEY = "sandbox-btcpay-two-stores-key"
+OTHER_STORE_KEY = "sandbox-btcpay-other-store-key"
 SPENDING_KEY = "sandbox-btcpay-spending-key"
 UNRESTRICTED_KEY = "sandbox-btcpay-unrestricted-key"
 USELESS_KEY = "sandbox-btcpay-useless-key"
@@ -43,6 +44,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     READ_ONLY_KEY: (f"{VIEW}:{STORE_ID}",),
     ALL_STORES_KEY: (VIEW, VIEW_STORES, MODIFY_WEBHOOKS),
     TWO_STORES_KEY: (f"{VIEW}:{STORE_ID}", f"{VIEW}:{OTHER_STORE_ID}"),
+    OTHER_STORE_KEY: (f"{VIEW}:{OTHER_STORE_ID}",),
     SPENDING_KEY: (f"{VIEW}:{STORE_ID}", f"btcpay.store.canuselightningnode:{STORE_ID}"),
     UNRESTRICTED_KEY: ("unrestricted",),
     USELESS_KEY: ("btcpay.user.canviewprofile",),

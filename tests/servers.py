@@ -48,7 +48,7 @@ async def untrusted_site(folder: Path) -> AsyncGenerator[str]:
 
     loop.set_exception_handler(expect_it)
     server = TestServer(web.Application(), host="127.0.0.1", scheme="https")
-    await server.start_server(ssl=_self_signed(folder))
+    await server.start_server(ssl=self_signed(folder))
     yield str(server.make_url("")).rstrip("/")
     async with asyncio.timeout(5):
         await turned_away.wait()
@@ -63,7 +63,7 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def _self_signed(folder: Path) -> ssl.SSLContext:
+def self_signed(folder: Path) -> ssl.SSLContext:
     """Return what a server needs to show a certificate of its own making."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

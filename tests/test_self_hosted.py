@@ -1,9 +1,11 @@
-"""A webhook that Home Assistant makes at a provider: made, used, put back and taken away."""
+"""A server that people host themselves: its address, keys and stores, and a webhook of our own."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
-from aiohttp.test_utils import TestClient
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -13,14 +15,17 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.crypto_invoices import webhook
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.coordinator import HINT_INTERVAL
+from sandbox.app import create_app
 from sandbox.btcpay_access import (
     ALL_STORES_KEY,
     OTHER_STORE_ID,
+    OTHER_STORE_KEY,
     READ_ONLY_KEY,
     SPENDING_KEY,
     TWO_STORES_KEY,
 )
 from sandbox.btcpay_webhooks import STORE_ID, Webhook, Webhooks
+from sandbox.core import SANDBOX
 from sandbox.faults import Fault
 
 from .conftest import (
@@ -38,6 +43,7 @@ from .conftest import (
     pass_time,
     state_of,
 )
+from .servers import self_signed
 
 PROVIDER = "btcpay"
 PAGE = (
@@ -302,3 +308,57 @@ async def test_key_that_can_spend(hass: HomeAssistant, sandbox: SandboxServer) -
     result = await async_submit(hass, result, sandbox.credentials_form(PROVIDER))
     assert result["step_id"] == "invoices"
     assert fields_of(result["data_schema"]).keys() == {"invoices"}
+
+
+async def test_certificate_of_its_own(
+    hass: HomeAssistant, socket_enabled: None, tmp_path: Path, runs: Runs
+) -> None:
+    """A server with a self-signed certificate, below a path, works for who says that it may."""
+    app, outer = create_app(), web.Application()
+    outer.add_subapp("/btcpay", app)
+    server = TestServer(outer, host="127.0.0.1", scheme="https")
+    await server.start_server(ssl=self_signed(tmp_path))
+    store = app[SANDBOX].store
+    invoice = store.create(PROVIDER)
+    result = await async_open_credentials(hass, PROVIDER)
+    key = app[SANDBOX].providers[PROVIDER].credentials["api_key"]
+    form: dict[str, Any] = {"url": str(server.make_url("/btcpay/")), "api_key": key}
+    result = await async_submit(hass, result, {**form, "advanced": {"verify_ssl": False}})
+    result = await async_submit(hass, result, {"invoices": invoice.id})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done(wait_background_tasks=True)
+    entry = result["result"]
+    assert (entry.data["url"], entry.data["verify_ssl"]) == (form["url"].rstrip("/"), False)
+    store.act(PROVIDER, invoice.id, "pay")
+    await async_later(hass)
+    assert [run["invoice"] for run in runs] == [invoice.id]
+    await server.close()
+
+
+async def test_onion(hass: HomeAssistant) -> None:
+    """An address in Tor is refused with what to do instead, before anything is asked."""
+    result = await async_open_credentials(hass, PROVIDER)
+    form = {"url": "http://abcdefghij234567.onion", "api_key": "x", "advanced": {}}
+    result = await async_submit(hass, result, form)
+    assert result["errors"] == {"url": "url_onion"}
+
+
+async def test_reauth_with_the_key_of_another_store(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new key has to open the store that is watched."""
+    invoice = sandbox.store.create(PROVIDER)
+    entry = await add_account(PROVIDER, invoice.id)
+    sandbox.rotate_keys(PROVIDER, monkeypatch)
+    await async_later(hass)
+    [result] = hass.config_entries.flow.async_progress()
+    result = await async_submit(hass, result, {"api_key": OTHER_STORE_KEY})
+    assert result["errors"] == {"base": "store_id_needed"}
+    result = await async_submit(hass, result, {"api_key": TWO_STORES_KEY})
+    assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert entry.data["store_id"] == STORE_ID
+    assert state_of(hass, entry, invoice.id, "status").state == "pending"
