@@ -155,6 +155,9 @@ async def test_set_up(
     learned = LEARNED.get(provider, {})
     stored = dict(entry.data)
     assert len(stored.pop("webhook_id")) == 64
+    if provider == "btcpay":
+        assert stored.pop("webhook_secret")
+        assert stored.pop("btcpay_webhook_id")
     assert stored == {"provider": provider, **sandbox.settings(provider), **learned}
     assert entry.unique_id.startswith(f"{provider}_")
     names = ["Coffee", "Tea"] if provider != "cryptocloud_v1" else [first.id, second.id]

@@ -193,6 +193,28 @@ async def test_new_address_of_home_assistant(
     assert only(hooks).url == f"https://elsewhere.example/api/webhook/{entry.data['webhook_id']}"
 
 
+async def test_in_the_same_network(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    hass_client_no_auth: ClientSessionGenerator,
+    add_account: AddAccount,
+    runs: Runs,
+    hooks: Webhooks,
+    told: Told,
+) -> None:
+    """A server in the own network posts to the internal address, if there is no other."""
+    await async_setup_views(hass)
+    home = str((await hass_client_no_auth()).make_url("")).rstrip("/")
+    await hass.config.async_update(internal_url=home)
+    invoice = sandbox.store.create(PROVIDER)
+    await add_account(PROVIDER, invoice.id)
+    assert only(hooks).url.startswith(f"{home}/api/webhook/")
+    CLOCK.passed += HINT_INTERVAL
+    sandbox.store.act(PROVIDER, invoice.id, "pay")
+    assert set(await told()) == {200}
+    assert [run["invoice"] for run in runs] == [invoice.id]
+
+
 async def test_key_that_may_not_make_one(
     hass: HomeAssistant,
     sandbox: SandboxServer,

@@ -40,11 +40,13 @@ def address_problem(address: str, *, allows_path: bool = False) -> str | None:
 
 def is_exposed(address: str) -> bool:
     """Whether keys sent there would cross the internet for everyone on the way to read."""
-    url = URL(address)
-    host = url.host or ""
-    if url.scheme == "https":
-        return False
+    return URL(address).scheme != "https" and not is_in_own_network(address)
+
+
+def is_in_own_network(address: str) -> bool:
+    """Whether a server at this address is one in the user's own network."""
+    host = URL(address).host or ""
     try:
-        return not is_local(ip_address(host))
+        return is_local(ip_address(host))
     except ValueError:
-        return "." in host and not host.endswith(_LOCAL_SUFFIXES)
+        return "." not in host or host.endswith(_LOCAL_SUFFIXES)

@@ -14,7 +14,7 @@ from aiohttp.hdrs import METH_POST
 from aiohttp.web import Request, RequestPayloadError, Response
 from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_WEBHOOK_ID
+from homeassistant.const import CONF_URL, CONF_WEBHOOK_ID
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.helpers.network import NoURLAvailableError
@@ -22,6 +22,7 @@ from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
 from .account import async_create_provider
+from .address import is_in_own_network
 from .const import CONF_CLOUDHOOK_URL, DOMAIN
 from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .issues import WEBHOOK_REFUSED, async_create_issue, async_delete_issue
@@ -282,6 +283,9 @@ def webhook_address(hass: HomeAssistant, data: Mapping[str, Any]) -> str | None:
         return str(url)
     with suppress(NoURLAvailableError):
         return webhook.async_generate_url(
-            hass, data[CONF_WEBHOOK_ID], allow_internal=False, prefer_external=True
+            hass,
+            data[CONF_WEBHOOK_ID],
+            allow_internal=is_in_own_network(data[CONF_URL]),
+            prefer_external=True,
         )
     return None
