@@ -18,6 +18,7 @@ from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
+    BadResponse,
     KeyCanSpend,
     ProviderError,
     ProviderUnavailable,
@@ -374,6 +375,13 @@ async def test_key_can_spend(
     await hass.config_entries.async_reload(keeper.entry_id)
     assert keeper.state is ConfigEntryState.SETUP_ERROR
     assert issues(hass).keys() == {"key_can_spend"}
+    # An answer that says nothing of the key doesn't cure it.
+    monkeypatch.setattr(ShoeBox, "trouble", BadResponse("smudged"))
+    await hass.config_entries.async_reload(keeper.entry_id)
+    assert keeper.state is ConfigEntryState.SETUP_RETRY
+    assert issues(hass).keys() == {"key_can_spend"}
+    monkeypatch.setattr(ShoeBox, "trouble", None)
+    await hass.config_entries.async_reload(keeper.entry_id)
     [flow] = hass.config_entries.flow.async_progress()
     result = await async_submit(hass, flow, {"key": "good"})
     assert result["reason"] == "reauth_successful"

@@ -62,7 +62,7 @@ class Troubles:
     @callback
     def observe(self, readings: Mapping[str, Invoice | ProviderError]) -> None:
         """Note what was read."""
-        if not self._is_key_good:
+        if not self._is_key_good and any(isinstance(each, Invoice) for each in readings.values()):
             self._is_key_good = True
             async_delete_issue(self._hass, self._entry, KEY_CAN_SPEND)
         for invoice_id, reading in readings.items():
