@@ -19,9 +19,11 @@ OURS = Path(__file__).parents[1] / "custom_components" / "crypto_invoices" / "ma
 def main() -> None:
     """Print the requirements, one a line."""
     components = Path(homeassistant.__file__).parent / "components"
+    ours = json.loads(OURS.read_text())
     todo = [*CORE_INTEGRATIONS, *DEFAULT_INTEGRATIONS, *CONFIGURED]
+    todo += [*ours["dependencies"], *ours["after_dependencies"]]
     seen: set[str] = set()
-    wanted: set[str] = set(json.loads(OURS.read_text())["requirements"])
+    wanted: set[str] = set(ours["requirements"])
     while todo:
         domain = todo.pop()
         manifest = components / domain / "manifest.json"

@@ -1,5 +1,6 @@
 """What Home Assistant, the Marketplace and HACS read about the integration is as they want it."""
 
+import ast
 import json
 from pathlib import Path
 import struct
@@ -42,6 +43,22 @@ def test_manifest_values() -> None:
         name, _, version = requirement.partition("==")
         assert name
         assert AwesomeVersion(version).valid, "a requirement is pinned"
+
+
+def test_components_are_declared() -> None:
+    """What is used of other integrations is set up before, as hassfest wants it."""
+    used: set[str] = set()
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                if node.module == "homeassistant.components":
+                    used |= {alias.name for alias in node.names}
+                elif node.module.startswith("homeassistant.components."):
+                    used.add(node.module.split(".")[2])
+    # A platform may use the integration whose platform it is.
+    own = {path.stem for path in PACKAGE.glob("*.py")}
+    declared = {*MANIFEST["dependencies"], *MANIFEST["after_dependencies"]}
+    assert used - own <= declared <= used
 
 
 def test_versions() -> None:

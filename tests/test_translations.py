@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+import re
 from string import Formatter
 from typing import Any
 
@@ -246,5 +247,9 @@ def test_texts_are_written_with_care() -> None:
     for path, text in texts(ENGLISH):
         assert text, path
         assert text == text.strip(), path
+        # Home Assistant's hassfest wants neither of these.
+        assert not re.search(r"(://|www\.)[a-z0-9]", text, re.IGNORECASE), f"{path}: an address"
+        assert not re.search(r"'{\w+}'", text), f"{path}: a gap in single quotes"
+        assert not re.search(r"<[a-z/]", text, re.IGNORECASE), f"{path}: HTML"
         for _, name, _, _ in Formatter().parse(text):
             assert name is None or name.isidentifier(), path
