@@ -44,7 +44,7 @@ async def build(frontend: Frontend, name: str, device: str | None) -> str:
         await picker.get_by_role("treeitem", name=device, exact=True).click()
     paid = picker.get_by_role("button", name=re.compile(f"^{frontend.words('triggers.paid.name')}"))
     await expect(paid.first).to_be_visible()
-    await frontend.eyes.look(picker, "trigger", fits=False)
+    await frontend.eyes.look(picker, "triggers" if device is None else "trigger", fits=False)
     await paid.first.click()
     await _add_notification(frontend, picker)
     await frontend.press("ui.common.save")

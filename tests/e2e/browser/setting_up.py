@@ -54,7 +54,7 @@ async def _paste(
     await dialog.field(label).fill("\n".join((NONSENSE, *ids)))
     await dialog.submit()
     await dialog.expect(f"{texts}.error.ids_malformed")
-    await dialog.look(f"{invoices[0].provider}-wrong-invoices")
+    await dialog.look(f"{invoices[0].provider}-{texts}-wrong-invoices")
     await dialog.field(label).fill(", ".join(ids))
     await dialog.submit()
 

@@ -1,6 +1,6 @@
 """The tour through everything that a user clicks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -22,7 +22,7 @@ ENGLISH = "en"
 OTHERS = ("de",)
 
 
-async def run(stage: Stage) -> Outcome:
+async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Outcome:
     """Click through everything, and through the dialogs in other languages."""
     pictures = stage.folder / "pictures"
     pictures.mkdir()
@@ -30,7 +30,7 @@ async def run(stage: Stage) -> Outcome:
     async with world(stage, demo_invoices=True) as running, chromium() as browser:
         stage.step("Home Assistant and Chromium have started")
         async with Client.login(running.hass.url) as client:
-            for language in (ENGLISH, *OTHERS):
+            for language in languages:
                 if not Words.are_there(language):
                     stage.step(f"not seen in the language {language}: there is no translation")
                     continue
@@ -141,6 +141,8 @@ class Tour:
         """Do with the first account what is done later."""
         await upkeep.reconfigure(self.frontend, provider)
         self.stage.step("reconfigured")
+        await upkeep.set_options(self.frontend)
+        self.stage.step("options are set")
         await upkeep.reauthenticate(self.frontend, provider, self.running.sandbox)
         self.stage.step("a new key is entered where Home Assistant asks for it")
         await upkeep.download_diagnostics(self.frontend, provider)

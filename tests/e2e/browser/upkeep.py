@@ -32,6 +32,17 @@ async def reconfigure(frontend: Frontend, provider: SandboxProvider) -> None:
     await dialog.end("config.abort.reconfigure_successful", "reconfigured")
 
 
+async def set_options(frontend: Frontend) -> None:
+    """Look at the options, and leave them as they are."""
+    await frontend.open(INTEGRATION)
+    await frontend.press(f"{ENTRY}.configure", frontend.account())
+    dialog = frontend.dialog()
+    await dialog.expect("options.step.init.title")
+    await dialog.look("options")
+    await dialog.submit()
+    await dialog.end("ui.dialogs.options_flow.success.description", "options-set")
+
+
 async def reauthenticate(frontend: Frontend, provider: SandboxProvider, sandbox: Sandbox) -> None:
     """Let the provider refuse the key, and enter it anew when asked."""
     await frontend.open(INTEGRATION)

@@ -1,0 +1,119 @@
+"""Make the pictures of the docs: `python -m tests.e2e.browser.screenshots`."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+from playwright.async_api import Page, ViewportSize, expect
+
+from demo import CHECKOUT, say
+from demo.command_line import demo
+from demo.sandbox import Sandbox, SandboxInvoice
+from demo.server import free_ports
+from tests.e2e.story import Stage
+
+from . import tour
+from .chromium import chromium, visitor
+from .eyes import Eyes
+from .frontend import Frontend
+from .words import Words
+
+FOLDER = CHECKOUT / "docs/images"
+# What is taken of which picture of the tour: left, upper, right and lower edge.
+OF_TOUR = {
+    "set-up": ("cryptocloud-config-wrong-invoices-desktop", (330, 190, 950, 710)),
+    "triggers": ("triggers-desktop", (112, 0, 1168, 612)),
+    "trace": ("trace-desktop", (256, 0, 1280, 300)),
+    "invoice": ("device-desktop", (256, 0, 1280, 640)),
+    "phone": ("device-phone", (0, 0, 390, 844)),
+}
+# Beside the sidebar there is no room on a screen as wide as this one.
+TABLET = ViewportSize(width=800, height=560)
+COLORS = 128
+# How long each picture of the animation is seen, in milliseconds.
+FRAMES = (1500, 1200, 3500, 3500)
+
+
+async def take(folder: Path) -> None:
+    """Take all pictures."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    stage = Stage(name="screenshots", folder=folder / "tour", seed=1, short=True)
+    stage.folder.mkdir()
+    outcome = await tour.run(stage, [tour.ENGLISH])
+    if outcome.failures:
+        sys.exit("\n".join(("script/screenshots: the tour failed", *outcome.failures)))
+    pictures = sorted((stage.folder / "pictures").iterdir())
+    for name, (source, box) in OF_TOUR.items():
+        found = (each for each in pictures if each.stem[3:] == f"{source}-{tour.ENGLISH}")
+        _save(Image.open(next(found)).crop(box), name)
+    (folder / "demo").mkdir()
+    await _use_till(folder / "demo")
+
+
+def _save(picture: Image.Image, name: str) -> None:
+    """Save a picture with few colors, which it has anyway."""
+    file = FOLDER / f"{name}.png"
+    picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(file, optimize=True)
+    say(f"{file.relative_to(CHECKOUT)}, {file.stat().st_size / 1000:.0f} kB")
+
+
+async def _use_till(folder: Path) -> None:
+    """Ask for money at the demo's till and pay it, in an animated picture."""
+    words = Words(tour.ENGLISH)
+    eyes = Eyes(folder, words, words)
+    async with (
+        demo(folder, *free_ports(2)) as running,
+        chromium() as browser,
+        visitor(browser, folder, tour.ENGLISH, ()) as page,
+    ):
+        frontend = Frontend(page=page, url=running.hass.url, eyes=eyes)
+        await frontend.log_in()
+        await page.set_viewport_size(TABLET)
+        await frontend.open("/crypto-invoices/till")
+        frames = [await _frame(eyes, page, "Enter an amount")]
+        amount = page.get_by_role("spinbutton")
+        await amount.fill("4.25")
+        await amount.press("Enter")
+        frames.append(await _frame(eyes, page, "Enter an amount"))
+        await page.locator("hui-tile-card").filter(has_text="Ask for it").click()
+        await expect(page.locator("ha-markdown img")).to_be_visible()
+        frames.append(await _frame(eyes, page, "Pay on this device"))
+        await running.sandbox.act(await _asked(running.sandbox), "pay")
+        await page.locator("hui-tile-card").filter(has_text="Look now").click()
+        frames.append(await _frame(eyes, page, "Thank you!"))
+    _animate(frames)
+
+
+async def _asked(sandbox: Sandbox) -> SandboxInvoice:
+    """Return the invoice that the till made."""
+    invoices = [each for provider in await sandbox.providers() for each in provider.invoices]
+    return next(each for each in invoices if (each.order_id or "").startswith("Till "))
+
+
+async def _frame(eyes: Eyes, page: Page, text: str) -> Path:
+    """Take a picture when a text is shown."""
+    await expect(page.get_by_text(text).first).to_be_visible()
+    return await eyes.picture(page, "till")
+
+
+def _animate(files: Sequence[Path]) -> None:
+    """Save pictures as one that moves."""
+    first, *others = (
+        Image.open(each).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE) for each in files
+    )
+    file = FOLDER / "till.gif"
+    first.save(file, save_all=True, append_images=others, duration=FRAMES, loop=0, optimize=True)
+    say(f"{file.relative_to(CHECKOUT)}, {file.stat().st_size / 1000:.0f} kB")
+
+
+def main() -> None:
+    """Take the pictures in a folder that is thrown away."""
+    with TemporaryDirectory(prefix="crypto-invoices-screenshots-") as folder:
+        asyncio.run(take(Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
