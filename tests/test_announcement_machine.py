@@ -19,6 +19,7 @@ from homeassistant.config_entries import ConfigEntryState, ConfigSubentryDataWit
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers.trigger import TriggerConfig
+from homeassistant.loader import DATA_CUSTOM_COMPONENTS, async_get_integration
 from homeassistant.util import dt as dt_util
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
@@ -195,6 +196,8 @@ class Announcements(RuleBasedStateMachine):
     async def _start(self) -> None:
         self.manager: AbstractAsyncContextManager[HomeAssistant] = async_test_home_assistant()
         self.hass = await self.manager.__aenter__()
+        self.hass.data.pop(DATA_CUSTOM_COMPONENTS)
+        await async_get_integration(self.hass, DOMAIN)
         self.entry = MockConfigEntry(
             domain=DOMAIN,
             data={"provider": "made_up", "url": "http://made.up"},

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import Mock
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
@@ -22,8 +23,11 @@ from homeassistant.core import (
 import pytest
 
 from custom_components.crypto_invoices.account import baselines
+from custom_components.crypto_invoices.books import Books
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.ledger import Ledger
+from custom_components.crypto_invoices.sensor import InvoiceSensor
+from custom_components.crypto_invoices.troubles import Troubles
 
 from .conftest import AddAccount, Runs, SandboxServer, arm, async_later, pass_time, state_of
 
@@ -138,6 +142,38 @@ async def test_once(
         expected += more
         assert len(runs) == expected, step
     assert len({run["id"] for run in runs}) == expected
+
+
+BROKEN = Mock(side_effect=RuntimeError("broken"))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        (Books, "observe", BROKEN),
+        (Troubles, "observe", BROKEN),
+        (InvoiceSensor, "native_value", property(BROKEN)),
+    ],
+    ids=["books", "troubles", "sensors"],
+)
+async def test_whatever_else_breaks(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    monkeypatch: pytest.MonkeyPatch,
+    part: tuple[type, str, object],
+) -> None:
+    """A payment is announced once, though something else that follows the reading breaks."""
+    invoice = sandbox.store.create("cryptocloud")
+    await add_account("cryptocloud", invoice.id)
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    with monkeypatch.context() as broken:
+        broken.setattr(*part)
+        await async_later(hass)
+    assert [run["status"] for run in runs] == ["paid"]
+    await async_later(hass)
+    assert len(runs) == 1
 
 
 async def test_paid_while_home_assistant_restarts(

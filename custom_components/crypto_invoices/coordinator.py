@@ -355,17 +355,20 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             ),
         ]
         self._pace.plan(fresh, self.last_reading)
-        self.troubles.observe(fresh)
-        self._log_news(changed, errors_before)
         transitions = self.ledger.observe(
             {self.tracked[id_]: entry for id_, entry in fresh.items() if isinstance(entry, Invoice)}
         )
         self.announcer.async_queue(transitions)
-        # A step back is believed without anything new in the reading.
-        self._add_up({*changed, *(transition.invoice.id for transition in transitions)})
-        await self._async_publish(changed)
-        self.announcer.async_announce()
-        await self.ledger.async_save()
+        try:
+            # A step back is believed without anything new in the reading.
+            self._add_up({*changed, *(transition.invoice.id for transition in transitions)})
+            await self._async_publish(changed)
+        finally:
+            # Whatever goes wrong with showing it, a payment is told.
+            self.announcer.async_announce()
+            await self.ledger.async_save()
+        self._log_news(changed, errors_before)
+        self.troubles.observe(fresh)
 
     def _add_up(self, invoice_ids: Iterable[str]) -> None:
         """Enter into the books what was read of invoices, and what the ledger makes of it."""
