@@ -128,6 +128,12 @@ def fields_are_documented() -> bool:
     return True
 
 
+def options_are_documented() -> bool:
+    """Whether the README has every option."""
+    steps = ENGLISH["options"]["step"].values()
+    return all(f"**{label}**" in README for step in steps for label in step["data"].values())
+
+
 def exceptions_are_translated() -> bool:
     """Whether every exception that Home Assistant shows names its text."""
     homeassistant_errors = set()
@@ -210,7 +216,7 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
     ),
     "config-entry-unloading": lambda: function("__init__", "async_unload_entry"),
     "docs-configuration-parameters": lambda: (
-        "async_get_options_flow" in MODULES["config_flow"] and has_section("Options")()
+        "async_get_options_flow" in MODULES["config_flow"] and options_are_documented()
     ),
     "docs-installation-parameters": fields_are_documented,
     "entity-unavailable": lambda: function("entity", "available"),

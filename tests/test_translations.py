@@ -7,10 +7,11 @@ from string import Formatter
 from typing import Any
 
 from homeassistant.components.sensor import SensorEntityDescription
+from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
-from custom_components.crypto_invoices import account_sensor, issues, sensor
-from custom_components.crypto_invoices.const import SECTION_ADVANCED
+from custom_components.crypto_invoices import PLATFORMS, account_sensor, issues, sensor
+from custom_components.crypto_invoices.const import CONF_FOLLOW, CONF_TIDY_AFTER, SECTION_ADVANCED
 from custom_components.crypto_invoices.credentials import provider_errors
 from custom_components.crypto_invoices.invoice_ids import Refusal
 from custom_components.crypto_invoices.providers import PROVIDERS
@@ -188,6 +189,38 @@ def test_entities() -> None:
     status = ENGLISH["entity"]["sensor"]["status"]
     assert status["state"].keys() == statuses
     assert ICONS["entity"]["sensor"]["status"]["state"].keys() == statuses
+
+
+def selector_texts(node: Any) -> Iterator[str]:
+    """Yield the keys of the texts that fields of triggers, conditions and actions ask for."""
+    if isinstance(node, dict):
+        if "translation_key" in node:
+            yield node["translation_key"]
+        for value in node.values():
+            yield from selector_texts(value)
+
+
+def test_selectors() -> None:
+    """Every choice has a text, and every text is of a choice that there is."""
+    files = ("triggers", "conditions", "services")
+    described = [load_yaml_dict(PACKAGE / f"{name}.yaml") for name in files]
+    asked = {key for file in described for key in selector_texts(file)}
+    assert ENGLISH["selector"].keys() == asked
+
+
+def test_options() -> None:
+    """Every option has a text, and every text is of an option that there is."""
+    options = {CONF_FOLLOW, CONF_TIDY_AFTER}
+    step = ENGLISH["options"]["step"]["init"]
+    assert step["data"].keys() == step["data_description"].keys() == options
+    assert ENGLISH["options"]["step"].keys() == {"init"}
+
+
+def test_platforms() -> None:
+    """Every platform has texts, and every text is of a platform and an entity that there are."""
+    assert ENGLISH["entity"].keys() == ICONS["entity"].keys() == set(PLATFORMS)
+    for platform in set(PLATFORMS) - {"sensor"}:
+        assert ENGLISH["entity"][platform].keys() <= words_in_code(f"{platform}.py")
 
 
 def test_attributes() -> None:
