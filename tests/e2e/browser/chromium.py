@@ -1,8 +1,9 @@
-"""Debian's Chromium, driven by Playwright."""
+"""The system's Chromium, driven by Playwright."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+import shutil
 
 from playwright.async_api import (
     Browser,
@@ -18,7 +19,8 @@ from .eyes import DESKTOP
 
 # In milliseconds; a machine may have much else to do.
 PATIENCE = 30_000
-PATH = "/usr/bin/chromium"
+# As in script/browser.
+NAMES = ("chromium", "google-chrome")
 # Nothing is asked for over the network: what the browser wants for itself, and brands' images.
 FLAGS = (
     f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",
@@ -36,7 +38,8 @@ FLAGS = (
 async def chromium() -> AsyncGenerator[Browser]:
     """Start the browser."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=PATH, args=FLAGS)
+        path = next(filter(None, map(shutil.which, NAMES)), None)
+        browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
         try:
             yield browser
         finally:

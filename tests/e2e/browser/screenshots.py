@@ -32,7 +32,6 @@ OF_TOUR = {
 }
 # Beside the sidebar there is no room on a screen as wide as this one.
 TABLET = ViewportSize(width=800, height=560)
-COLORS = 128
 # How long each picture of the animation is seen, in milliseconds.
 FRAMES = (1500, 1200, 3500, 3500)
 
@@ -54,9 +53,14 @@ async def take(folder: Path) -> None:
 
 
 def _save(picture: Image.Image, name: str) -> None:
-    """Save a picture with few colors, which it has anyway."""
+    """Save a picture."""
     file = FOLDER / f"{name}.png"
-    picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture.convert("RGB").save(file, optimize=True)
+    _tell(file)
+
+
+def _tell(file: Path) -> None:
+    """Say how large a picture is."""
     say(f"{file.relative_to(CHECKOUT)}, {file.stat().st_size / 1000:.0f} kB")
 
 
@@ -102,11 +106,11 @@ async def _frame(eyes: Eyes, page: Page, text: str) -> Path:
 def _animate(files: Sequence[Path]) -> None:
     """Save pictures as one that moves."""
     first, *others = (
-        Image.open(each).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE) for each in files
+        Image.open(each).convert("RGB").quantize(dither=Image.Dither.NONE) for each in files
     )
     file = FOLDER / "till.gif"
     first.save(file, save_all=True, append_images=others, duration=FRAMES, loop=0, optimize=True)
-    say(f"{file.relative_to(CHECKOUT)}, {file.stat().st_size / 1000:.0f} kB")
+    _tell(file)
 
 
 def main() -> None:

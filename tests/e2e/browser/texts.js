@@ -68,7 +68,9 @@ async (root) => {
       const boxes = boxesOf(element);
       const looked = boxes.length ? seenOf(element, boxes) : null;
       if (looked) {
-        const code = [...element.querySelectorAll("code")].map(({ textContent }) => textContent);
+        const code = [element, ...element.querySelectorAll("*")]
+          .filter(({ tagName }) => tagName === "CODE")
+          .map(({ textContent }) => textContent);
         const text = [...element.childNodes]
           .filter((node) => node.nodeType === Node.TEXT_NODE || INLINE.has(node.tagName))
           .map(({ textContent }) => textContent)

@@ -14,6 +14,7 @@ from . import automations, setting_up, upkeep
 from .chromium import chromium, visitor
 from .dialog import Dialog
 from .eyes import Eyes
+from .eyesight import try_eyes
 from .frontend import Frontend
 from .words import Words
 
@@ -29,6 +30,7 @@ async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Ou
     outcomes = []
     async with world(stage, demo_invoices=True) as running, chromium() as browser:
         stage.step("Home Assistant and Chromium have started")
+        await try_eyes(browser, pictures)
         async with Client.login(running.hass.url) as client:
             for language in languages:
                 if not Words.are_there(language):
