@@ -120,7 +120,7 @@ async def _added(home: Home, entry: ConfigEntry, ids: list[str]) -> tuple[float,
 
     await home.write_out()
     gc.collect()
-    stop = coordinator.async_add_tracking_listener(done.set)
+    stop = coordinator.publisher.async_add_tracking_listener(done.set)
     try:
         return await cpu_seconds(add), own
     finally:

@@ -38,10 +38,11 @@ from pytest_homeassistant_custom_component.common import (
     mock_storage,
 )
 
-from custom_components.crypto_invoices import coordinator as coordinator_module
+from custom_components.crypto_invoices import hints as hints_module
 from custom_components.crypto_invoices.announcer import Announcer
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.coordinator import HINT_INTERVAL, CryptoInvoicesCoordinator
+from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordinator
+from custom_components.crypto_invoices.hints import HINT_INTERVAL
 from custom_components.crypto_invoices.ledger import _LEDGERS, _LedgerStore, async_release_ledger
 from custom_components.crypto_invoices.providers.base import Provider
 from custom_components.crypto_invoices.providers.model import (
@@ -172,7 +173,7 @@ class Announcements(RuleBasedStateMachine):
         self.storage.__enter__()
         self.patch = patch.object(_LedgerStore, "_async_write_data", self._write())
         self.patch.start()
-        self.no_gathering = patch.object(coordinator_module, "HINT_GATHERING", 0)
+        self.no_gathering = patch.object(hints_module, "HINT_GATHERING", 0)
         self.no_gathering.start()
         self.world = World()
         self.models = {id_: Model() for id_ in INVOICES}

@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.crypto_invoices import webhook
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.coordinator import HINT_INTERVAL
+from custom_components.crypto_invoices.hints import HINT_INTERVAL
 from sandbox.app import create_app
 from sandbox.btcpay_access import (
     ALL_STORES_KEY,

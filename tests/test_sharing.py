@@ -13,7 +13,7 @@ from typing import Any, ClassVar, override
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.crypto_invoices.coordinator import HINT_GATHERING, HINT_INTERVAL
+from custom_components.crypto_invoices.hints import HINT_GATHERING, HINT_INTERVAL
 from custom_components.crypto_invoices.pace import Pace
 from custom_components.crypto_invoices.providers.base import Provider
 from custom_components.crypto_invoices.providers.budget import WINDOW, Budget

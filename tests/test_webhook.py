@@ -19,9 +19,9 @@ from hypothesis import given
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.crypto_invoices import coordinator, webhook
+from custom_components.crypto_invoices import coordinator, hints, webhook
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.coordinator import HINT_GATHERING, HINT_INTERVAL
+from custom_components.crypto_invoices.hints import HINT_GATHERING, HINT_INTERVAL
 from custom_components.crypto_invoices.providers import cryptocloud_project
 from sandbox import effects
 from sandbox.effects import Call
@@ -113,10 +113,10 @@ class Waits:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
-    """Let tests say when the coordinator's waits end."""
+    """Let tests say when the waits of hints end."""
     found = Waits()
     patched = SimpleNamespace(**vars(asyncio) | {"sleep": found.sleep})
-    monkeypatch.setattr(coordinator, "asyncio", patched)
+    monkeypatch.setattr(hints, "asyncio", patched)
     return found
 
 

@@ -126,7 +126,9 @@ def async_add_account_sensors(
                 for description in SUMS
             )
 
-    coordinator.config_entry.async_on_unload(coordinator.async_add_reading_listener(add_currencies))
+    coordinator.config_entry.async_on_unload(
+        coordinator.publisher.async_add_reading_listener(add_currencies)
+    )
     add_currencies()
     if isinstance(coordinator.provider, CanReadBalance):
         _add_balances(
@@ -186,7 +188,9 @@ class FollowingSensor(AccountEntity, SensorEntity):
     async def async_added_to_hass(self) -> None:
         """Follow every reading, beside the account's failures and recoveries."""
         await super().async_added_to_hass()
-        self.async_on_remove(self.coordinator.async_add_reading_listener(self._reading_done))
+        self.async_on_remove(
+            self.coordinator.publisher.async_add_reading_listener(self._reading_done)
+        )
         self._shown = self.native_value
 
     @callback

@@ -3,16 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import batched
 import logging
 from time import monotonic
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.debounce import Debouncer
@@ -23,6 +20,7 @@ from .account import baseline, baselines, tracked_invoices
 from .announcer import Announcer
 from .books import Books, Reading
 from .const import DOMAIN
+from .hints import Hints
 from .issues import LEDGER_LOST, async_create_issue
 from .ledger import async_get_ledger
 from .pace import Pace
@@ -33,6 +31,7 @@ from .providers.model import (
     InvoiceStatus,
     ProviderError,
 )
+from .publisher import Publisher
 from .readings import AccountData, error_key
 from .troubles import Troubles
 
@@ -40,12 +39,6 @@ _LOGGER = logging.getLogger(__name__)
 
 # Invoices that are added together, however many, become one refresh.
 SYNC_COOLDOWN = 0.1
-# Hints that come together become one reading.
-HINT_GATHERING = 0.03
-# A hint never makes an invoice be read again sooner than this.
-HINT_INTERVAL = 2.0
-# Entities of so many invoices are written before others get their turn.
-_PUBLISHED_AT_ONCE = 20
 
 type CryptoInvoicesConfigEntry = ConfigEntry[CryptoInvoicesCoordinator]
 
@@ -76,20 +69,14 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self.push_diagnostics: Callable[[], dict[str, Any]] | None = None
         self.failures: Counter[str] = Counter()
         self.async_register_webhook: Callable[[], Awaitable[bool]] | None = None
+        self.publisher = Publisher(self.name)
+        self.troubles = Troubles(hass, entry, monotonic)
         self._account = AccountData()
         self._pace = Pace(monotonic, provider)
         self._reading_number = 0
         self._read_in: dict[str, int] = {}
-        self._reading_listeners: set[CALLBACK_TYPE] = set()
-        self._tracking_listeners: set[CALLBACK_TYPE] = set()
-        self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
-        self._change_listeners: set[Callable[[list[str]], None]] = set()
         self._unknown_words: set[str] = set()
-        # In the order they came.
-        self._hinted: dict[str, None] = {}
-        self._hint_came = asyncio.Event()
-        self._look: asyncio.Task[None] | None = None
-        self.troubles = Troubles(hass, entry, monotonic)
+        self._hints = Hints(hass, entry, self._pace, self._async_read_hinted)
         self._sync = Debouncer(
             hass, _LOGGER, cooldown=SYNC_COOLDOWN, immediate=False, function=self._async_sync
         )
@@ -97,43 +84,6 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         entry.async_on_unload(self.troubles.stop)
         # Invoices are watched even where every entity is disabled.
         entry.async_on_unload(self.async_add_listener(lambda: None))
-
-    @callback
-    def async_add_reading_listener(self, listener: CALLBACK_TYPE) -> Callable[[], None]:
-        """Call ``listener`` after each successful reading, also one that changed nothing."""
-        self._reading_listeners.add(listener)
-        return lambda: self._reading_listeners.discard(listener)
-
-    @callback
-    def async_add_tracking_listener(self, listener: CALLBACK_TYPE) -> Callable[[], None]:
-        """Call ``listener`` after invoices were added or removed."""
-        self._tracking_listeners.add(listener)
-        return lambda: self._tracking_listeners.discard(listener)
-
-    @callback
-    def async_add_change_listener(
-        self, listener: Callable[[list[str]], None]
-    ) -> Callable[[], None]:
-        """Call ``listener`` after each reading with the IDs of the invoices that it changed."""
-        self._change_listeners.add(listener)
-        return lambda: self._change_listeners.discard(listener)
-
-    @callback
-    def async_add_invoice_listener(
-        self, invoice_id: str, listener: CALLBACK_TYPE
-    ) -> Callable[[], None]:
-        """Call ``listener`` after each reading that changed this invoice."""
-        self._invoice_listeners.setdefault(invoice_id, []).append(listener)
-        # Each entity has one of these: a partial is smaller than a closure.
-        return partial(self._remove_invoice_listener, invoice_id, listener)
-
-    @callback
-    def _remove_invoice_listener(self, invoice_id: str, listener: CALLBACK_TYPE) -> None:
-        """Call a listener no more."""
-        listeners = self._invoice_listeners[invoice_id]
-        listeners.remove(listener)
-        if not listeners:
-            del self._invoice_listeners[invoice_id]
 
     @property
     def is_backing_off(self) -> bool:
@@ -152,42 +102,19 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
     @callback
     def async_hint(self, invoice_ids: Iterable[str]) -> asyncio.Task[None] | None:
         """Read these invoices at once, if they are tracked; return what to wait for."""
-        new = [id_ for id_ in invoice_ids if id_ in self.tracked and id_ not in self._hinted]
-        if new:
-            self._hinted |= dict.fromkeys(new)
-            self._hint_came.set()
-        if self._hinted and (self._look is None or self._look.done()):
-            self._look = self.config_entry.async_create_background_task(
-                self.hass, self._async_follow_hints(), f"{self.name} hints"
-            )
-        return self._look
+        return self._hints.async_add(id_ for id_ in invoice_ids if id_ in self.tracked)
 
-    async def _async_follow_hints(self) -> None:
-        """Read what was hinted at, together, and none of it too often."""
-        while self._hinted:
-            await asyncio.sleep(HINT_GATHERING)
-            self._hint_came.clear()
-            self._hinted = {id_: None for id_ in self._hinted if id_ in self.tracked}
-            if self._pace.is_backing_off:
-                # The refresh after the back-off takes them.
-                self._pace.stay_due(self._hinted)
-                self._hinted.clear()
-                return
-            ready, delay = self._pace.take_hinted(self._hinted, HINT_INTERVAL)
-            self._follow_no_hint(ready)
-            try:
-                await self._async_read(ready)
-            except ProviderError as err:
-                self._pace.stay_due(ready)
-                self.failures[error_key(err)] += 1
-                self.logger.debug("%s: could not follow a hint: %r", self.name, err)
-            if self.last_update_success:
-                self._set_interval()
-                self._schedule_refresh()
-            # Invoices that were just read wait, those that are hinted at meanwhile don't.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await self._hint_came.wait()
+    async def _async_read_hinted(self, invoice_ids: list[str]) -> None:
+        """Read what was hinted at; what can't be read is polled."""
+        try:
+            await self._async_read(invoice_ids)
+        except ProviderError as err:
+            self._pace.stay_due(invoice_ids)
+            self.failures[error_key(err)] += 1
+            self.logger.debug("%s: could not follow a hint: %r", self.name, err)
+        if self.last_update_success:
+            self._set_interval()
+            self._schedule_refresh()
 
     async def async_begin(self, invoices: Iterable[Invoice]) -> None:
         """Watch invoices that were just added, with the reading that they were added with.
@@ -204,7 +131,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         # Entities are born with what was read.
         for invoice_id, invoice in read.items():
             self._account.take(invoice_id, invoice)
-        self._tell_what_is_tracked()
+        self.publisher.async_tell_tracked()
         self._reading_number += 1
         await self._async_take(read, self._reading_number, news=list(read))
         if self.last_update_success:
@@ -215,7 +142,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         """Read invoices that were added and forget those that were removed."""
         if self._follow_entry() and not self._pace.is_backing_off:
             await self.async_refresh()
-        self._tell_what_is_tracked()
+        self.publisher.async_tell_tracked()
 
     def _follow_entry(self) -> list[str]:
         """Forget the invoices that the entry no longer tracks; return those that are new."""
@@ -229,17 +156,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self.books.follow(self.tracked)
         self._account.forget(removed)
         self.troubles.forget(removed)
+        self._hints.drop(id_ for id_ in removed if id_ not in self.tracked)
         for invoice_id in removed:
             self._pace.forget(invoice_id)
             self._read_in.pop(invoice_id, None)
         self._pace.add(added)
         return added
-
-    @callback
-    def _tell_what_is_tracked(self) -> None:
-        """Add the entities of what is new; those of all the others have nothing to write."""
-        for listener in (*self._tracking_listeners, *self._reading_listeners):
-            listener()
 
     @override
     async def _async_setup(self) -> None:
@@ -269,7 +191,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
     async def _async_poll(self) -> None:
         """Read what is due and may be read now."""
         due = self._pace.take_due()
-        self._follow_no_hint(due)
+        self._hints.drop(due)
         try:
             await self._async_read(due)
         except ProviderError as err:
@@ -278,12 +200,6 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             raise self._failure(err) from err
         if not due:
             self._pace.recovered()
-
-    @callback
-    def _follow_no_hint(self, invoice_ids: Iterable[str]) -> None:
-        """Forget hints at invoices that are about to be read."""
-        for invoice_id in invoice_ids:
-            self._hinted.pop(invoice_id, None)
 
     def _failure(self, err: ProviderError) -> ConfigEntryAuthFailed | UpdateFailed:
         """Return the translated error, and leave the provider alone for a while."""
@@ -362,7 +278,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         try:
             # A step back is believed without anything new in the reading.
             self._add_up({*changed, *(transition.invoice.id for transition in transitions)})
-            await self._async_publish(changed)
+            await self.publisher.async_publish(changed)
         finally:
             # Whatever goes wrong with showing it, a payment is told.
             self.announcer.async_announce()
@@ -382,27 +298,6 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
                     was_paid_before=first is not None and first.is_paid,
                 )
             self.books.observe(invoice_id, reading)
-
-    async def _async_publish(self, changed: list[str]) -> None:
-        """Write the entities of the invoices that changed, a few at a time."""
-        for some in batched(changed, _PUBLISHED_AT_ONCE, strict=False):
-            for invoice_id in some:
-                for listener in tuple(self._invoice_listeners.get(invoice_id, ())):
-                    self._show(listener, invoice_id)
-            for changes in tuple(self._change_listeners):
-                self._show(partial(changes, list(some)), ", ".join(some))
-            if len(changed) > _PUBLISHED_AT_ONCE:
-                await asyncio.sleep(0)
-        for listener in tuple(self._reading_listeners):
-            listener()
-
-    @callback
-    def _show(self, listener: CALLBACK_TYPE, what: str) -> None:
-        """Call a listener; what can't be shown must not keep a payment from being told."""
-        try:
-            listener()
-        except Exception:
-            self.logger.exception("%s: can't show %s", self.name, what)
 
     @callback
     def _keep_what_was_learned(self) -> None:

@@ -76,7 +76,7 @@ def async_add_invoice_entities(
                 async_add_entities(make_entities(invoice_id), config_subentry_id=subentry_id)
 
     coordinator.config_entry.async_on_unload(
-        coordinator.async_add_tracking_listener(add_new_invoices)
+        coordinator.publisher.async_add_tracking_listener(add_new_invoices)
     )
     add_new_invoices()
 
@@ -137,7 +137,7 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
         """Follow the invoice, beside the account as a whole."""
         await super().async_added_to_hass()
         self.async_on_remove(
-            self.coordinator.async_add_invoice_listener(
+            self.coordinator.publisher.async_add_invoice_listener(
                 self.invoice_id, self._handle_coordinator_update
             )
         )

@@ -53,7 +53,7 @@ async def async_setup_entry(
                     [PaymentQR(coordinator, invoice_id, shown)], config_subentry_id=subentry_id
                 )
 
-    entry.async_on_unload(coordinator.async_add_change_listener(add_payable))
+    entry.async_on_unload(coordinator.publisher.async_add_change_listener(add_payable))
     add_payable(coordinator.tracked)
 
 
