@@ -53,6 +53,13 @@ class Client:
         """Make a request and return what its JSON says."""
         return await _request(self._session, method, self.url + path, body, self._headers)
 
+    async def download(self, path: str) -> bytes:
+        """Return a file, such as a picture."""
+        async with self._session.get(self.url + path, headers=self._headers) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise ApiError("GET", path, answer.status, await answer.text())
+            return await answer.read()
+
     async def config_entries(self, domain: str) -> list[Json]:
         """Return an integration's config entries."""
         entries: list[Json] = await self.request("GET", f"{ENTRIES}/entry?domain={domain}")

@@ -30,6 +30,7 @@ class SandboxInvoice:
     amount: Decimal
     currency: str
     order_id: str | None
+    payment_url: str
     actions: frozenset[str]
 
 
@@ -124,6 +125,13 @@ class Sandbox(Server):
         deliveries: list[dict[str, Any]] = answer["deliveries"]
         return deliveries
 
+    async def leads_to(self, link: str) -> str:
+        """Return the page that a payer sees at last."""
+        async with aiohttp.ClientSession() as session, session.get(link) as answer:
+            if not answer.ok:
+                raise DemoError(f"sandbox: {link}: {answer.status}")
+            return str(answer.url)
+
     async def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Make a request of the control API."""
         timeout = aiohttp.ClientTimeout(total=30)
@@ -147,5 +155,6 @@ def _invoice(data: dict[str, Any]) -> SandboxInvoice:
         amount=Decimal(data["amount"]),
         currency=data["currency"],
         order_id=data["order_id"],
+        payment_url=data["payment_url"],
         actions=frozenset(action["action"] for action in data["actions"]),
     )

@@ -96,6 +96,13 @@ class LNbitsServer(Server):
             id=made["payment_hash"], bolt11=made["bolt11"], amount=Decimal(satoshi)
         )
 
+    async def read(self, wallet: LNbitsWallet, id_: str) -> LNbitsInvoice:
+        """Return an invoice of a wallet."""
+        found = await self._call("GET", f"/api/v1/payments/{id_}", key=wallet.inkey)
+        details = found["details"]
+        amount = Decimal(details["amount"]) / 1000
+        return LNbitsInvoice(id=id_, bolt11=details["bolt11"], amount=amount)
+
     async def pay(self, wallet: LNbitsWallet, invoice: LNbitsInvoice) -> None:
         """Pay an invoice of another wallet."""
         what = {"out": True, "bolt11": invoice.bolt11}

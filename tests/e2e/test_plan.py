@@ -22,6 +22,7 @@ def invoices(number: int, *actions: str) -> list[SandboxInvoice]:
             amount=Decimal(1),
             currency="USD",
             order_id=None,
+            payment_url="",
             actions=frozenset(actions),
         )
         for count in range(number)
