@@ -20,6 +20,7 @@ INVOICE = SandboxInvoice(
     amount=Decimal("24.90"),
     currency="USD",
     order_id=None,
+    payment_url="",
     actions=frozenset({"pay"}),
 )
 WATCHED = WatchedInvoice(invoice=INVOICE, status="sensor.a", amount="sensor.a_amount")
