@@ -1,4 +1,4 @@
-"""Tell stories in turn with a real Home Assistant, and say what came of each."""
+"""Tell stories with a real Home Assistant, and say what came of each."""
 
 import argparse
 import asyncio
@@ -51,17 +51,23 @@ def _told(error: BaseException) -> tuple[str, ...]:
     return tuple("".join(traceback.format_exception(error)).splitlines())
 
 
-async def tell_all(stories: Iterable[Story], seed: int, *, short: bool) -> bool:
-    """Tell stories in turn, print the figures of all, and return whether all went well."""
+async def tell_all(stories: Iterable[Story], seed: int, *, short: bool, jobs: int) -> bool:
+    """Tell so many stories at a time, print the figures, and return whether all went well."""
     task = asyncio.current_task()
     if task:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    outcomes = {}
-    for story in stories:
-        outcome, seconds = await tell(story, seed, short=short)
+    places = asyncio.Semaphore(jobs)
+
+    async def tell_when_there_is_room(story: Story) -> Outcome:
+        async with places:
+            outcome, seconds = await tell(story, seed, short=short)
         took = Figure("seconds", f"{seconds:.1f}")
-        outcomes[story.name] = Outcome(figures=(*outcome.figures, took), wrong=outcome.wrong)
+        return Outcome(figures=(*outcome.figures, took), wrong=outcome.wrong)
+
+    async with asyncio.TaskGroup() as tasks:
+        told = {story.name: tasks.create_task(tell_when_there_is_room(story)) for story in stories}
+    outcomes = {name: task.result() for name, task in told.items()}
     sys.stdout.write(f"\n{summary(outcomes)}\n\n")
     sys.stdout.flush()
     for name, outcome in outcomes.items():
@@ -108,6 +114,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=int, default=SEED, help=f"of what is left to chance ({SEED})"
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        choices=range(1, 9),
+        default=1,
+        metavar="N",
+        help="tell so many at a time (1)",
+    )
     parser.add_argument("--list", action="store_true", help="name the stories, and end")
     options = parser.parse_args(arguments)
     if options.list:
@@ -116,7 +130,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = [name for names in options.story or [list(stories)] for name in names]
     told = [stories[name] for name in dict.fromkeys(wanted)]
     try:
-        return 0 if asyncio.run(tell_all(told, options.seed, short=options.short)) else 1
+        return (
+            0
+            if asyncio.run(tell_all(told, options.seed, short=options.short, jobs=options.jobs))
+            else 1
+        )
     except asyncio.CancelledError:
         say("stopped")
         return 130

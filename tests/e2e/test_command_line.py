@@ -1,5 +1,6 @@
 """Stories are found, told in turn, and what is wrong with one is seen."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,24 @@ def test_story_that_ends_early(name: str, told: str, capsys: pytest.CaptureFixtu
     output = capsys.readouterr()
     assert told in output.err
     assert "good" in output.out
+
+
+def test_at_the_same_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many stories are told at a time as are asked for, and all are summed up in order."""
+    meeting = asyncio.Barrier(2)
+
+    async def meet(stage: Stage) -> Outcome:
+        """Tell a story that needs another one beside it."""
+        async with asyncio.timeout(5), meeting:
+            return Outcome(figures=(Figure("met", 1),))
+
+    pair = {name: Story(name=name, title=name, run=meet) for name in ("one", "two")}
+    monkeypatch.setattr(command_line, "discover", lambda: pair)
+    assert command_line.main(["--jobs", "2"]) == 0
+    output = capsys.readouterr().out
+    assert output.index("one    met") < output.index("two    met")
 
 
 def test_unknown_story(capsys: pytest.CaptureFixture[str]) -> None:
