@@ -1,9 +1,10 @@
 """BTCPay Server's doors: which key may do what, and how what it may not is refused."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from .btcpay_webhooks import KEY, STORE_ID, Webhooks
 from .core import SANDBOX
@@ -49,8 +50,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     UNRESTRICTED_KEY: ("unrestricted",),
     USELESS_KEY: ("btcpay.user.canviewprofile",),
 }
-
-type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def error(status: int, code: str, message: str, **more: str) -> web.Response:

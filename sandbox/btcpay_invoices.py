@@ -145,11 +145,16 @@ async def get_invoices(request: web.Request) -> web.Response:
     return json_response(found[: numbers["take"]] if "take" in numbers else found)
 
 
+def _no_invoice() -> web.Response:
+    """Answer that there is no such invoice."""
+    return error(404, "invoice-not-found", "The invoice was not found")
+
+
 @needs(VIEW)
 async def get_invoice(request: web.Request) -> web.Response:
     """Tell about one invoice."""
     if (invoice := find_invoice(request)) is None:
-        return error(404, "invoice-not-found", "The invoice was not found")
+        return _no_invoice()
     return json_response(_row(request, invoice))
 
 
@@ -216,7 +221,7 @@ async def post_invoice(request: web.Request) -> web.Response:
 async def get_payment_methods(request: web.Request) -> web.Response:
     """Tell in which ways an invoice can be paid, and what is due in each."""
     if (invoice := find_invoice(request)) is None:
-        return error(404, "invoice-not-found", "The invoice was not found")
+        return _no_invoice()
     rate = Decimal(1) if invoice.currency == "BTC" else RATE
     due = ((invoice.amount - invoice.received) / rate).quantize(SATOSHI)
     paid = (invoice.received / rate).quantize(SATOSHI)
@@ -253,7 +258,7 @@ async def get_payment_methods(request: web.Request) -> web.Response:
 async def post_status(request: web.Request) -> web.Response:
     """Mark an invoice by hand, as settled or invalid."""
     if (invoice := find_invoice(request)) is None:
-        return error(404, "invoice-not-found", "The invoice was not found")
+        return _no_invoice()
     sandbox = request.app[SANDBOX]
     word = str((await _read_body(request)).get("status"))
     if word not in _marks(*status_of(invoice, sandbox.store.clock())):

@@ -17,7 +17,6 @@ from .cryptocloud_row import (
     PREFIX,
     USD_RATES,
     WORDS,
-    authorized,
     canonical_id,
     in_coin,
     new_id,
@@ -25,6 +24,8 @@ from .cryptocloud_row import (
     row,
     usd,
     v2_error,
+    with_v1_key,
+    with_v2_key,
 )
 from .json_web_token import encode
 from .letter import Draft, Format, Letter, Postback, Signature
@@ -38,10 +39,9 @@ TOKEN_LIFETIME = timedelta(minutes=5)
 ALGORITHMS = {Signature.NONE_ALGORITHM: "none", Signature.OTHER_ALGORITHM: "HS512"}
 
 
+@with_v2_key
 async def _v2_info(request: web.Request) -> web.Response:
     """Answer for up to a hundred invoices, whichever way their ids are written."""
-    if not authorized(request, "cryptocloud"):
-        return v2_error(authorization="Unauthorized request.")
     try:
         uuids = (await json_object(request)).get("uuids")
     except SandboxError as error:
@@ -64,10 +64,9 @@ async def _v2_info(request: web.Request) -> web.Response:
     return json_response({"status": "success", "result": rows})
 
 
+@with_v2_key
 async def _v2_balance(request: web.Request) -> web.Response:
     """Answer with what all invoices have brought in."""
-    if not authorized(request, "cryptocloud"):
-        return v2_error(authorization="Unauthorized request.")
     invoices = request.app[SANDBOX].store.all("cryptocloud")
     held = sum((usd(invoice, invoice.received) * (1 - FEE) for invoice in invoices), Decimal(0))
     crypto, dollars = in_coin(held), float(held.quantize(CENT))
@@ -86,10 +85,9 @@ async def _v2_balance(request: web.Request) -> web.Response:
     return json_response({"status": "success", "result": [balance]})
 
 
+@with_v1_key
 async def _v1_info(request: web.Request) -> web.Response:
     """Answer with one invoice's status, and nothing else."""
-    if not authorized(request, "cryptocloud_v1"):
-        return json_response({"message": "Unauthenticated."}, status=401)
     uuid = request.query.get("uuid", "")
     invoice = request.app[SANDBOX].store.find("cryptocloud_v1", uuid)
     # Version 1 hands out ids without the prefix, and wants them with it.

@@ -16,11 +16,12 @@ from .cryptocloud_row import (
     PREFIX,
     USD_RATES,
     WORDS,
-    authorized,
     pay_page,
     row,
     usd,
     v2_error,
+    with_v1_key,
+    with_v2_key,
 )
 from .invoice import SandboxInvoice
 from .states import Action, ConflictError, SandboxError, State
@@ -85,10 +86,9 @@ def _more_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
+@with_v2_key
 async def v2_create(request: web.Request) -> web.Response:
     """Make an invoice; what is wrong is told by the field's name."""
-    if not authorized(request, KEY):
-        return v2_error(authorization="Unauthorized request.")
     sandbox = request.app[SANDBOX]
     try:
         data = await json_object(request)
@@ -109,10 +109,9 @@ async def v2_create(request: web.Request) -> web.Response:
     return json_response({"status": "success", "result": made})
 
 
+@with_v1_key
 async def v1_create(request: web.Request) -> web.Response:
     """Make an invoice, from JSON or a form; its id is told without the prefix."""
-    if not authorized(request, OLD_KEY):
-        return json_response({"message": "Unauthenticated."}, status=401)
     try:
         is_json = request.content_type == "application/json"
         data = await json_object(request) if is_json else dict(await request.post())
@@ -129,10 +128,9 @@ async def v1_create(request: web.Request) -> web.Response:
     )
 
 
+@with_v2_key
 async def v2_cancel(request: web.Request) -> web.Response:
     """Cancel an invoice that nothing was paid for."""
-    if not authorized(request, KEY):
-        return v2_error(authorization="Unauthorized request.")
     sandbox = request.app[SANDBOX]
     try:
         uuid = (await json_object(request)).get("uuid")
@@ -169,10 +167,9 @@ def _made_in(request: web.Request, data: Mapping[str, Any]) -> list[SandboxInvoi
     return [one for one in invoices if start <= one.created_at.astimezone(UTC).date() <= end]
 
 
+@with_v2_key
 async def v2_list(request: web.Request) -> web.Response:
     """List a page of the period's invoices, and tell how many there are."""
-    if not authorized(request, KEY):
-        return v2_error(authorization="Unauthorized request.")
     settings = request.app[SANDBOX].settings[KEY]
     try:
         data = await json_object(request)
@@ -198,10 +195,9 @@ async def v2_list(request: web.Request) -> web.Response:
     return json_response({"status": "success", "result": rows, "all_count": len(invoices)})
 
 
+@with_v2_key
 async def v2_statistics(request: web.Request) -> web.Response:
     """Count and add up the period's invoices, in dollars."""
-    if not authorized(request, KEY):
-        return v2_error(authorization="Unauthorized request.")
     try:
         invoices = _made_in(request, await json_object(request))
     except _FieldError as err:

@@ -1,13 +1,15 @@
 """CryptoCloud's invoices as both versions know them, and as version 2 shows them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import wraps
 from hashlib import sha256
 import secrets
 import string
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from .core import SANDBOX
 from .invoice import SandboxInvoice
@@ -94,13 +96,6 @@ def canonical_id(invoice_id: str) -> str:
     return invoice_id if invoice_id.startswith(PREFIX) else PREFIX + invoice_id
 
 
-def authorized(request: web.Request, provider: str) -> bool:
-    """Say whether the request carries the project's API key."""
-    key = request.app[SANDBOX].providers[provider].credentials["api_key"]
-    given = request.headers.get("Authorization", "")
-    return same(given, f"Token {key}")
-
-
 def usd(invoice: SandboxInvoice, amount: Decimal) -> Decimal:
     """Return what so much of the invoice's currency is in dollars."""
     return amount * USD_RATES[invoice.currency]
@@ -114,6 +109,27 @@ def pay_page(request: web.Request, invoice: SandboxInvoice) -> str:
 def v2_error(**result: str) -> web.Response:
     """Answer as version 2 does to what it doesn't like."""
     return json_response({"status": "error", "result": result}, status=400)
+
+
+def _with_key(provider: str, refuse: Callable[[], web.Response]) -> Callable[[Handler], Handler]:
+    """Let only those in who know the project's API key."""
+
+    def wrap(handler: Handler) -> Handler:
+        @wraps(handler)
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            key = request.app[SANDBOX].providers[provider].credentials["api_key"]
+            given = request.headers.get("Authorization", "")
+            return await handler(request) if same(given, f"Token {key}") else refuse()
+
+        return guarded
+
+    return wrap
+
+
+with_v1_key = _with_key(
+    "cryptocloud_v1", lambda: json_response({"message": "Unauthenticated."}, status=401)
+)
+with_v2_key = _with_key("cryptocloud", lambda: v2_error(authorization="Unauthorized request."))
 
 
 def in_coin(dollars: Decimal) -> float:

@@ -10,7 +10,13 @@ from itertools import batched, chain
 import re
 from typing import Any, ClassVar, override
 
-from .cryptocloud_project import STATUSES, CryptoCloudProject, parse_invoice_id, read_success
+from .cryptocloud_project import (
+    STATUSES,
+    CryptoCloudProject,
+    parse_invoice_id,
+    payment_page,
+    read_success,
+)
 from .invoicing import Flaw, InvalidField, NewInvoice, NoLongerOpen, Rejected, Statistics, Total
 from .model import BadResponse, Balance, Invoice, InvoiceNotFound, InvoiceStatus, ProviderError
 from .pages import PAGE, Page, each_once
@@ -146,10 +152,7 @@ class CryptoCloud(CryptoCloudProject):
 
     def _read_created(self, payload: object) -> Invoice:
         """Return the invoice that was made."""
-        row = read_object(self._read_result(payload).get("result"), "result")
-        if (id_ := parse_invoice_id(read_word(row.get("uuid"), "uuid"))) is None:
-            raise BadResponse("the row names no invoice")
-        return parse_invoice(id_, row)
+        return _parse_row(read_object(self._read_result(payload).get("result"), "result"))
 
     async def async_cancel_invoice(self, invoice_id: str) -> None:
         """Cancel an invoice for which nothing was paid ("Canceling an invoice").
@@ -252,7 +255,7 @@ def _read_row(name: str, row: Mapping[str, Any], last_rows: LastRead[Invoice] | 
 
 def _parse_row(row: Mapping[str, Any]) -> Invoice:
     """Return the invoice of a row that names one."""
-    if (id_ := parse_invoice_id(row["uuid"])) is None:
+    if (id_ := parse_invoice_id(read_word(row.get("uuid"), "uuid"))) is None:
         raise BadResponse("the row names no invoice")
     return parse_invoice(id_, row)
 
@@ -278,8 +281,7 @@ def parse_invoice(id_: str, row: Mapping[str, Any]) -> Invoice:
         network=read_text(network.get("code")) if isinstance(network, dict) else None,
         order_id=read_text(row.get("order_id")),
         address=read_text(row.get("address")),
-        payment_url=read_link(row.get("link"))
-        or f"https://pay.cryptocloud.plus/{id_.removeprefix('INV-')}",
+        payment_url=read_link(row.get("link")) or payment_page(id_),
         created_at=read_local_time(row.get("created"), UTC),
         expires_at=read_local_time(row.get("expiry_date"), UTC),
         paid_at=read_local_time(row.get("date_finished"), UTC),

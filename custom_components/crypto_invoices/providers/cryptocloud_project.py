@@ -53,6 +53,11 @@ def parse_invoice_id(text: str) -> str | None:
     return f"INV-{match.group(1)}" if match else None
 
 
+def payment_page(id_: str) -> str:
+    """Return where an invoice is paid."""
+    return f"https://pay.cryptocloud.plus/{id_.removeprefix('INV-')}"
+
+
 def is_auth_failure(status: int, payload: object) -> bool:
     """Whether an error answer means the key.
 

@@ -9,7 +9,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar, override
 
-from .cryptocloud_project import STATUSES, CryptoCloudProject, parse_invoice_id, read_success
+from .cryptocloud_project import (
+    STATUSES,
+    CryptoCloudProject,
+    parse_invoice_id,
+    payment_page,
+    read_success,
+)
 from .invoicing import NewInvoice
 from .model import (
     AuthError,
@@ -92,7 +98,7 @@ class CryptoCloudV1(CryptoCloudProject):
             id=id_,
             status=STATUSES[_FIRST_STATUS],
             provider_status=_FIRST_STATUS,
-            payment_url=read_link(answer.get("pay_url")) or _payment_page(id_),
+            payment_url=read_link(answer.get("pay_url")) or payment_page(id_),
         )
 
     @override
@@ -103,11 +109,6 @@ class CryptoCloudV1(CryptoCloudProject):
         return super()._error(status, headers, payload)
 
 
-def _payment_page(id_: str) -> str:
-    """Return where an invoice is paid."""
-    return f"https://pay.cryptocloud.plus/{id_.removeprefix('INV-')}"
-
-
 def parse_invoice(id_: str, payload: object) -> Invoice:
     """Return the invoice of an answer: ``status`` is the request's, ``status_invoice`` its own."""
     answer = read_success(payload, "the answer")
@@ -116,5 +117,5 @@ def parse_invoice(id_: str, payload: object) -> Invoice:
         id=id_,
         status=STATUSES.get(word, InvoiceStatus.UNKNOWN),
         provider_status=word,
-        payment_url=_payment_page(id_),
+        payment_url=payment_page(id_),
     )

@@ -127,10 +127,7 @@ class LNbits(Provider):
             )
         except InvoiceNotFound:
             return None
-        id_ = self.parse_invoice_id(read_word(decoded.get("payment_hash"), "payment_hash"))
-        if id_ is None:
-            raise BadResponse("payment_hash is no hash")
-        return id_
+        return self._read_hash(decoded)
 
     @override
     async def async_get_account(self) -> Account:
@@ -184,11 +181,16 @@ class LNbits(Provider):
     def _read_created(self, payload: object) -> Invoice:
         """Return the invoice that was made."""
         row, now = read_object(payload, "the answer"), datetime.now(UTC)
-        if (id_ := self.parse_invoice_id(read_word(row.get("payment_hash"), "hash"))) is None:
-            raise BadResponse("payment_hash is no hash")
-        invoice = parse_row(row, now)
+        id_, invoice = self._read_hash(row), parse_row(row, now)
         self._learn(id_, invoice, checked=True, now=now)
         return invoice
+
+    def _read_hash(self, payment: Mapping[str, Any]) -> str:
+        """Return the payment hash of a payment that the server answered with."""
+        id_ = self.parse_invoice_id(read_word(payment.get("payment_hash"), "payment_hash"))
+        if id_ is None:
+            raise BadResponse("payment_hash is no hash")
+        return id_
 
     async def async_list_invoices(
         self, *, since: datetime, order_id: str | None = None
