@@ -41,7 +41,7 @@ OWN_SCRIPT = {
 }
 FOREIGN = {"ru": "[\u0491\u0454\u0456\u0457]", "uk": "[\u044a\u044b\u044d\u0451]"}
 
-CODE = re.compile(r"`[^`]*`|https?://[^\s)]+|\{\w+\}")
+CODE = re.compile(r"`[^`]*`|https?://[^\s),]+|\{\w+\}")
 BOLD = re.compile(r"\*\*[^*]+\*\*")
 
 each_language = pytest.mark.parametrize("language", OTHERS)
