@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.providers import PROVIDERS
 from sandbox import registry
 from sandbox.faults import Fault
 from sandbox.states import Action
@@ -96,6 +97,13 @@ def test_sandbox() -> None:
             assert re.search(rf"\| `{provider.key}` \| `{setting}`", text), setting
             words |= set(choices)
     assert {word for word in words if f"`{word}`" not in text} == set()
+
+
+def test_report() -> None:
+    """Whoever reports a problem can say at which provider."""
+    form = yaml.safe_load((ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text())
+    [field] = [field for field in form["body"] if field.get("id") == "provider"]
+    assert {provider.name for provider in PROVIDERS.values()} <= set(field["attributes"]["options"])
 
 
 def examples() -> Iterator[tuple[str, Any]]:
