@@ -3,6 +3,8 @@
 async (root) => {
   const INLINE = new Set(["A", "B", "BR", "CODE", "EM", "I", "SPAN", "STRONG"]);
   const TOLERANCE = 1.5;
+  // Above and below its letters, a line has room that may be missing.
+  const LEADING = 6;
 
   const parentOf = (element) =>
     element.assignedSlot || element.parentElement || element.getRootNode().host;
@@ -51,7 +53,7 @@ async (root) => {
       }
       for (const each of seen) {
         const wide = each.left < box.left - TOLERANCE || each.right > box.right + TOLERANCE;
-        const high = each.top < box.top - TOLERANCE || each.bottom > box.bottom + TOLERANCE;
+        const high = each.top < box.top - LEADING || each.bottom > box.bottom + LEADING;
         if (wide && x !== "visible") cut ||= `${name(up)}, to the side`;
         if (high && ["hidden", "clip"].includes(y)) cut ||= `${name(up)}, above or below`;
       }
