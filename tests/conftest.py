@@ -414,7 +414,7 @@ def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a provider's request less time than the sandbox's slow faults take."""
     monkeypatch.setattr(
         "custom_components.crypto_invoices.providers.base.REQUEST_TIMEOUT",
-        ClientTimeout(total=0.1),
+        ClientTimeout(total=1),
     )
 
 
