@@ -38,11 +38,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntr
     coordinator = CryptoInvoicesCoordinator(hass, entry, provider)
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
+    entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
+    if coordinator.tracked != tracked_invoices(entry):
+        # Somebody added or removed invoices during the first reading.
+        coordinator.async_schedule_sync()
     async_register_account_device(hass, coordinator)
     await async_setup_webhook(hass, coordinator)
     async_setup_stream(hass, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
     entry.async_on_unload(coordinator.announcer.async_start())
     async_setup_tidy(hass, coordinator)
     async_setup_follow(hass, coordinator)

@@ -85,7 +85,7 @@ class Record:
     """What became of an invoice that has ended, or that is no longer tracked."""
 
     final_since: datetime | None = None
-    """Since when it is seen to be final."""
+    """Since when it is seen to be final, with what it brought."""
     paid_at: datetime | None = None
     gone_at: datetime | None = None
     """Since when it is no longer tracked."""
@@ -169,22 +169,21 @@ class Books:
         changed = asked_for is not None and asked_for[0] not in self.currencies
         self.outstanding.put(invoice_id, asked_for)
         if reading and reading.is_believed:
-            changed |= self.received.put(invoice_id, _brought(reading.invoice))
-            changed |= self._record(invoice_id, reading)
+            is_money_new = self.received.put(invoice_id, _brought(reading.invoice))
+            changed |= self._record(invoice_id, reading, is_money_new=is_money_new) or is_money_new
         if changed:
             self._keep()
 
-    def _record(self, invoice_id: str, reading: Reading) -> bool:
+    def _record(self, invoice_id: str, reading: Reading, *, is_money_new: bool) -> bool:
         """Keep a record of an invoice that has ended; return whether there is news in it."""
         before = self.records.get(invoice_id)
         if reading.invoice.status.is_open:
             self._paid_today.discard(invoice_id)
             return self.records.pop(invoice_id, None) is not None
         now = dt_util.utcnow()
-        record = Record(
-            final_since=(before and before.final_since) or now,
-            paid_at=_when_paid(reading, before, now),
-        )
+        # What is paid long after it ended is to be seen for as long as any other.
+        since = None if before is None or is_money_new else before.final_since
+        record = Record(final_since=since or now, paid_at=_when_paid(reading, before, now))
         self.records[invoice_id] = record
         self._count_today(invoice_id, record)
         return record != before

@@ -81,6 +81,8 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             hass, _LOGGER, cooldown=SYNC_COOLDOWN, immediate=False, function=self._async_sync
         )
         entry.async_on_unload(self._sync.async_shutdown)
+        # A set-up that breaks off hands back what it has read, as an unloading does.
+        entry.async_on_unload(self.announcer.async_stop)
         entry.async_on_unload(self.troubles.stop)
         # Invoices are watched even where every entity is disabled.
         entry.async_on_unload(self.async_add_listener(lambda: None))
@@ -109,9 +111,11 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         try:
             await self._async_read(invoice_ids)
         except ProviderError as err:
-            self._pace.stay_due(invoice_ids)
             self.failures[error_key(err)] += 1
             self.logger.debug("%s: could not follow a hint: %r", self.name, err)
+        except Exception:
+            # A mistake of ours, which must not end the watching.
+            self.logger.exception("%s: could not follow a hint", self.name)
         if self.last_update_success:
             self._set_interval()
             self._schedule_refresh()
@@ -195,9 +199,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         try:
             await self._async_read(due)
         except ProviderError as err:
-            self._pace.stay_due(due)
             self.troubles.failed(due, err)
             raise self._failure(err) from err
+        except Exception as err:
+            # A mistake of ours, which must not end the watching.
+            self.update_interval = timedelta(seconds=self._pace.back_off(err))
+            raise
         if not due:
             self._pace.recovered()
 
@@ -238,7 +245,11 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             return
         self._reading_number += 1
         number = self._reading_number
-        found = await self.provider.async_get_invoices(invoice_ids)
+        try:
+            found = await self.provider.async_get_invoices(invoice_ids)
+        except Exception:
+            self._pace.stay_due(invoice_ids)
+            raise
         if self.announcer.is_stopped:
             # The account was unloaded meanwhile: its ledger is somebody else's by now.
             return

@@ -69,9 +69,11 @@ def async_add_invoice_entities(
 
     @callback
     def add_new_invoices() -> None:
+        subentries = coordinator.config_entry.subentries
         added.intersection_update(coordinator.tracked.values())
         for invoice_id, subentry_id in coordinator.tracked.items():
-            if subentry_id not in added:
+            # One that was just removed is still among the tracked for a moment.
+            if subentry_id not in added and subentry_id in subentries:
                 added.add(subentry_id)
                 async_add_entities(make_entities(invoice_id), config_subentry_id=subentry_id)
 

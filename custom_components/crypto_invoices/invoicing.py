@@ -1,6 +1,7 @@
 """Actions of a till: create an invoice, cancel one, and what came in."""
 
 import asyncio
+from collections.abc import Container
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 import logging
@@ -148,7 +149,7 @@ async def _async_create(
 
     Raises a ProviderError or a HomeAssistantError.
     """
-    began = dt_util.utcnow()
+    began, before = dt_util.utcnow(), tracked_invoices(coordinator.config_entry).keys()
     try:
         return await provider.async_create_invoice(new)
     except OutcomeUnknown as err:
@@ -156,7 +157,7 @@ async def _async_create(
             raise
         for seconds in LOOK_AFTER:
             await asyncio.sleep(seconds)
-            if invoice := await _async_find(coordinator, provider, new.order_id, began):
+            if invoice := await _async_find(coordinator, provider, new.order_id, began, before):
                 return invoice
         raise failure(
             "outcome_unknown_order",
@@ -170,15 +171,19 @@ async def _async_find(
     provider: CanListInvoices,
     order_id: str,
     began: datetime,
+    before: Container[str],
 ) -> Invoice | None:
-    """Return an invoice for an order that was made just now, or None if there is none yet."""
+    """Return an invoice for an order that was made just now, or None if there is none yet.
+
+    It is none of those that were watched ``before``; it may be watched by now, where the
+    account is followed.
+    """
     try:
         async with asyncio.timeout(_LOOKING_TIMEOUT):
             async for invoice in provider.async_list_invoices(
                 since=began - _CLOCKS_APART, order_id=order_id
             ):
-                is_known = invoice.id in tracked_invoices(coordinator.config_entry)
-                if invoice.order_id == order_id and not is_known:
+                if invoice.order_id == order_id and invoice.id not in before:
                     return invoice
     except (ProviderError, TimeoutError) as err:
         _LOGGER.debug("%s: can't look for an order: %r", coordinator.name, err)

@@ -261,6 +261,11 @@ class Ledger:
         """Return the last believed status of each invoice, by subentry ID."""
         return {subentry_id: record.status for subentry_id, record in self._records.items()}
 
+    def is_in_flight(self, subentry_id: str) -> bool:
+        """Whether something of an invoice waits to be announced, or for its actions."""
+        record = self._records.get(subentry_id)
+        return record is not None and bool(record.in_flight)
+
     def diagnostics(self) -> dict[str, Any]:
         """Return what may be shared: how much is known and was announced."""
         records = self._records.values()

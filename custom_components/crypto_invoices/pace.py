@@ -240,7 +240,7 @@ class Pace:
         """Whether the provider is left alone for a while."""
         return self._clock() < self._retry_at
 
-    def back_off(self, err: ProviderError) -> float:
+    def back_off(self, err: Exception) -> float:
         """Return how many seconds to leave the provider alone after a failure."""
         retry_after = None
         if isinstance(err, RateLimited | ProviderUnavailable):

@@ -62,7 +62,7 @@ class Publisher:
     def async_tell_tracked(self) -> None:
         """Add the entities of what is new; those of all the others have nothing to write."""
         for listener in (*self._tracking_listeners, *self._reading_listeners):
-            listener()
+            self._show(listener, "which invoices there are")
 
     async def async_publish(self, changed: list[str]) -> None:
         """Write the entities of the invoices that a reading changed, a few at a time."""
@@ -75,7 +75,7 @@ class Publisher:
             if len(changed) > _PUBLISHED_AT_ONCE:
                 await asyncio.sleep(0)
         for listener in tuple(self._reading_listeners):
-            listener()
+            self._show(listener, "what they add up to")
 
     @callback
     def _show(self, listener: CALLBACK_TYPE, what: str) -> None:

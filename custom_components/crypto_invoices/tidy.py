@@ -50,7 +50,7 @@ def tidy_after(entry: ConfigEntry) -> int:
 async def _async_tidy(
     hass: HomeAssistant, coordinator: CryptoInvoicesCoordinator, days: int
 ) -> None:
-    """Stop watching what has been final for so many days, but for what is still worth a look."""
+    """Stop watching what has been final for so many days, but for what is still worth a look, or told."""
     entry = coordinator.config_entry
     before = dt_util.utcnow() - timedelta(days=days)
     ended = [
@@ -60,6 +60,7 @@ async def _async_tidy(
         and record.final_since <= before
         and invoice_id in coordinator.tracked
         and not coordinator.is_worth_a_look(invoice_id)
+        and not coordinator.ledger.is_in_flight(coordinator.tracked[invoice_id])
     ]
     for some in batched(ended, _AT_ONCE, strict=False):
         for subentry_id in some:
