@@ -12,6 +12,8 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
@@ -28,6 +30,7 @@ from custom_components.crypto_invoices.providers.model import (
     InvoiceStatus,
     ProviderError,
     ProviderUnavailable,
+    RateLimited,
     Trouble,
 )
 from custom_components.crypto_invoices.sensor import InvoiceSensor
@@ -291,3 +294,38 @@ async def test_created_and_followed(hass: HomeAssistant) -> None:
     )
     assert answer["invoice_id"] == "S2"
     assert len(entry.subentries) == 2
+
+
+async def test_asked_for_while_the_provider_wants_to_be_left_alone(hass: HomeAssistant) -> None:
+    """Whoever updates an account's sensor makes nobody ask sooner than the provider wants."""
+    await async_add_shop(hass, "S1")
+    assert await async_setup_component(hass, "homeassistant", {})
+    Shop.trouble = RateLimited(1000)
+    await async_let_pass(hass, 60)
+    Shop.trouble, Shop.asked, Shop.go_on = None, asyncio.Event(), asyncio.Event()
+    Shop.go_on.set()
+    for entity_id in ("sensor.my_shop_open_invoices", "sensor.invoice_s1"):
+        await hass.services.async_call(
+            "homeassistant", "update_entity", {"entity_id": entity_id}, blocking=True
+        )
+        await async_let_pass(hass, 11)
+    assert not Shop.asked.is_set()
+    await async_let_pass(hass, 1100)
+    assert Shop.asked.is_set()
+
+
+async def test_remembers_no_more_where_nobody_asks_what_was_paid_today(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    """What was removed long ago is forgotten, though the sensor of the day is disabled."""
+    entry = await async_add_shop(hass, "S1", "S2", "S3")
+    er.async_get(hass).async_update_entity(
+        "sensor.my_shop_paid_today", disabled_by=er.RegistryEntryDisabler.USER
+    )
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    for id_ in ("S1", "S2"):
+        await async_act(hass, "untrack_invoices", invoice_ids=id_)
+        await async_later(hass, 1)
+        freezer.tick(timedelta(days=31))
+    assert entry.runtime_data.books.records.keys() == {"S2"}

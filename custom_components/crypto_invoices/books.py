@@ -200,6 +200,8 @@ class Books:
             self.records[invoice_id].gone_at = self.records[invoice_id].final_since = None
         self._tracked = tracked
         if gone or back:
+            # Whether or not anybody asks what was paid today.
+            self._turn_page()
             self._keep()
 
     def follow_from(self, moment: datetime | None) -> None:

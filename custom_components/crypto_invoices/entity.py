@@ -97,6 +97,12 @@ class AccountEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
         self._attr_unique_id = f"{coordinator.config_entry.entry_id}_{description.key}"
         self._attr_device_info = account_device_info(coordinator)
 
+    @override
+    async def async_update(self) -> None:
+        """Read what is due, as a user may ask for, unless the provider wants to be left alone."""
+        if not self.coordinator.is_backing_off:
+            await super().async_update()
+
 
 class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
     """An entity of a tracked invoice, available while the invoice can be read."""
