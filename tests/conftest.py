@@ -14,10 +14,14 @@ from typing import Any
 
 from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestServer
-from homeassistant.components import automation
-from homeassistant.components.image import DOMAIN as IMAGE_DOMAIN
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
+from homeassistant.components.image.const import DOMAIN as IMAGE_DOMAIN
 from homeassistant.components.repairs import RepairsFlow
-from homeassistant.config_entries import SOURCE_USER, ConfigEntry
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigEntryState,
+)
 from homeassistant.core import (
     DOMAIN as HOMEASSISTANT_DOMAIN,
     HomeAssistant,
@@ -76,14 +80,16 @@ def _translated_flows(monkeypatch: pytest.MonkeyPatch, untranslated: set[str]) -
         self: FlowManager, flow: FlowHandler, step_id: str, user_input: Any
     ) -> FlowResult:
         result = await handle_step(self, flow, step_id, user_input)
+        # A pair of the entry and the type where a subentry is added.
+        handler: Any = flow.handler
         if isinstance(flow, RepairsFlow):
             if flow.handler == DOMAIN:
                 _check_texts(_fix_flow_texts(flow), result, untranslated)
-        elif flow.handler == DOMAIN:
+        elif handler == DOMAIN:
             _check_texts(ENGLISH["config"], result, untranslated)
         elif isinstance(flow, AccountOptionsFlow):
             _check_texts(ENGLISH["options"], result, untranslated)
-        elif isinstance(flow.handler, tuple) and flow.handler[1] == SUBENTRY_TYPE_INVOICE:
+        elif isinstance(handler, tuple) and handler[1] == SUBENTRY_TYPE_INVOICE:
             _check_texts(ENGLISH["config_subentries"][SUBENTRY_TYPE_INVOICE], result, untranslated)
         return result
 
@@ -170,7 +176,7 @@ class SandboxServer:
         """Return the credentials as the config flow's form is filled in; ``typed`` goes before."""
         secret = self.sandbox.providers[provider].push_credentials
         extra = secret if self.with_postback_secret else {}
-        return fill(provider, self.settings(provider) | extra | typed)
+        return fill(provider, {**self.settings(provider), **extra, **typed})
 
     def switch(self, provider: str, fault: str | None, count: int | None = None) -> None:
         """Switch a fault on or off."""
@@ -243,7 +249,8 @@ async def add_account(hass: HomeAssistant, sandbox: SandboxServer) -> AddAccount
         result = await async_submit(hass, result, {"invoices": "\n".join(invoice_ids)})
         assert result["type"] is FlowResultType.CREATE_ENTRY, result
         await hass.async_block_till_done()
-        return result["result"]
+        entry: ConfigEntry = result["result"]
+        return entry
 
     return add
 
@@ -252,6 +259,17 @@ async def async_open_credentials(hass: HomeAssistant, provider: str) -> FlowResu
     """Start to add an account, up to the form for its credentials."""
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     return await async_submit(hass, result, {"next_step_id": provider})
+
+
+def open_dialog(hass: HomeAssistant) -> FlowResult:
+    """Return the only dialog that waits for the user."""
+    [result] = hass.config_entries.flow.async_progress()
+    return result
+
+
+def load_state(entry: ConfigEntry) -> ConfigEntryState:
+    """Return how an account is now, which says nothing about later."""
+    return entry.state
 
 
 async def async_submit(
@@ -297,8 +315,9 @@ def fields_of(schema: vol.Schema | None) -> dict[str, Any]:
     return {} if schema is None else {str(marker): kind for marker, kind in schema.schema.items()}
 
 
-def kept(schema: vol.Schema) -> dict[str, Any]:
+def kept(schema: vol.Schema | None) -> dict[str, Any]:
     """Return what a form already holds, without what it leaves empty."""
+    assert schema is not None
     values: dict[str, Any] = {}
     for marker, kind in schema.schema.items():
         if isinstance(kind, section):
@@ -444,9 +463,9 @@ async def arm(hass: HomeAssistant, *triggers: dict[str, Any]) -> None:
     """Set up an automation that reports its runs."""
     assert await async_setup_component(
         hass,
-        automation.DOMAIN,
+        AUTOMATION_DOMAIN,
         {
-            automation.DOMAIN: {
+            AUTOMATION_DOMAIN: {
                 "id": "report",
                 "alias": "Report",
                 "mode": "parallel",
@@ -473,7 +492,7 @@ async def async_automate(hass: HomeAssistant, *automations: Mapping[str, Any]) -
         {"id": f"a{number}", "alias": f"Automation {number}", **given}
         for number, given in enumerate(automations)
     ]
-    assert await async_setup_component(hass, automation.DOMAIN, {automation.DOMAIN: config})
+    assert await async_setup_component(hass, AUTOMATION_DOMAIN, {AUTOMATION_DOMAIN: config})
     await hass.async_block_till_done()
 
 

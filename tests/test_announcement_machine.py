@@ -17,7 +17,7 @@ from unittest.mock import Mock, patch
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentryDataWithId
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
-from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.core import Context, CoreState, HomeAssistant
 from homeassistant.helpers.trigger import TriggerConfig
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS, async_get_integration
 from homeassistant.util import dt as dt_util
@@ -236,9 +236,13 @@ class Announcements(RuleBasedStateMachine):
         await self._settle()
 
     def _run_action(
-        self, payload: dict[str, Any], description: str, context: Any = None
+        self,
+        extra_trigger_payload: dict[str, Any],
+        description: str,
+        context: Context | None = None,
     ) -> asyncio.Task[None]:
         """Run an automation."""
+        payload = extra_trigger_payload
         self.told.append((payload["invoice_id"], payload, self.crashes))
         self.unsaved.discard(payload["invoice_id"])
         assert self.hass.state is CoreState.running, "announced before Home Assistant had started"

@@ -8,7 +8,7 @@ import shutil
 from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.components import automation
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
@@ -75,7 +75,7 @@ async def test_import(
 ) -> None:
     """A my-link imports it, and nothing is in the way of using it."""
     aioclient_mock.get(RAW + blueprint, text=(FOLDER / blueprint).read_text())
-    assert await async_setup_component(hass, automation.DOMAIN, {})
+    assert await async_setup_component(hass, AUTOMATION_DOMAIN, {})
     client = await hass_ws_client(hass)
     await client.send_json_auto_id({"type": "blueprint/import", "url": SOURCE + blueprint})
     result = (await client.receive_json())["result"]
@@ -93,11 +93,11 @@ async def test_import(
             "path": result["suggested_filename"],
             "yaml": result["raw_data"],
             "source_url": SOURCE + blueprint,
-            "domain": automation.DOMAIN,
+            "domain": AUTOMATION_DOMAIN,
         }
     )
     assert (await client.receive_json())["success"]
-    await client.send_json_auto_id({"type": "blueprint/list", "domain": automation.DOMAIN})
+    await client.send_json_auto_id({"type": "blueprint/list", "domain": AUTOMATION_DOMAIN})
     imported = (await client.receive_json())["result"]
     assert "error" not in imported[f"{result['suggested_filename']}.yaml"]
 

@@ -78,7 +78,9 @@ money = st.decimals(
 )
 def test_sums(puts: list[tuple[str, tuple[str, Decimal] | None, bool]]) -> None:
     """However parts come and go, the sums are those of the parts, to the last digit."""
-    sums, parts, kept = Sums(), {}, []
+    sums = Sums()
+    parts: dict[str, tuple[str, Decimal] | None] = {}
+    kept: list[tuple[str, Decimal] | None] = []
     for invoice_id, part, is_settled in puts:
         assert sums.put(invoice_id, part) is (parts.get(invoice_id) != part)
         parts[invoice_id] = part

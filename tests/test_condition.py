@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from homeassistant.components import automation
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
@@ -54,7 +54,7 @@ type Ask = Callable[[Mapping[str, Any]], Awaitable[bool]]
 @pytest.fixture
 async def ask(hass: HomeAssistant, hass_ws_client: WebSocketGenerator) -> Ask:
     """Return the editor's button that tests a condition."""
-    assert await async_setup_component(hass, automation.DOMAIN, {})
+    assert await async_setup_component(hass, AUTOMATION_DOMAIN, {})
     # The client starts the web server, to which nothing can be added then.
     assert await async_setup_component(hass, DOMAIN, {})
     client = await hass_ws_client(hass)
@@ -273,7 +273,7 @@ async def test_nonsense_is_refused(
     hass: HomeAssistant, hass_ws_client: WebSocketGenerator, condition: dict[str, Any]
 ) -> None:
     """The editor refuses a condition that could never hold."""
-    assert await async_setup_component(hass, automation.DOMAIN, {})
+    assert await async_setup_component(hass, AUTOMATION_DOMAIN, {})
     client = await hass_ws_client(hass)
     await client.send_json_auto_id({"type": "validate_config", "conditions": [condition]})
     answer = await client.receive_json()
@@ -306,7 +306,7 @@ async def test_offered_in_the_editor(
     """The editor shows each condition for an invoice, an account and their entities."""
     invoice = sandbox.store.create("cryptocloud")
     entry = await add_account("cryptocloud", invoice.id)
-    assert await async_setup_component(hass, automation.DOMAIN, {})
+    assert await async_setup_component(hass, AUTOMATION_DOMAIN, {})
     client = await hass_ws_client(hass)
     await client.send_json_auto_id({"type": "condition_platforms/subscribe"})
     assert (await client.receive_json())["success"]

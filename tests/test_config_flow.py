@@ -1,6 +1,6 @@
 """Setting up an account: what is typed, what is refused, and what comes of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 import socket
 from typing import Any
@@ -28,6 +28,8 @@ from .conftest import (
     fill,
     give_word,
     kept,
+    load_state,
+    open_dialog,
     state_of,
     struck,
 )
@@ -53,7 +55,7 @@ UNKNOWN = {
     "btcpay": "NothingIsHere123456789",
 }
 
-LEARNED = {
+LEARNED: Mapping[str, Mapping[str, object]] = {
     "egates": {"signing": "empty"},
     "btcpay": {"store_id": STORE_ID, "may_register_webhook": "yes", "verify_ssl": True},
 }
@@ -138,7 +140,7 @@ async def test_set_up(
     assert fields.keys() == plain | {"advanced"}
     assert fields_of(fields["advanced"].schema).keys() == advanced
     assert fields["advanced"].options["collapsed"]
-    prefilled = {"egates": {}, "btcpay": {"verify_ssl": True}}
+    prefilled: dict[str, dict[str, object]] = {"egates": {}, "btcpay": {"verify_ssl": True}}
     cloud = {"url": "https://api.cryptocloud.plus"}
     assert kept(result["data_schema"]) == {"advanced": prefilled.get(provider, cloud)}
 
@@ -715,7 +717,7 @@ async def test_reauth_after_polling(
     old = sandbox.settings(provider)
     sandbox.rotate_keys(provider, monkeypatch)
     await async_later(hass)
-    [result] = hass.config_entries.flow.async_progress()
+    result = open_dialog(hass)
     assert result["step_id"] == "reauth_confirm"
     assert state_of(hass, entry, invoice.id, "status").state == "unavailable"
     asked = sandbox.requests(provider)
@@ -766,8 +768,8 @@ async def test_reauth_at_set_up(
     sandbox.rotate_keys(provider, monkeypatch)
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
-    assert entry.state is ConfigEntryState.SETUP_ERROR
-    [result] = hass.config_entries.flow.async_progress()
+    assert load_state(entry) is ConfigEntryState.SETUP_ERROR
+    result = open_dialog(hass)
     new = {key: value for key, value in sandbox.settings(provider).items() if key != "url"}
     result = await async_submit(hass, result, new)
     assert result["reason"] == "reauth_successful"
@@ -787,7 +789,7 @@ async def test_reauth_with_the_same_key(
     sandbox.switch("egates", Fault.FORBIDDEN)
     await async_later(hass)
     sandbox.switch("egates", None)
-    [result] = hass.config_entries.flow.async_progress()
+    result = open_dialog(hass)
     same = {key: value for key, value in sandbox.settings("egates").items() if key != "url"}
     result = await async_submit(hass, result, same)
     assert result["reason"] == "reauth_successful"
@@ -811,7 +813,7 @@ async def test_reauth_with_a_strangers_key(
     sandbox.rotate_keys(provider, monkeypatch)
     await async_later(hass)
     sandbox.store.act(provider, invoice.id, "delete")
-    [result] = hass.config_entries.flow.async_progress()
+    result = open_dialog(hass)
     new = {key: value for key, value in sandbox.settings(provider).items() if key != "url"}
     result = await async_submit(hass, result, new)
     assert result["errors"] == {"base": "another_account"}
@@ -836,7 +838,7 @@ async def test_reauth_with_another_account(
     sandbox.rotate_keys("cryptocloud", monkeypatch)
     second = await add_account("cryptocloud", invoice.id)
     await async_later(hass)
-    [result] = hass.config_entries.flow.async_progress()
+    result = open_dialog(hass)
     assert result["context"]["entry_id"] == first.entry_id
     key = sandbox.settings("cryptocloud")["api_key"]
     result = await async_submit(hass, result, {"api_key": key})
@@ -862,8 +864,8 @@ async def test_new_key_becomes_an_account_meanwhile(
         DOMAIN, match_context={"source": "reauth"}
     )
     key = sandbox.settings("cryptocloud")["api_key"]
-    reauth = await async_submit(hass, reauth, {"api_key": key})
-    assert reauth["reason"] == "reauth_successful"
+    result = await async_submit(hass, reauth, {"api_key": key})
+    assert result["reason"] == "reauth_successful"
     new = await async_submit(hass, new, {"invoices": invoice.id})
     assert new["reason"] == "already_configured"
     await hass.async_block_till_done()

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from homeassistant.components import automation, script
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
+from homeassistant.components.script.const import DOMAIN as SCRIPT_DOMAIN
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.template import Template
@@ -51,8 +52,8 @@ async def till(hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAcco
         assert await async_setup_component(hass, domain, {domain: config})
     await hass.async_block_till_done()
     assert entities_in(pages.till_view()) <= set(hass.states.async_entity_ids())
-    assert len(hass.states.async_entity_ids(script.DOMAIN)) == 3
-    assert len(hass.states.async_entity_ids(automation.DOMAIN)) == 1
+    assert len(hass.states.async_entity_ids(SCRIPT_DOMAIN)) == 3
+    assert len(hass.states.async_entity_ids(AUTOMATION_DOMAIN)) == 1
     return card(pages.till_view())
 
 
@@ -85,7 +86,8 @@ async def test_till(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> N
     await hass.services.async_call("script", "till_look", blocking=True)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert shown().strip() == "## Thank you!"
-    assert [change.data["new_state"].state for change in door] == ["on", "off"]
+    states = [change.data["new_state"] for change in door]
+    assert [state and state.state for state in states] == ["on", "off"]
 
 
 async def test_till_cancels(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> None:

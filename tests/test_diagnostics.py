@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from homeassistant.components.diagnostics import DOMAIN as DIAGNOSTICS_DOMAIN
+from homeassistant.components.diagnostics.const import DOMAIN as DIAGNOSTICS_DOMAIN
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
@@ -47,8 +47,7 @@ async def of_account(
     hass: HomeAssistant, client: ClientSessionGenerator, entry: ConfigEntry
 ) -> Mapping[str, Any]:
     """Download the diagnostics of an account."""
-    found: Any = await get_diagnostics_for_config_entry(hass, client, entry)
-    return found
+    return await get_diagnostics_for_config_entry(hass, client, entry)
 
 
 async def of_device(
@@ -59,9 +58,8 @@ async def of_device(
 ) -> Mapping[str, Any]:
     """Download the diagnostics of an invoice's device, or of the account's."""
     device = dr.async_get(hass).async_get(device_id(hass, entry, invoice_id))
-    assert device
-    found: Any = await get_diagnostics_for_device(hass, client, entry, device)
-    return found
+    assert isinstance(device, dr.DeviceEntry)
+    return await get_diagnostics_for_device(hass, client, entry, device)
 
 
 @each_provider

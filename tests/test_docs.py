@@ -5,7 +5,7 @@ from pathlib import Path
 import re
 from typing import Any
 
-from homeassistant.components import automation
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.setup import async_setup_component
 import pytest
@@ -128,7 +128,7 @@ async def test_automations(
     """What is shown can be pasted: Home Assistant takes it, and it listens."""
     rest = {"triggers": [{"trigger": "event", "event_type": "test"}], "actions": []}
     await async_automate(hass, {**rest, **example})
-    [state] = hass.states.async_all(automation.DOMAIN)
+    [state] = hass.states.async_all(AUTOMATION_DOMAIN)
     assert state.state == "on", caplog.text
     await hass.services.async_call("automation", "turn_off", {"entity_id": "all"}, blocking=True)
 
@@ -156,6 +156,7 @@ async def test_actions(hass: HomeAssistant, step: dict[str, Any]) -> None:
     """What is shown of an action is what it takes."""
     assert await async_setup_component(hass, DOMAIN, {})
     action = hass.services.async_services_for_domain(DOMAIN)[step["action"].partition(".")[2]]
+    assert action.schema
     action.schema(step.get("data", {}))
     if "response_variable" in step:
         assert action.supports_response is not SupportsResponse.NONE

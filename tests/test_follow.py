@@ -258,15 +258,15 @@ async def test_bound(
     await async_look(hass, 16 * 60)
     assert len(coordinator.tracked) == 6
 
-    for number in ("6", "8"):
-        subentry_id = coordinator.tracked[number]
+    for id_ in ("6", "8"):
+        subentry_id = coordinator.tracked[id_]
         hass.config_entries.async_remove_subentry(order_book, subentry_id)
     await async_look(hass, 17 * 60)
     await async_look(hass, 33 * 60)
     assert coordinator.tracked.keys() == {"1", "3", "4", "5", "7", "9"}
     assert limit_issue(hass, order_book)
-    for number in ("3", "4", "5", "7"):
-        subentry_id = coordinator.tracked[number]
+    for id_ in ("3", "4", "5", "7"):
+        subentry_id = coordinator.tracked[id_]
         hass.config_entries.async_remove_subentry(order_book, subentry_id)
     await async_look(hass, 34 * 60)
     await async_look(hass, 50 * 60)

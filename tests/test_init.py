@@ -1,6 +1,7 @@
 """Setting up, unloading and removing an account."""
 
 import asyncio
+from operator import attrgetter
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -20,6 +21,7 @@ from .conftest import (
     async_open_add_invoices,
     async_submit_ids,
     async_until_asked,
+    load_state,
     pass_time,
     state_of,
 )
@@ -31,7 +33,7 @@ each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 def left_behind(hass: HomeAssistant) -> list[str]:
     """Return the timers and tasks that belong to the integration."""
     timers = [
-        f"{handle._callback} {handle._args}"
+        str(attrgetter("_callback", "_args")(handle))
         for handle in get_scheduled_timer_handles(hass.loop)
         if not handle.cancelled()
     ]
@@ -127,7 +129,7 @@ async def test_provider_is_down_at_start(
     await hass.config_entries.async_unload(entry.entry_id)
     sandbox.switch(provider, fault)
     await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert load_state(entry) is ConfigEntryState.SETUP_RETRY
     assert entry.error_reason_translation_key == reason
     message = ENGLISH["exceptions"][reason]["message"].format(account=entry.title)
     assert entry.reason == message.rstrip(".")

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 import random
-from typing import ClassVar, override
+from typing import Any, ClassVar, override
+from unittest.mock import Mock
 
 from hypothesis import given, settings, strategies as st
 import pytest
@@ -77,7 +78,7 @@ class Unlimited(OneByOne):
     requests_per_minute: ClassVar[int] = 1_000_000
 
 
-def invoice(id_: str, status: InvoiceStatus = InvoiceStatus.PENDING, **more: object) -> Invoice:
+def invoice(id_: str, status: InvoiceStatus = InvoiceStatus.PENDING, **more: Any) -> Invoice:
     """Return an invoice."""
     made = Invoice(id=id_, status=status, provider_status="x")
     return replace(made, **more)
@@ -90,7 +91,7 @@ class World:
         """Begin with nothing tracked."""
         self.now = 1_000.0
         self.wall = NOW
-        self.provider = provider(None, {"url": "http://made.up"})
+        self.provider = provider(Mock(), {"url": "http://made.up"})
         self.provider.answer_seconds = 0.0
         self.provider.budget = Budget(provider.requests_per_minute, lambda: self.now)
         rng = random.Random(seed)
@@ -424,7 +425,7 @@ def test_trouble_among_good_rows(error: ProviderError) -> None:
     world.answers["7"] = invoice("7")
     world.run(330)
     assert world.looks["7"][1] >= world.looks["7"][0] + 300
-    assert not world.pace.is_backing_off
+    assert world.pace.diagnostics()["backs_off_for"] is None
     assert world.pace.back_off(ProviderUnavailable(Trouble.TIMEOUT)) <= FIRST_BACK_OFF + 1
 
 

@@ -38,6 +38,7 @@ from .conftest import (
     fields_of,
     find_entity,
     kept,
+    open_dialog,
     state_of,
 )
 
@@ -185,7 +186,7 @@ async def test_made_up_provider(hass: HomeAssistant) -> None:
 
     ShoeBox.good_key = "better"
     await async_later(hass)
-    [result] = hass.config_entries.flow.async_progress()
+    result = open_dialog(hass)
     assert result["step_id"] == "reauth_confirm"
 
 

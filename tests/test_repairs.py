@@ -37,6 +37,7 @@ from .conftest import (
     async_setup_views,
     async_submit,
     give_word,
+    load_state,
 )
 from .test_provider_is_one_file import ShoeBox, slip
 
@@ -333,7 +334,8 @@ async def keeper(
     result = await async_submit(hass, result, form)
     result = await async_submit(hass, result, {"invoices": "1"})
     await hass.async_block_till_done()
-    return result["result"]
+    entry: ConfigEntry = result["result"]
+    return entry
 
 
 async def test_webhook_refused(hass: HomeAssistant, client: Client, keeper: ConfigEntry) -> None:
@@ -373,12 +375,12 @@ async def test_key_can_spend(
     """A key that turns out to be able to spend is not used, and it is said why."""
     hass.config_entries.async_update_entry(keeper, data={**keeper.data, "key": "grown"})
     await hass.config_entries.async_reload(keeper.entry_id)
-    assert keeper.state is ConfigEntryState.SETUP_ERROR
+    assert load_state(keeper) is ConfigEntryState.SETUP_ERROR
     assert issues(hass).keys() == {"key_can_spend"}
     # An answer that says nothing of the key doesn't cure it.
     monkeypatch.setattr(ShoeBox, "trouble", BadResponse("smudged"))
     await hass.config_entries.async_reload(keeper.entry_id)
-    assert keeper.state is ConfigEntryState.SETUP_RETRY
+    assert load_state(keeper) is ConfigEntryState.SETUP_RETRY
     assert issues(hass).keys() == {"key_can_spend"}
     monkeypatch.setattr(ShoeBox, "trouble", None)
     await hass.config_entries.async_reload(keeper.entry_id)

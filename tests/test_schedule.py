@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import heapq
 from itertools import pairwise
 import random
+from typing import Any
 
 from hypothesis import example, given, settings, strategies as st
 import pytest
@@ -366,19 +367,19 @@ def heap_steps(monkeypatch: pytest.MonkeyPatch) -> Comparisons:
         """The heap functions, counted."""
 
         @staticmethod
-        def heappush(heap: list[object], item: object) -> None:
+        def heappush(heap: list[Any], item: Any) -> None:
             """Push."""
             steps.count += 1
             heapq.heappush(heap, item)
 
         @staticmethod
-        def heappop(heap: list[object]) -> object:
+        def heappop(heap: list[Any]) -> Any:
             """Pop."""
             steps.count += 1
             return heapq.heappop(heap)
 
         @staticmethod
-        def heapify(heap: list[object]) -> None:
+        def heapify(heap: list[Any]) -> None:
             """Heapify, which is as much work as its size."""
             steps.count += len(heap)
             heapq.heapify(heap)

@@ -9,13 +9,13 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.typedefs import Handler
-from homeassistant.components import automation, webhook
-from homeassistant.components.diagnostics import DOMAIN as DIAGNOSTICS_DOMAIN
-from homeassistant.components.recorder import Recorder
-from homeassistant.components.recorder.util import session_scope
+from homeassistant.components import webhook
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
+from homeassistant.components.diagnostics.const import DOMAIN as DIAGNOSTICS_DOMAIN
+from homeassistant.components.recorder.core import Recorder
 from homeassistant.components.repairs import DOMAIN as REPAIRS_DOMAIN
 from homeassistant.components.system_health import DOMAIN as SYSTEM_HEALTH_DOMAIN
-from homeassistant.components.trace import DATA_TRACE
+from homeassistant.components.trace.const import DATA_TRACE
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
     SOURCE_RECONFIGURE,
@@ -30,6 +30,7 @@ from homeassistant.helpers import (
     entity_registry as er,
     issue_registry as ir,
 )
+from homeassistant.helpers.recorder import session_scope
 from homeassistant.setup import async_setup_component
 import orjson
 import pytest
@@ -59,6 +60,7 @@ from sandbox.wire import json_response
 from .conftest import (
     CLOCK,
     AddAccount,
+    FlowResult,
     SandboxServer,
     async_later,
     async_open_credentials,
@@ -267,7 +269,7 @@ async def client(
             {"event": "told", "event_data": {"all": "{{ trigger }}"}},
         ],
     }
-    assert await async_setup_component(hass, automation.DOMAIN, {automation.DOMAIN: config})
+    assert await async_setup_component(hass, AUTOMATION_DOMAIN, {AUTOMATION_DOMAIN: config})
     return await hass_client_no_auth()
 
 
@@ -365,8 +367,9 @@ class Life:
 
     async def async_go_through_changes(self) -> None:
         """Change the keys: to wrong ones, and to what they were."""
-        context = {"source": SOURCE_RECONFIGURE, "entry_id": self.entry.entry_id}
-        result = await self.hass.config_entries.flow.async_init(DOMAIN, context=context)
+        result: FlowResult = await self.hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": self.entry.entry_id}
+        )
         form = kept(result["data_schema"])
         self.seen.note("forms", form)
         result = await async_submit(self.hass, result, form | {"api_key": f"wrong-{MARK}"})
@@ -381,7 +384,7 @@ class Life:
         self.seen.note("diagnostics", await get_diagnostics_for_config_entry(hass, get, entry))
         for invoice_id in (None, *entry.runtime_data.tracked):
             device = dr.async_get(hass).async_get(device_id(hass, entry, invoice_id))
-            assert device
+            assert isinstance(device, dr.DeviceEntry)
             self.seen.note(
                 "diagnostics", await get_diagnostics_for_device(hass, get, entry, device)
             )

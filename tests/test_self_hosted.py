@@ -40,6 +40,7 @@ from .conftest import (
     async_submit,
     fields_of,
     kept,
+    open_dialog,
     pass_time,
     state_of,
 )
@@ -247,6 +248,7 @@ async def test_key_that_may_not_make_one(
     result = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
     )
+    assert result["description_placeholders"] is not None
     assert result["description_placeholders"]["webhook_url"] == address
     form = kept(result["data_schema"])
     form["advanced"]["webhook_secret"] = made_by_hand
@@ -376,7 +378,7 @@ async def test_reauth_with_the_key_of_another_store(
     entry = await add_account(PROVIDER, invoice.id)
     sandbox.rotate_keys(PROVIDER, monkeypatch)
     await async_later(hass)
-    [result] = hass.config_entries.flow.async_progress()
+    result = open_dialog(hass)
     result = await async_submit(hass, result, {"api_key": OTHER_STORE_KEY})
     assert result["errors"] == {"base": "store_id_needed"}
     result = await async_submit(hass, result, {"api_key": TWO_STORES_KEY})

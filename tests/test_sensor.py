@@ -1,5 +1,6 @@
 """What a user sees of an invoice and of an account."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from syrupy.assertion import SnapshotAssertion
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
 from sandbox.faults import Fault
-from sandbox.store import SandboxInvoice
+from sandbox.invoice import SandboxInvoice
 
 from .conftest import (
     AddAccount,
@@ -203,7 +204,7 @@ async def test_amount(
     assert "state_class" not in sensor.attributes
     entity = er.async_get(hass).async_get(sensor.entity_id)
     assert entity
-    options = entity.options.get("sensor", {})
+    options: Mapping[str, Any] = entity.options.get("sensor", {})
     assert options.get("suggested_display_precision") == precision
     attributes = state_of(hass, entry, invoice.id, "status").attributes
     assert (attributes["amount"], attributes["currency"]) == (float(amount), currency)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from homeassistant.core import HomeAssistant, SupportsResponse
+from homeassistant.core import HomeAssistant, Service, SupportsResponse
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
 import pytest
+import voluptuous as vol
 import yaml
 
 from custom_components.crypto_invoices.const import DOMAIN
@@ -35,6 +36,12 @@ SERVICES = yaml.safe_load((PACKAGE / "services.yaml").read_text())
 each_provider = pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1", "egates"])
 
 
+def markers(service: Service) -> list[Any]:
+    """Return the fields of an action, as its schema marks them."""
+    assert isinstance(service.schema, vol.Schema)
+    return list(service.schema.schema)
+
+
 async def test_actions_are_described(hass: HomeAssistant) -> None:
     """What is registered, described, named and drawn is the same, and all of it can answer."""
     assert await async_setup_component(hass, DOMAIN, {})
@@ -47,9 +54,9 @@ async def test_actions_are_described(hass: HomeAssistant) -> None:
         assert texts[name]["name"]
         assert texts[name]["description"]
         fields = SERVICES[name]["fields"]
-        assert list(fields) == [str(marker) for marker in service.schema.schema]
+        assert list(fields) == [str(marker) for marker in markers(service)]
         assert fields.keys() == texts[name]["fields"].keys()
-        for marker in service.schema.schema:
+        for marker in markers(service):
             is_required = fields[str(marker)].get("required", False)
             assert is_required == (type(marker).__name__ == "Required"), (name, marker)
             assert texts[name]["fields"][str(marker)].keys() == {"name", "description"}
@@ -76,8 +83,10 @@ async def test_track(
     for row in answer["invoices"]:
         assert row["device_id"] == device_id(hass, entry, row["invoice_id"])
         assert row["config_entry_id"] == entry.entry_id
-        assert hass.states.get(row["entity_ids"]["status"]).state == row["status"]
-        assert hass.states.get(row["entity_ids"]["activity"]).state == "unknown"
+        for key, state in (("status", row["status"]), ("activity", "unknown")):
+            shown = hass.states.get(row["entity_ids"][key])
+            assert shown
+            assert shown.state == state
     assert account_state(hass, entry, "open_invoices").state == "3"
     await hass.async_block_till_done()
     assert entry.runtime_data is coordinator
@@ -320,14 +329,14 @@ async def test_account_not_loaded(
         "invoice_ids": [invoice],
     }
     for name, service in hass.services.async_services_for_domain(DOMAIN).items():
-        fields = {str(marker) for marker in service.schema.schema}
+        fields = {str(marker) for marker in markers(service)}
         ways: list[Mapping[str, Any]] = [
             {key: value for key, value in given.items() if key in fields}
         ]
         if "config_entry_id" not in fields:
             ways = [{key: value} for key, value in ways[0].items()]
         for way in ways:
-            error = await async_refused(hass, name, **FILLED.get(name, {}) | way)
+            error = await async_refused(hass, name, **{**FILLED.get(name, {}), **way})
             assert isinstance(error, ServiceValidationError)
             assert error.translation_key == "service_config_entry_not_loaded", (name, way)
 

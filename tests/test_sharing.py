@@ -9,6 +9,7 @@ from itertools import pairwise
 import random
 import selectors
 from typing import Any, ClassVar, override
+from unittest.mock import Mock
 
 from hypothesis import given, settings, strategies as st
 import pytest
@@ -143,7 +144,7 @@ class Simulation:
     def __init__(self, provider: type[OneByOne], size: int, answer_seconds: float = 0.0) -> None:
         """Begin with so many young invoices."""
         self.ids = [f"i{number}" for number in range(size)]
-        self.provider = provider(None, {"url": "http://made.up"})
+        self.provider = provider(Mock(), {"url": "http://made.up"})
         self.provider.takes = answer_seconds
         self.day = Day({id_: [0.0] for id_ in self.ids})
 

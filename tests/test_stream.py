@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from itertools import repeat
-from typing import override
 
 from homeassistant.core import HomeAssistant
 import pytest
@@ -22,7 +21,6 @@ class Streaming(CryptoCloud):
 
     connections: list[asyncio.Queue[frozenset[str] | None]]
 
-    @override
     async def async_stream(self) -> AsyncIterator[Hint]:
         """Yield what the test puts in, until it puts in None."""
         queue = asyncio.Queue[frozenset[str] | None]()
@@ -36,7 +34,8 @@ class Streaming(CryptoCloud):
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Queue[frozenset[str] | None]]:
     """Let CryptoCloud have a stream; return its connections."""
-    monkeypatch.setattr(Streaming, "connections", made := [], raising=False)
+    made: list[asyncio.Queue[frozenset[str] | None]] = []
+    monkeypatch.setattr(Streaming, "connections", made, raising=False)
     monkeypatch.setitem(PROVIDERS, "cryptocloud", Streaming)
     monkeypatch.setattr(stream, "FIRST_DELAY", 0.0)
     return made

@@ -20,6 +20,7 @@ from .conftest import (
     async_submit_ids,
     find_entity,
     kept,
+    load_state,
     state_of,
 )
 
@@ -293,7 +294,7 @@ async def test_add_to_an_account_that_is_not_loaded(
     await hass.config_entries.async_unload(entry.entry_id)
     sandbox.switch("egates", Fault.SERVER_ERROR)
     await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert load_state(entry) is ConfigEntryState.SETUP_RETRY
     result = await async_open_add_invoices(hass, entry)
     sandbox.switch("egates", None)
     result = await async_submit_ids(hass, result, second)

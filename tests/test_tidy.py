@@ -71,7 +71,7 @@ async def test_tidies_by_itself(
         device.model
         for device in dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     ]
-    assert sorted(models) == ["Account", "Invoice"]
+    assert sorted(map(str, models)) == ["Account", "Invoice"]
     assert account_state(hass, entry, "received_USD").state == received
     assert account_state(hass, entry, "open_invoices").state == "1"
 

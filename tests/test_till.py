@@ -75,7 +75,9 @@ async def test_create_and_pay(
     assert answer["payment_url"].endswith(made.id.removeprefix("INV-"))
     if provider == "btcpay":
         assert answer["payment_text"].startswith("lightning:")
-    assert hass.states.get(answer["entity_ids"]["payment_qr"]).state != "unavailable"
+    code = hass.states.get(answer["entity_ids"]["payment_qr"])
+    assert code
+    assert code.state != "unavailable"
     if "lifetime" in GIVEN[provider]:
         assert made.expires_at - made.created_at == timedelta(minutes=30)
         told = dt_util.parse_datetime(answer["expires_at"])

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 import re
 from string import Formatter
 from typing import Any
@@ -230,7 +231,7 @@ def test_attributes() -> None:
         status=InvoiceStatus.PENDING,
         provider_status="new",
         order_id="x",
-        pay_amount=sensor.Decimal(1),
+        pay_amount=Decimal(1),
         pay_currency="x",
         network="x",
         payment_url="x",

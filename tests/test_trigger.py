@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from homeassistant.components import automation
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import (
@@ -22,7 +22,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.providers import cryptocloud
+from custom_components.crypto_invoices.providers import cryptocloud_project
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
 from custom_components.crypto_invoices.trigger import TRIGGERS
 
@@ -63,7 +63,7 @@ def ran(reports: Runs) -> list[str]:
 @pytest.fixture
 def expiring(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let CryptoCloud have a word for expired, as other providers do."""
-    monkeypatch.setitem(cryptocloud.STATUSES, "canceled", InvoiceStatus.EXPIRED)
+    monkeypatch.setitem(cryptocloud_project.STATUSES, "canceled", InvoiceStatus.EXPIRED)
 
 
 @pytest.mark.usefixtures("expiring")
@@ -647,7 +647,7 @@ async def test_only_device_is_gone(
     assert state
     assert state.state == "unavailable"
     [issue] = (
-        issue for issue in ir.async_get(hass).issues.values() if issue.domain == automation.DOMAIN
+        issue for issue in ir.async_get(hass).issues.values() if issue.domain == AUTOMATION_DOMAIN
     )
     assert issue.translation_placeholders
     assert message in issue.translation_placeholders["error"]
@@ -732,7 +732,7 @@ async def test_offered_in_the_editor(
     """The editor shows each trigger for an invoice, an account and their entities."""
     invoice = sandbox.store.create("cryptocloud")
     entry = await add_account("cryptocloud", invoice.id)
-    assert await async_setup_component(hass, automation.DOMAIN, {})
+    assert await async_setup_component(hass, AUTOMATION_DOMAIN, {})
     client = await hass_ws_client(hass)
     await client.send_json_auto_id({"type": "trigger_platforms/subscribe"})
     assert (await client.receive_json())["success"]

@@ -650,8 +650,10 @@ async def test_address_is_shown(
     entry = result["result"]
     address = f"https://ha.example/api/webhook/{entry.data['webhook_id']}"
     assert result["description"] == "cryptocloud"
+    assert result["description_placeholders"] is not None
     assert result["description_placeholders"]["webhook_url"] == address
     result = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": "reconfigure", "entry_id": entry.entry_id}
     )
+    assert result["description_placeholders"] is not None
     assert result["description_placeholders"]["webhook_url"] == address

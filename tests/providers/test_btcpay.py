@@ -716,7 +716,7 @@ async def test_register(wire: Wire, registrar: BTCPay) -> None:
     assert isinstance(registrar, CanRegisterWebhook)
     hooks = Hooks(hook("Another", url="https://shop.example/hook"))
     wire.answer(hooks)
-    assert not registrar.accepts_push
+    accepted_before = registrar.accepts_push
     kept = await registrar.async_register_webhook(HOOK_URL)
     assert hooks.changes == [("POST", "NewWebhook")]
     assert wire.asked[-1].url.path == HOOKS
@@ -724,7 +724,7 @@ async def test_register(wire: Wire, registrar: BTCPay) -> None:
     assert made == hook("NewWebhook", secret=kept["webhook_secret"])
     assert kept["btcpay_webhook_id"] == "NewWebhook"
     assert len(kept["webhook_secret"]) == 64
-    assert registrar.accepts_push
+    assert (accepted_before, registrar.accepts_push) == (False, True)
     body = b'{"invoiceId": "x"}'
     registrar.parse_push({"BTCPay-Sig": sign(kept["webhook_secret"], body)}, body)
     assert await registrar.async_register_webhook(HOOK_URL) == kept
@@ -826,7 +826,11 @@ async def test_registering_can_fail(
 ) -> None:
     """What goes wrong is one of the provider's errors, and leaves no secret."""
     for method in ("GET", "POST"):
-        wire.answer(lambda asked, failing=method: answer if asked.method == failing else Answer([]))
+
+        def fail(asked: Asked, failing: str = method) -> Answer:
+            return answer if asked.method == failing else Answer([])
+
+        wire.answer(fail)
         with pytest.raises(error):
             await registrar.async_register_webhook(HOOK_URL)
         assert not registrar.accepts_push

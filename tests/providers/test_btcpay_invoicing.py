@@ -37,7 +37,7 @@ from sandbox.btcpay_webhooks import KEY, STORE_ID
 from sandbox.faults import Fault
 from tests.conftest import SandboxServer
 
-from .conftest import ADDRESS, Answer, Wire, fixture_bytes, read_one
+from .conftest import ADDRESS, Answer, Asked, Wire, fixture_bytes, read_one
 
 SAMPLE: dict[str, Any] = orjson.loads(fixture_bytes("btcpay_invoice.json"))
 ID: str = SAMPLE["id"]
@@ -295,12 +295,11 @@ async def test_gone_before_it_is_marked(wire: Wire, till: BTCPay) -> None:
     gone = Answer({"code": "invoice-not-found", "message": "The invoice was not found"}, 404)
     paid = Answer([{"path": "Status", "message": "Only within certain conditions."}], 422)
     for answer, kind in ((gone, InvoiceNotFound), (paid, Rejected)):
-        marked = answer
-        wire.answer(
-            lambda asked, marked=marked: (
-                marked if asked.method == "POST" else Answer({**SAMPLE, "status": "New"})
-            )
-        )
+
+        def mark(asked: Asked, marked: Answer = answer) -> Answer:
+            return marked if asked.method == "POST" else Answer({**SAMPLE, "status": "New"})
+
+        wire.answer(mark)
         with pytest.raises(kind):
             await till.async_cancel_invoice(ID)
         assert wire.asked[-1].json == {"status": "Invalid"}

@@ -5,7 +5,6 @@ import asyncio
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.crypto_invoices.providers import budget as module
 from custom_components.crypto_invoices.providers.budget import WINDOW, Budget
 
 
@@ -30,7 +29,7 @@ class Time:
 def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     """Return the clock, which budgets wait by."""
     time = Time()
-    monkeypatch.setattr(module.asyncio, "sleep", time.sleep)
+    monkeypatch.setattr(asyncio, "sleep", time.sleep)
     return time
 
 
@@ -64,7 +63,7 @@ def test_never_exceeded(per_minute: int, pauses: list[float], early: float) -> N
             assert abs(moments[-1] - time.now) <= early + 1e-9
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.asyncio, "sleep", time.sleep)
+        patch.setattr(asyncio, "sleep", time.sleep)
         asyncio.run(spend())
     assert most_in_a_window(moments) <= per_minute
     assert len(budget._spent) <= 2 * per_minute + 1

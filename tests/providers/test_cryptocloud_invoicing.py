@@ -1,6 +1,7 @@
 """CryptoCloud: making, canceling and listing invoices, and what a project holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -205,14 +206,13 @@ async def test_refused_before(
 
 async def test_legacy_knows_fewer(wire: Wire, legacy: CryptoCloudV1) -> None:
     """The old version has five currencies, and no lifetime."""
-    for changes, field in (
-        ({"currency": "JPY"}, "currency"),
-        ({"lifetime": timedelta(hours=1)}, "lifetime"),
+    new = NewInvoice(amount=Decimal(5), currency="EUR")
+    for refused, field in (
+        (replace(new, currency="JPY"), "currency"),
+        (replace(new, lifetime=timedelta(hours=1)), "lifetime"),
     ):
         with pytest.raises(InvalidField) as err:
-            await legacy.async_create_invoice(
-                NewInvoice(**{"amount": Decimal(5), "currency": "EUR", **changes})
-            )
+            await legacy.async_create_invoice(refused)
         assert err.value.field == field
     assert not wire.asked
 
@@ -294,15 +294,15 @@ def made(number: int, **changes: Any) -> dict[str, Any]:
     return {**ROW, "uuid": f"INV-{number:08}", "created": f"{at:%Y-%m-%d %H:%M:%S}", **changes}
 
 
-def pages(stock: list[dict[str, Any]], *, grows: int = 0, counts: bool = True) -> Any:
+def pages(stock: Sequence[dict[str, Any] | None], *, grows: int = 0, counts: bool = True) -> Any:
     """Return a list that may grow at its head after each page."""
-    before = iter(range(100_000, 200_000))
+    rows, before = list(stock), iter(range(100_000, 200_000))
 
     def answer(asked: Asked) -> Answer:
         offset, limit = asked.json["offset"], asked.json["limit"]
-        page = stock[offset : offset + limit]
-        more = {"all_count": len(stock)} if counts else {}
-        stock[:0] = [
+        page = rows[offset : offset + limit]
+        more = {"all_count": len(rows)} if counts else {}
+        rows[:0] = [
             made(0, uuid=f"INV-{number:08}")
             for number, _ in zip(before, range(grows), strict=False)
         ]

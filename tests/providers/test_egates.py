@@ -118,7 +118,7 @@ def test_signature(name: str) -> None:
     """Parameters are signed sorted and as they are, nested ones as PHP writes them."""
     parameters, signature = VECTORS[name]
     assert sign(SECRET, parameters) == signature
-    assert sign(SECRET, dict(reversed(parameters.items()))) == signature
+    assert sign(SECRET, dict(reversed([*parameters.items()]))) == signature
 
 
 @pytest.mark.parametrize("name", WRONG_VECTORS)

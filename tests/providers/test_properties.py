@@ -127,7 +127,8 @@ def deep(levels: int) -> Any:
 def row_of(sample: Any) -> dict[str, Any]:
     """Return the part of a sample that describes the invoice."""
     found = sample.get("result") or sample.get("response") or sample
-    return found[0] if isinstance(found, list) else found
+    row: dict[str, Any] = found[0] if isinstance(found, list) else found
+    return row
 
 
 def names_of(*keys: str) -> list[str]:

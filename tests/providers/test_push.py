@@ -372,7 +372,7 @@ def gates_sign(message: str, secret: str = GATES_SECRET, digest: Any = sha256) -
 @pytest.mark.parametrize("message", READINGS.values(), ids=READINGS.keys())
 def test_signed_callback(message: str) -> None:
     """A callback that is signed in any reading of the documentation is verified."""
-    body = orjson.dumps(CALLBACK | {"signature": gates_sign(message)})
+    body = orjson.dumps({**CALLBACK, "signature": gates_sign(message)})
     hint = provider("egates").parse_push(JSON, body)
     assert hint == Hint(invoice_ids=frozenset({GATES_ID}), is_verified=True)
 
@@ -395,7 +395,7 @@ def test_signed_callback(message: str) -> None:
 def test_unsigned_callback(signature: object) -> None:
     """A callback whose signature says nothing is a hint all the same."""
     hint = Hint(invoice_ids=frozenset({GATES_ID}), is_verified=False)
-    body = orjson.dumps(CALLBACK | {"signature": signature})
+    body = orjson.dumps({**CALLBACK, "signature": signature})
     assert provider("egates").parse_push(JSON, body) == hint
     assert provider("egates").parse_push(JSON, orjson.dumps(CALLBACK)) == hint
 
@@ -406,7 +406,7 @@ def test_unsigned_callback(signature: object) -> None:
 )
 def test_callback_about_nothing(invoice: object) -> None:
     """A callback has to name an invoice."""
-    body = orjson.dumps(CALLBACK | {"invoice": invoice})
+    body = orjson.dumps({**CALLBACK, "invoice": invoice})
     assert refusal("egates", JSON, body) is Refusal.MALFORMED
 
 
@@ -421,7 +421,7 @@ TOO_MUCH: Mapping[str, Any] = {
 @pytest.mark.parametrize("extra", TOO_MUCH.values(), ids=TOO_MUCH.keys())
 def test_callback_with_too_much_in_it(extra: Any) -> None:
     """What would take long to write out for its signature is refused before."""
-    body = orjson.dumps(CALLBACK | {"extra": extra, "signature": gates_sign("")})
+    body = orjson.dumps({**CALLBACK, "extra": extra, "signature": gates_sign("")})
     assert refusal("egates", JSON, body) is Refusal.MALFORMED
 
 
@@ -453,7 +453,7 @@ PARAMETERS: Mapping[str, Any] = {
 )
 def test_flatten_vectors(extra: dict[str, Any], message: str, signature: str) -> None:
     """Parameters are written as in the vectors of the contract."""
-    flat = flatten(PARAMETERS | extra)
+    flat = flatten({**PARAMETERS, **extra})
     text = "&".join(f"{name}={value}" for name, value in sorted(flat.items()))
     rest = "order_number=HA-0001&payment_method=ETHER&ticker=USDT&timestamp=1700000000"
     assert text == f"amount=12.5{message}&{rest}"
@@ -488,7 +488,7 @@ GENUINE = {
         cloud(BY_ID, invoice_info=orjson.loads(fixture_bytes("cryptocloud_info.json")))
     ),
     "cryptocloud_v1": orjson.dumps(cloud(BY_UUID)),
-    "egates": orjson.dumps(CALLBACK | {"signature": gates_sign(READINGS["body_flat"])}),
+    "egates": orjson.dumps({**CALLBACK, "signature": gates_sign(READINGS["body_flat"])}),
 }
 
 # A slow machine is no failure.

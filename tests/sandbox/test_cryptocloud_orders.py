@@ -94,7 +94,8 @@ async def test_old_version(bench: Bench, *, as_form: bool) -> None:
     """Version 1 takes a form too, and leaves the prefix out of the id that it wants back with it."""
     response = await bench.client.post(
         "/v1/invoice/create",
-        **{"data" if as_form else "json": FIVE},
+        data=FIVE if as_form else None,
+        json=None if as_form else FIVE,
         headers={"Authorization": f"Token {KEYS[V1]}"},
     )
     answer = await response.json()
@@ -127,12 +128,12 @@ async def test_cancel(bench: Bench) -> None:
     bench.sandbox.store.act(V2, paid.id, "pay")
     error = {"validate_error": "Invoice is not created"}
     assert (await post(bench, path, {"uuid": paid.id}, status=400))["result"] == error
-    for body, text in (
+    for wrong, text in (
         ({}, "uuid is required"),
         ({"uuid": 7}, "uuid is required"),
         ({"uuid": "INV-00000000"}, "Invoice not found"),
     ):
-        answer = await post(bench, path, body, status=400)
+        answer = await post(bench, path, wrong, status=400)
         assert answer["result"] == {"validate_error": text}
 
 

@@ -53,7 +53,8 @@ async def build(frontend: Frontend, name: str, device: str | None) -> str:
     await frontend.press("ui.common.save", dialog)
     await frontend.page.wait_for_url(re.compile(r"/config/automation/edit/\d+"))
     await frontend.eyes.look(frontend.page.locator("ha-panel-config"), "automation", fits=False)
-    return frontend.page.url.rpartition("/")[2]
+    url: str = frontend.page.url
+    return url.rpartition("/")[2]
 
 
 async def _search(frontend: Frontend, picker: Locator) -> None:

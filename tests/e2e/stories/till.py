@@ -245,7 +245,8 @@ async def _be_paid(shop: Shop, client: Client) -> None:
     for till in shop.tills:
         told = await _invoices(client, till)
         # What is credited may be less than what was asked for.
-        shop.brought[till.key] = sum(Decimal(invoice["amount_received"]) for invoice in told)
+        received = (Decimal(invoice["amount_received"]) for invoice in told)
+        shop.brought[till.key] = sum(received, Decimal(0))
     shop.stage.step(f"{len(shop.payments)} invoices are paid")
 
 
