@@ -101,10 +101,11 @@ class Sandbox(Server):
         reports: list[dict[str, Any]] = await self.request("GET", REPORTS)
         return reports
 
-    async def request_count(self, provider: str) -> int:
-        """Return how often a provider was asked for anything."""
+    async def reading_count(self, provider: str) -> int:
+        """Return how often a provider was asked for invoices."""
         counts = await self.request("GET", REQUESTS)
-        return sum(counts.get(provider, {}).values())
+        readings: int = counts.get(provider, {}).get("invoices", 0)
+        return readings
 
     async def post_to(self, provider: str, url: str) -> None:
         """Let a provider post to an address from now on, as it would."""

@@ -130,7 +130,7 @@ class _Play:
         for signature, format_ in WAYS:
             await self._forge(100, signature, format_)
         unsigned = await self._count_unsigned(forged // 10)
-        before = await self._sandbox.request_count(PROVIDER)
+        before = await self._sandbox.reading_count(PROVIDER)
         memory = await self._memory()
         began = monotonic()
         deliveries = []
@@ -142,7 +142,7 @@ class _Play:
         seconds = monotonic() - began
         genuine = await self._genuine()
         grown = await self._memory() - memory
-        requests = await self._sandbox.request_count(PROVIDER) - before
+        requests = await self._sandbox.reading_count(PROVIDER) - before
         lines = await self._log_lines(client)
         statuses = Counter(delivery["status"] for delivery in deliveries)
         self._stage.step(f"{len(deliveries)} forged pushes in {seconds:.1f} s: {dict(statuses)}")
@@ -153,9 +153,9 @@ class _Play:
             Figure("of these accepted", statuses[HTTPStatus.OK], must_be=0),
             Figure("genuine pushes among them accepted", genuine, must_be=1),
             # One is the reading of what was paid.
-            Figure("provider requests for the forged ones", requests - 1, must_be=0),
+            Figure("readings for the forged ones", requests - 1, must_be=0),
             Figure("unsigned callbacks about untracked invoices", forged // 10),
-            Figure("provider requests for those", unsigned, must_be=0),
+            Figure("readings for those", unsigned, must_be=0),
             Figure("log lines about refused pushes", len(lines), must_be=2),
             Figure("memory before, in MiB", f"{memory:.1f}"),
             Figure("memory grown, in MiB", f"{grown:+.1f}"),
@@ -179,13 +179,13 @@ class _Play:
 
     async def _count_unsigned(self, number: int) -> int:
         """Post callbacks about untracked invoices; return how many requests they cause."""
-        before = await self._sandbox.request_count(UNSIGNED)
+        before = await self._sandbox.reading_count(UNSIGNED)
         ids = [invoice.id for invoice in self._untracked[UNSIGNED]]
         await self._sandbox.post(
             UNSIGNED, ids, times=number // len(ids), at_once=AT_ONCE, signature="missing"
         )
         await asyncio.sleep(0.5)
-        return await self._sandbox.request_count(UNSIGNED) - before
+        return await self._sandbox.reading_count(UNSIGNED) - before
 
     async def _pay(self, invoice: SandboxInvoice) -> None:
         """Pay, and wait until it is reported; what isn't is counted later."""
