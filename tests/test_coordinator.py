@@ -282,6 +282,23 @@ async def test_unknown_status(
     assert "frozen" in line.lower()
 
 
+async def test_status_that_is_no_word(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    logged: Logged,
+) -> None:
+    """What stands for a status but could be private is not logged."""
+    invoice = sandbox.store.create("cryptocloud").id
+    await add_account("cryptocloud", invoice)
+    give_word(sandbox, monkeypatch, "cryptocloud", invoice, "bc1qsomebodysaddress")
+    await async_later(hass)
+    [line] = logged(logging.WARNING)
+    assert "not a word" in line
+    assert "somebody" not in line
+
+
 @each_provider
 async def test_extra_fields(
     hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str

@@ -248,6 +248,18 @@ async def test_lost_and_unreadable(
     assert runs == []
 
 
+async def test_removed_for_good(hass: HomeAssistant) -> None:
+    """What is saved after an account was removed leaves no file behind."""
+    ledger = Ledger(hass, "entry")
+    await ledger.async_load({"1": S.PENDING}, is_new=True)
+    file = storage(hass) / f"{DOMAIN}.entry"
+    assert file.exists()
+    ledger.forget(["1"])
+    await ledger.async_remove()
+    await ledger.async_save()
+    assert not file.exists()
+
+
 async def test_full_disk(
     hass: HomeAssistant,
     sandbox: SandboxServer,

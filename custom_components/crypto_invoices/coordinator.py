@@ -33,7 +33,7 @@ from .providers.model import (
 )
 from .publisher import Publisher
 from .readings import AccountData, error_key
-from .troubles import Troubles
+from .troubles import Troubles, status_word
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -333,8 +333,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             invoice = data.invoices.get(id_)
             if invoice is None or invoice.status is not InvoiceStatus.UNKNOWN:
                 continue
-            if invoice.provider_status not in self._unknown_words:
-                self._unknown_words.add(invoice.provider_status)
-                _LOGGER.warning(
-                    "%s: unknown invoice status %.40r", account, invoice.provider_status
-                )
+            word = status_word(invoice.provider_status)
+            if word not in self._unknown_words:
+                self._unknown_words.add(word)
+                _LOGGER.warning("%s: unknown invoice status %r", account, word)

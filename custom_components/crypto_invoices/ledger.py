@@ -303,6 +303,8 @@ class Ledger:
     async def async_remove(self) -> None:
         """Delete the file, and forget everything."""
         self._records.clear()
+        # An action that is still running saves when it is done: there is nothing to write.
+        self._changed = False
         await self._store.async_remove()
 
     def _data(self) -> dict[str, Any]:
