@@ -8,6 +8,7 @@ FLOOR = "floor"
 BATCHED = "rest, batched"
 EACH = "rest, each"
 FEWER = "fewer"
+LIMIT = "limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

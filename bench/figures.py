@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from .growth import additions, set_ups
 from .idle import hours, months
+from .records import records
 from .refreshes import one_by_one, refreshes
 from .workbench import Bench, Figures
 
@@ -14,4 +15,5 @@ ALL: Mapping[str, Callable[[Bench], Figures]] = {
     "one_by_one": one_by_one,
     "set_ups": set_ups,
     "additions": additions,
+    "records": records,
 }

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import ClientSession
 import orjson
 
-from custom_components.crypto_invoices.providers.egates import SIGNINGS, sign
+from custom_components.crypto_invoices.providers.egates.signing import SIGNINGS, sign
 
 
 async def _at_once(requests: Iterator[Any], concurrency: int) -> None:

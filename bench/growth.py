@@ -1,15 +1,12 @@
 """What more invoices cost: to set up, to keep and to add."""
 
-import asyncio
 from functools import partial
 import gc
 from statistics import median
-import time
 
 from homeassistant.config_entries import ConfigEntry
 
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordinator
 
 from .figure import BATCHED, FEWER, Figure
 from .home import Home, lift_budget, running
@@ -73,22 +70,21 @@ async def additions(bench: Bench) -> Figures:
     """What it costs to add invoices to many."""
     size, some = bench.sizes.invoices, max(20, bench.sizes.invoices // 10)
     ids = await bench.invoices("cryptocloud", 2 * size)
-    firsts: list[tuple[float, float]] = []
-    parts: list[tuple[float, float]] = []
+    firsts: list[float] = []
+    parts: list[float] = []
     for _ in range(bench.sizes.rest_times):
         async with running() as home:
             # Whatever is done for the first time ever is done with these.
             await home.add_account("cryptocloud", bench.settings("cryptocloud"), ids[:5])
             entry = await home.add_account("cryptocloud", bench.settings("cryptocloud"), [])
-            lift_budget(entry.runtime_data)
+            lift_budget(entry.runtime_data.coordinator)
             firsts.append(await _added(home, entry, ids[:some]))
             await _added(home, entry, ids[some:size])
             parts += [
                 await _added(home, entry, ids[begin : begin + some])
                 for begin in range(size, 2 * size, some)
             ]
-    ours, own = (median(part[index] for part in parts) / some for index in (0, 1))
-    first, first_own = (median(part[index] for part in firsts) / some for index in (0, 1))
+    ours, first = median(parts) / some, median(firsts) / some
     yield Figure(
         key="adding",
         title=f"CPU of adding an invoice, {size + 1:,} to {2 * size:,}",
@@ -96,32 +92,16 @@ async def additions(bench: Bench) -> Figures:
         ours=ours * MILLI,
         others={FEWER: first * MILLI},
         goals={FEWER: 1.3},
-        notes={
-            "of this in async_add_subentry, Home Assistant's own": own * MILLI,
-            "the same for the first": first_own * MILLI,
-        },
     )
 
 
-async def _added(home: Home, entry: ConfigEntry, ids: list[str]) -> tuple[float, float]:
-    """Add invoices as the dialog does; return the CPU of it, and Home Assistant's share."""
-    coordinator: CryptoInvoicesCoordinator = entry.runtime_data
-    own = 0.0
-    done = asyncio.Event()
+async def _added(home: Home, entry: ConfigEntry, ids: list[str]) -> float:
+    """Add invoices as the dialog does; return the CPU of it."""
 
     async def add() -> None:
-        nonlocal own
-        begin = time.process_time()
-        for invoice_id in ids:
-            home.add_invoice(entry, invoice_id)
-        own = time.process_time() - begin
-        await done.wait()
+        await home.add_invoices(entry, ids)
         await home.hass.async_block_till_done()
 
     await home.write_out()
     gc.collect()
-    stop = coordinator.publisher.async_add_tracking_listener(done.set)
-    try:
-        return await cpu_seconds(add), own
-    finally:
-        stop()
+    return await cpu_seconds(add)

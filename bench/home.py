@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
@@ -14,18 +15,18 @@ from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntries,
     ConfigEntry,
-    ConfigSubentry,
-    ConfigSubentryData,
 )
 from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
-from custom_components.crypto_invoices.account import invoice_subentry
+from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordinator
 from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
+from custom_components.crypto_invoices.reading.schedule import plan_together
+from custom_components.crypto_invoices.watching import async_watch
 from demo import CHECKOUT
 
 # Neither pushes nor browsers are measured: without them no server is needed.
@@ -50,24 +51,28 @@ class Home:
             minor_version=1,
             domain=DOMAIN,
             title=f"Account {number}",
-            data={"provider": provider, "webhook_id": f"hook-{number}", **settings},
+            data={
+                "provider": provider,
+                "webhook_id": f"hook-{number}",
+                "invoices": [looked_up(invoice(id_)) for id_ in invoice_ids],
+                **settings,
+            },
             options={},
             source=SOURCE_USER,
             unique_id=f"account-{number}",
             discovery_keys=MappingProxyType({}),
-            subentries_data=[subentry_data(id_) for id_ in invoice_ids],
+            subentries_data=[],
         )
         await self.hass.config_entries.async_add(entry)
-        await self.hass.async_block_till_done()
+        await self.hass.async_block_till_done(wait_background_tasks=True)
         if not hasattr(entry, "runtime_data"):
             raise RuntimeError(f"the account was not set up: {entry.state} {entry.reason}")
         return entry
 
-    def add_invoice(self, entry: ConfigEntry, invoice_id: str) -> None:
-        """Add an invoice to an account, as its dialog does."""
-        self.hass.config_entries.async_add_subentry(
-            entry, ConfigSubentry(**with_proxy(subentry_data(invoice_id)))
-        )
+    async def add_invoices(self, entry: ConfigEntry, invoice_ids: Iterable[str]) -> None:
+        """Add invoices to an account, as its dialog does."""
+        coordinator: CryptoInvoicesCoordinator = entry.runtime_data.coordinator
+        await async_watch(coordinator, [invoice(id_) for id_ in invoice_ids])
 
     async def add_rest(self, resources: list[dict[str, Any]]) -> list[Any]:
         """Set up the core `rest` integration; return its coordinators."""
@@ -87,22 +92,17 @@ class Home:
         await self.hass.async_block_till_done()
 
 
-def subentry_data(invoice_id: str) -> ConfigSubentryData:
-    """Return what is stored of an invoice."""
-    return invoice_subentry(
-        Invoice(id=invoice_id, status=InvoiceStatus.PENDING, provider_status="created")
-    )
-
-
-def with_proxy(data: ConfigSubentryData) -> dict[str, Any]:
-    """Return the fields of a subentry."""
-    return {**data, "data": MappingProxyType(dict(data["data"]))}
+def invoice(invoice_id: str) -> Invoice:
+    """Return an invoice as a dialog looks it up."""
+    return Invoice(id=invoice_id, status=InvoiceStatus.PENDING, provider_status="created")
 
 
 def make_due(coordinator: CryptoInvoicesCoordinator) -> None:
     """Make the next refresh one of every invoice, in batches as they are read again and again."""
-    pace = coordinator._pace
-    pace._schedule.plan_together([*coordinator.tracked], pace._clock(), 0)
+    now = coordinator.clocks.monotonic()
+    plan_together(
+        list(coordinator.data.values()), now, 0, coordinator.provider.batch_size, Random(1)
+    )
 
 
 def lift_budget(coordinator: CryptoInvoicesCoordinator) -> None:

@@ -10,10 +10,10 @@ from unittest.mock import patch
 from homeassistant.util import dt as dt_util
 
 from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordinator
-from custom_components.crypto_invoices.providers.budget import Budget
+from custom_components.crypto_invoices.reading.schedule import next_due
 
 from .figure import BATCHED, Figure
-from .home import running
+from .home import lift_budget, running
 from .measure import cpu_seconds
 from .month import HOUR, rest_requests_per_hour, simulate
 from .workbench import MILLI, Bench, Figures, refresh_ours
@@ -40,23 +40,24 @@ async def _cpu_of_an_hour(bench: Bench, tracked: int, hours: int) -> float:
     ids = await bench.invoices("cryptocloud", tracked)
     await bench.act("cryptocloud", ids[bench.sizes.open :], "pay")
     clock = SimulatedTime()
-    module = "custom_components.crypto_invoices.coordinator"
+    package = "custom_components.crypto_invoices"
     async with running() as home:
         with (
-            patch(f"{module}.monotonic", clock.monotonic),
+            patch(f"{package}.account.monotonic", clock.monotonic),
+            patch(f"{package}.clients.monotonic", clock.monotonic),
             patch.object(dt_util, "utcnow", clock.utcnow),
         ):
             entry = await home.add_account("cryptocloud", bench.settings("cryptocloud"), ids)
-            coordinator: CryptoInvoicesCoordinator = entry.runtime_data
-            pace = coordinator._pace
-            pace._wall = clock.utcnow
-            pace._began = pace._beginning()
-            coordinator.provider.budget = Budget(10**9, clock.monotonic)
+            coordinator: CryptoInvoicesCoordinator = entry.runtime_data.coordinator
+            lift_budget(coordinator)
             refresh = refresh_ours(home, coordinator)
 
             async def let_pass(seconds: float) -> None:
                 end = clock.passed + seconds
-                while (wait := pace.seconds_until_due()) is not None and clock.passed + wait < end:
+                while (due := next_due(coordinator.data.values())) is not None:
+                    wait = max(1.0, due - clock.monotonic())
+                    if clock.passed + wait >= end:
+                        break
                     clock.passed += wait
                     await refresh()
                 clock.passed = max(clock.passed, end)

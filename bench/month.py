@@ -1,5 +1,6 @@
 """A shop's month in simulated time: how many requests the schedule makes, and what that gets."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,20 @@ from typing import Any, ClassVar, override
 
 from aiohttp import ClientSession
 
-from custom_components.crypto_invoices.pace import Pace
-from custom_components.crypto_invoices.providers.base import Provider
+from custom_components.crypto_invoices.book.record import Record
 from custom_components.crypto_invoices.providers.budget import Budget
-from custom_components.crypto_invoices.providers.cryptocloud import CryptoCloud
+from custom_components.crypto_invoices.providers.cryptocloud.v2 import CryptoCloud
 from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
-from custom_components.crypto_invoices.schedule import YOUNG_INTERVAL
+from custom_components.crypto_invoices.providers.provider import Provider
+from custom_components.crypto_invoices.reading.allowance import Allowance
+from custom_components.crypto_invoices.reading.schedule import (
+    YOUNG_INTERVAL,
+    next_due,
+    next_poll,
+    plan_together,
+    take_due,
+)
+from custom_components.crypto_invoices.reading.watched import Watched
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -106,10 +115,29 @@ class Account:
         """Begin with nothing tracked."""
         self.now = 0.0
         self.provider = provider
-        self.provider.answer_seconds = 0.0
-        self.provider.budget = Budget(provider.requests_per_minute, lambda: self.now)
-        self.pace = Pace(lambda: self.now, provider, rng, self.wall)
+        self.provider.http.answer_seconds = 0.0
+        self.provider.http.budget = Budget(provider.requests_per_minute, lambda: self.now)
+        self.allowance = Allowance(provider, lambda: self.now)
+        self.rng = rng
+        self.watched: dict[str, Watched] = {}
         self.lives: dict[str, Life] = {}
+
+    def add(self, life: Life) -> None:
+        """Watch an invoice."""
+        self.lives[life.id] = life
+        record = Record.begin(life.at(self.now))
+        one = self.watched[life.id] = Watched(record, self.now, self.now)
+        one.plan(self.now)
+
+    def forget(self, invoice_id: str) -> None:
+        """Watch an invoice no more."""
+        del self.watched[invoice_id], self.lives[invoice_id]
+
+    def seconds_until_due(self) -> float | None:
+        """Return when the reader's timer would ring."""
+        if (due := next_due(self.watched.values())) is None:
+            return None
+        return max(1.0, due - self.now - 0.5, self.allowance.seconds_until_poll())
 
     def wall(self) -> datetime:
         """Return the time."""
@@ -117,19 +145,38 @@ class Account:
 
     def read(self, outcome: Outcome | None) -> None:
         """Read what is due, and count."""
-        due = self.pace.take_due()
+        size = self.provider.batch_size
+        most = self.allowance.for_poll(is_failing=False)
+        due = take_due(self.watched.values(), self.now + 1.5, most, size, lease=75.0)
         if not due:
             return
-        found = {id_: self.lives[id_].at(self.now) for id_ in due}
-        for id_, invoice in found.items():
-            life = self.lives[id_]
-            if invoice.status.is_paid and life.detected is None:
-                life.detected = self.now
-        self.provider.budget.count(math.ceil(len(due) / self.provider.batch_size))
-        self.pace.plan(found, self.wall())
+        requests = math.ceil(len(due) / size)
+        self.allowance.count_poll(len(due))
+        self.provider.budget.count(requests)
+        together: defaultdict[float | None, list[Watched]] = defaultdict(list)
+        for one in due:
+            together[self._interval(one)].append(one)
+        for interval, some in together.items():
+            plan_together(some, self.now, interval, size, self.rng)
         if outcome is not None:
-            outcome.requests += math.ceil(len(due) / self.provider.batch_size)
+            outcome.requests += requests
             outcome.looks += len(due)
+
+    def _interval(self, one: Watched) -> float | None:
+        """Read an invoice; return in how many seconds to poll it again."""
+        life = self.lives[one.record.id]
+        invoice = life.at(self.now)
+        if invoice.status is not one.record.status:
+            one.record.status, one.since = invoice.status, self.now
+        if invoice.status.is_paid and life.detected is None:
+            life.detected = self.now
+        return next_poll(
+            invoice,
+            age=self.now - one.born,
+            unchanged_for=self.now - one.since,
+            now=self.wall(),
+            can_revert=self.provider.can_revert,
+        )
 
 
 def simulate(session: ClientSession, tracked: int, days: float, seed: int = 1) -> Outcome:
@@ -143,21 +190,18 @@ def simulate(session: ClientSession, tracked: int, days: float, seed: int = 1) -
     next_life = next(coming, None)
     next_sample = MONTH
     while True:
-        wait = account.pace.seconds_until_due()
+        wait = account.seconds_until_due()
         due = math.inf if wait is None else account.now + wait + TIMER
         arrival = math.inf if next_life is None else next_life.made
         if min(due, arrival) >= end:
             break
         account.now = max(account.now, min(due, arrival))
         if next_life is not None and arrival <= due:
-            account.lives[next_life.id] = next_life
-            account.pace.add([next_life.id])
+            account.add(next_life)
             heapq.heappush(removals, (next_life.made + MONTH, next_life.id))
             next_life = next(coming, None)
         while removals and removals[0][0] <= account.now:
-            old = heapq.heappop(removals)[1]
-            account.pace.forget(old)
-            del account.lives[old]
+            account.forget(heapq.heappop(removals)[1])
         account.read(outcome if account.now >= MONTH else None)
         while account.now >= next_sample:
             next_sample += DAY / 4

@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordinator
-from custom_components.crypto_invoices.providers.cryptocloud import CryptoCloud
-from custom_components.crypto_invoices.providers.egates import EGates
+from custom_components.crypto_invoices.providers.cryptocloud.v2 import CryptoCloud
+from custom_components.crypto_invoices.providers.egates.gateway import EGates
 
 from . import floor
 from .figure import BATCHED, EACH, FLOOR, Figure
@@ -58,7 +58,7 @@ async def refreshes(bench: Bench) -> Figures:
     ids = await bench.invoices("cryptocloud", size)
     async with running() as our_home, running() as batched_home, running() as each_home:
         entry = await our_home.add_account("cryptocloud", bench.settings("cryptocloud"), ids)
-        ours: CryptoInvoicesCoordinator = entry.runtime_data
+        ours: CryptoInvoicesCoordinator = entry.runtime_data.coordinator
         lift_budget(ours)
         homes = (our_home, batched_home, each_home)
         actions = {
@@ -136,7 +136,7 @@ async def one_by_one(bench: Bench) -> Figures:
     ids = await bench.invoices("egates", bench.sizes.one_by_one)
     async with running() as home:
         entry = await home.add_account("egates", bench.settings("egates"), ids)
-        coordinator: CryptoInvoicesCoordinator = entry.runtime_data
+        coordinator: CryptoInvoicesCoordinator = entry.runtime_data.coordinator
         lift_budget(coordinator)
         await home.write_out()
 

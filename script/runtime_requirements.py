@@ -2,18 +2,22 @@
 
 Home Assistant installs an integration's requirements when it first sets it up.
 What it sets up is read from the installed package, so that it fits its version,
-and from our own manifest.
+and from our own files.
 """
 
 import json
 from pathlib import Path
+import re
 
 import homeassistant
 from homeassistant.bootstrap import CORE_INTEGRATIONS, DEFAULT_INTEGRATIONS
 
 # What demo/home_assistant.py names in configuration.yaml beyond the defaults.
 CONFIGURED = {"history", "logbook"}
-OURS = Path(__file__).parents[1] / "custom_components" / "crypto_invoices" / "manifest.json"
+PACKAGE = Path(__file__).parents[1] / "custom_components" / "crypto_invoices"
+OURS = PACKAGE / "manifest.json"
+# Where the requirement of the QR codes is, which is installed when these are set up.
+PICTURES = PACKAGE / "image.py"
 
 
 def main() -> None:
@@ -23,7 +27,7 @@ def main() -> None:
     todo = [*CORE_INTEGRATIONS, *DEFAULT_INTEGRATIONS, *CONFIGURED]
     todo += [*ours["dependencies"], *ours["after_dependencies"]]
     seen: set[str] = set()
-    wanted: set[str] = set(ours["requirements"])
+    wanted: set[str] = set(re.findall(r'"([^"]+==[^"]+)"', PICTURES.read_text()))
     while todo:
         domain = todo.pop()
         manifest = components / domain / "manifest.json"

@@ -42,8 +42,8 @@ import voluptuous as vol
 
 from custom_components import crypto_invoices
 from custom_components.crypto_invoices.const import DOMAIN, SUBENTRY_TYPE_INVOICE
-from custom_components.crypto_invoices.options_flow import AccountOptionsFlow
-from custom_components.crypto_invoices.providers import PROVIDERS, base
+from custom_components.crypto_invoices.dialogs.options import AccountOptionsFlow
+from custom_components.crypto_invoices.providers import PROVIDERS, http
 from sandbox.app import create_app
 from sandbox.btcpay_access import WEBHOOKS
 from sandbox.btcpay_webhooks import Webhooks
@@ -217,7 +217,7 @@ def struck(sandbox: SandboxServer, provider: str, fault: Fault) -> Generator[Non
     sandbox.switch(provider, fault)
     with pytest.MonkeyPatch.context() as patch:
         if fault in (Fault.TIMEOUT, Fault.SLOW_BODY, Fault.LATE_ANSWER):
-            patch.setattr(base, "REQUEST_TIMEOUT", ClientTimeout(total=0.2))
+            patch.setattr(http, "REQUEST_TIMEOUT", ClientTimeout(total=0.2))
         yield
     sandbox.switch(provider, None)
 
@@ -248,7 +248,7 @@ async def add_account(hass: HomeAssistant, sandbox: SandboxServer) -> AddAccount
         result = await async_submit(hass, result, sandbox.credentials_form(provider, **typed))
         result = await async_submit(hass, result, {"invoices": "\n".join(invoice_ids)})
         assert result["type"] is FlowResultType.CREATE_ENTRY, result
-        await hass.async_block_till_done()
+        await async_settle(hass)
         entry: ConfigEntry = result["result"]
         return entry
 
@@ -297,7 +297,8 @@ async def async_add_invoices(hass: HomeAssistant, entry: ConfigEntry, ids: Itera
     """Add invoices to an account and wait until they have been read."""
     result = await async_open_add_invoices(hass, entry)
     result = await async_submit_ids(hass, result, " ".join(ids))
-    assert result["type"] is FlowResultType.CREATE_ENTRY, result
+    assert result["type"] is FlowResultType.ABORT, result
+    assert result["reason"] in ("invoice_added", "invoices_added")
     await async_later(hass, 1)
 
 
@@ -343,7 +344,8 @@ CLOCK = Clock()
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tests move the clock."""
-    monkeypatch.setattr("custom_components.crypto_invoices.coordinator.monotonic", CLOCK)
+    for module in ("account", "clients"):
+        monkeypatch.setattr(f"custom_components.crypto_invoices.{module}.monotonic", CLOCK)
 
 
 def pass_time(hass: HomeAssistant, seconds: float = 61) -> None:
@@ -354,12 +356,10 @@ def pass_time(hass: HomeAssistant, seconds: float = 61) -> None:
 
 def make_due(entry: ConfigEntry) -> None:
     """Make the next reading one of every invoice."""
-    coordinator = entry.runtime_data
-    for invoice_id in coordinator.tracked:
-        coordinator._pace.plan_at_once(invoice_id)
-    if not coordinator._pace.is_backing_off:
-        coordinator._set_interval()
-        coordinator._schedule_refresh()
+    coordinator = entry.runtime_data.coordinator
+    for one in coordinator.data.values():
+        one.plan(coordinator.clocks.monotonic())
+    coordinator.reader.async_arm()
 
 
 async def async_later(hass: HomeAssistant, seconds: float = 16 * 60) -> None:
@@ -368,7 +368,7 @@ async def async_later(hass: HomeAssistant, seconds: float = 16 * 60) -> None:
     for entry in hass.config_entries.async_loaded_entries(DOMAIN):
         make_due(entry)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
 
 
 async def async_until_asked(sandbox: SandboxServer, provider: str) -> None:
@@ -432,7 +432,7 @@ def _state(hass: HomeAssistant, entry: ConfigEntry, *unique_id: str) -> State:
 def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give a provider's request less time than the sandbox's slow faults take."""
     monkeypatch.setattr(
-        "custom_components.crypto_invoices.providers.base.REQUEST_TIMEOUT",
+        "custom_components.crypto_invoices.providers.http.REQUEST_TIMEOUT",
         ClientTimeout(total=1),
     )
 
@@ -502,3 +502,49 @@ def device_id(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str | None = 
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, identifier), entry.entry_id)
     assert device, identifier
     return device.id
+
+
+def watched(entry: ConfigEntry) -> list[str]:
+    """Return the IDs of the watched invoices, in the order they were added."""
+    return list(entry.runtime_data.book.records)
+
+
+async def async_delete_device(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str) -> None:
+    """Delete the device of an invoice, as a user does on its page, which stops the watching."""
+    id_ = device_id(hass, entry, invoice_id)
+    devices = dr.async_get(hass)
+    device = devices.async_get(id_)
+    assert isinstance(device, dr.DeviceEntry)
+    assert await crypto_invoices.async_remove_config_entry_device(hass, entry, device)
+    if devices.async_get(id_) is not None:
+        devices.async_remove_device(id_)
+
+
+async def async_settle(hass: HomeAssistant) -> None:
+    """Wait until nothing is read or delivered any more; who listens goes on listening."""
+    for _ in range(50):
+        await hass.async_block_till_done()
+        working = [
+            task
+            for task in hass._background_tasks
+            if isinstance(task, asyncio.Task)
+            and not task.done()
+            and not task.get_name().endswith(" stream")
+        ]
+        if not working:
+            return
+        await asyncio.wait(working, timeout=5)
+    raise AssertionError("it never ends")
+
+
+def watched_name(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str) -> str | None:
+    """Return what the device of an invoice is called."""
+    device = dr.async_get(hass).async_get(device_id(hass, entry, invoice_id))
+    assert device
+    return device.name
+
+
+@pytest.fixture
+def hass_config_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Give each test a disk of its own."""
+    return str(tmp_path_factory.mktemp("config"))

@@ -196,7 +196,7 @@ async def row_missing(hass: HomeAssistant, sandbox: SandboxServer, entry: Config
 async def not_set_up(hass: HomeAssistant, sandbox: SandboxServer, entry: ConfigEntry) -> None:
     """Let the provider fail while the account is loaded."""
     sandbox.switch(entry.data["provider"], "server_error")
-    assert not await hass.config_entries.async_reload(entry.entry_id)
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 @pytest.mark.parametrize("outage", [no_answer, row_missing, not_set_up])

@@ -13,7 +13,7 @@ import yaml
 
 from demo import pages
 
-from .conftest import AddAccount, SandboxServer, async_later
+from .conftest import AddAccount, SandboxServer, async_later, async_settle
 
 
 def card(view: dict[str, Any]) -> str:
@@ -50,7 +50,7 @@ async def till(hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAcco
     package = yaml.safe_load(pages.till_package().replace('"00:00:10"', '"00:00:00"'))
     for domain, config in package.items():
         assert await async_setup_component(hass, domain, {domain: config})
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert entities_in(pages.till_view()) <= set(hass.states.async_entity_ids())
     assert len(hass.states.async_entity_ids(SCRIPT_DOMAIN)) == 3
     assert len(hass.states.async_entity_ids(AUTOMATION_DOMAIN)) == 1
@@ -84,7 +84,7 @@ async def test_till(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> N
     async_track_state_change_event(hass, "input_boolean.till_door", door.append)
     sandbox.store.act("cryptocloud", made.id, "pay")
     await hass.services.async_call("script", "till_look", blocking=True)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
     assert shown().strip() == "## Thank you!"
     states = [change.data["new_state"] for change in door]
     assert [state and state.state for state in states] == ["on", "off"]

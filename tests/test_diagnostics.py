@@ -24,6 +24,7 @@ from .conftest import (
     AddAccount,
     SandboxServer,
     async_later,
+    async_settle,
     device_id,
     give_word,
 )
@@ -118,11 +119,11 @@ async def test_troubles(
     assert found["schedule"]["backs_off_for"] > 0
 
     await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     found = await of_account(hass, hass_client, entry)
-    assert (found["state"], found["trouble"]) == ("setup_retry", "server_error")
-    assert found["invoices_tracked"] == 1
-    assert "schedule" not in found
+    assert (found["state"], found["problem"]) == ("loaded", None)
+    assert found["is_available"] is False
+    assert found["invoices"]["watched"] == 1
     found = await of_device(hass, hass_client, entry, invoice.id)
     assert found == {"provider": "cryptocloud", "state": "setup_retry", "baseline": "pending"}
 

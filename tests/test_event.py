@@ -8,8 +8,8 @@ from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers import entity_registry as er, restore_state
 import pytest
 
+from custom_components.crypto_invoices.book.transitions import KINDS
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.ledger import KINDS
 from custom_components.crypto_invoices.trigger import TRIGGERS
 
 from .conftest import (
@@ -21,6 +21,7 @@ from .conftest import (
     async_add_invoices,
     async_automate,
     async_later,
+    async_settle,
     device_id,
     state_of,
 )
@@ -205,7 +206,7 @@ async def test_last_event_is_kept(
     await async_later(hass)
     before = [event_of(hass, entry), event_of(hass, entry, invoice.id)]
     await again(hass, entry)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     after = [event_of(hass, entry), event_of(hass, entry, invoice.id)]
     assert [(event.state, event.attributes) for event in after] == [
         (event.state, event.attributes) for event in before

@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 from io import BytesIO
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,21 @@ import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 import zxingcpp
 
+from custom_components.crypto_invoices import image
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.image import make_qr, text_to_scan
 from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
 from sandbox.faults import Fault
 
 from .conftest import (
-    PACKAGE,
     AddAccount,
     SandboxServer,
     account_state,
     async_act,
     async_add_invoices,
+    async_delete_device,
     async_later,
+    async_settle,
 )
 
 BOLT11 = "lightning:lnbc10u1" + "qpzry9x8gf2tvdw0s3jn54khce6mua7l" * 11
@@ -221,8 +222,7 @@ async def test_qr_of_an_invoice_that_is_removed(
     invoice = sandbox.store.create("cryptocloud")
     entry = await add_account("cryptocloud", invoice.id)
     entity_id = qr_state(hass, entry, invoice.id).entity_id
-    [subentry_id] = entry.subentries
-    hass.config_entries.async_remove_subentry(entry, subentry_id)
+    await async_delete_device(hass, entry, invoice.id)
     await async_later(hass, 1)
     assert hass.states.get(entity_id) is None
     await async_add_invoices(hass, entry, [invoice.id])
@@ -238,14 +238,14 @@ async def test_qr_after_a_reload(
     sandbox.store.act("cryptocloud", ids[0], "pay")
     await async_later(hass)
     await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert qr_state(hass, entry, ids[0]).state == "unavailable"
     assert qr_state(hass, entry, ids[1]).state != "unavailable"
 
 
-def test_the_library_is_the_one_of_the_manifest() -> None:
+def test_the_library_is_the_one_of_the_users() -> None:
     """What is tested is what users get."""
-    wanted = json.loads((PACKAGE / "manifest.json").read_text())["requirements"]
+    wanted = image.REQUIREMENTS
     tested = (Path(__file__).parents[1] / "requirements_test.txt").read_text().splitlines()
     assert set(wanted) <= set(tested)
 
@@ -257,6 +257,6 @@ async def test_qr_of_an_invoice_that_an_action_added(
     entry = await add_account("cryptocloud", sandbox.store.create("cryptocloud").id)
     added = sandbox.store.create("cryptocloud")
     await async_act(hass, "track_invoices", config_entry_id=entry.entry_id, invoice_ids=[added.id])
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert qr_state(hass, entry, added.id).state != "unavailable"
     assert account_state(hass, entry, "outstanding_USD").state == "50"

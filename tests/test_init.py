@@ -1,32 +1,44 @@
 """Setting up, unloading and removing an account."""
 
 import asyncio
+from datetime import timedelta
 from operator import attrgetter
 
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.util import dt as dt_util
 from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.crypto_invoices import async_remove_config_entry_device
+from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.providers.model import Invoice
+from sandbox import registry
 from sandbox.faults import Fault
 
 from .conftest import (
     ENGLISH,
     AddAccount,
     SandboxServer,
+    account_state,
+    async_delete_device,
     async_later,
     async_open_add_invoices,
+    async_settle,
     async_submit_ids,
     async_until_asked,
+    device_id,
     load_state,
     pass_time,
     state_of,
+    watched,
 )
 
-PROVIDERS = ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
+PROVIDERS = list(registry.PROVIDERS)
 each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 
@@ -54,7 +66,7 @@ async def test_unload_and_reload(
     entities = len(er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id))
 
     assert await hass.config_entries.async_unload(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert entry.state is ConfigEntryState.NOT_LOADED
     assert not left_behind(hass)
     assert state_of(hass, entry, invoice.id, "status").state == "unavailable"
@@ -63,7 +75,7 @@ async def test_unload_and_reload(
     assert sandbox.requests(provider) == before
 
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert sandbox.requests(provider) == before + 1
     again = {state.entity_id: state.state for state in hass.states.async_all("sensor")}
     assert again.keys() == known.keys()
@@ -82,7 +94,7 @@ async def test_unload_during_a_request(
     pass_time(hass)
     await async_until_asked(sandbox, provider)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
     assert not left_behind(hass)
 
 
@@ -96,10 +108,10 @@ async def test_unload_right_after_adding(
     result = await async_open_add_invoices(hass, entry)
     await async_submit_ids(hass, result, second)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert not left_behind(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert state_of(hass, entry, second, "status").state == "pending"
 
 
@@ -123,20 +135,55 @@ async def test_provider_is_down_at_start(
     fault: Fault,
     reason: str,
 ) -> None:
-    """An account whose provider is down is tried again, and says why until then."""
-    invoice = sandbox.store.create(provider)
-    entry = await add_account(provider, invoice.id)
+    """An account whose provider is down loads with what is known, and is read when it is back."""
+    invoice, paid = (sandbox.store.create(provider) for _ in range(2))
+    entry = await add_account(provider, invoice.id, paid.id)
+    sandbox.store.act(provider, paid.id, "pay")
+    await async_later(hass)
     await hass.config_entries.async_unload(entry.entry_id)
     sandbox.switch(provider, fault)
     await hass.config_entries.async_setup(entry.entry_id)
-    assert load_state(entry) is ConfigEntryState.SETUP_RETRY
-    assert entry.error_reason_translation_key == reason
-    message = ENGLISH["exceptions"][reason]["message"].format(account=entry.title)
-    assert entry.reason == message.rstrip(".")
+    await async_settle(hass)
+    assert load_state(entry) is ConfigEntryState.LOADED
+    assert entry.runtime_data.coordinator.failures[reason]
+    assert state_of(hass, entry, invoice.id, "status").state == "unavailable"
+    assert account_state(hass, entry, "open_invoices").state == "1"
+    assert account_state(hass, entry, "paid_today").state == "1"
     sandbox.switch(provider, None)
-    await async_later(hass, 30)
-    assert entry.state is ConfigEntryState.LOADED
+    await async_later(hass)
     assert state_of(hass, entry, invoice.id, "status").state == "pending"
+
+
+@each_provider
+async def test_never_read(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str
+) -> None:
+    """An account that was never read is set up again until it can be."""
+    invoice = sandbox.store.create(provider)
+    entry = await add_account(provider)
+    data = {**entry.data, "invoices": [looked_up(await _read(entry, invoice.id))]}
+    await hass.config_entries.async_remove(entry.entry_id)
+    sandbox.switch(provider, Fault.SERVER_ERROR)
+    again = MockConfigEntry(domain=DOMAIN, title="Shop", data=data)
+    again.add_to_hass(hass)
+    await hass.config_entries.async_setup(again.entry_id)
+    assert load_state(again) is ConfigEntryState.SETUP_RETRY
+    assert again.error_reason_translation_key == "server_error"
+    message = ENGLISH["exceptions"]["server_error"]["message"].format(account="Shop")
+    assert again.reason == message.rstrip(".")
+    sandbox.switch(provider, None)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=30))
+    await async_settle(hass)
+    assert load_state(again) is ConfigEntryState.LOADED
+    assert state_of(hass, again, invoice.id, "status").state == "pending"
+
+
+async def _read(entry: ConfigEntry, invoice_id: str) -> Invoice:
+    """Return an invoice as a dialog looks it up."""
+    found = await entry.runtime_data.provider.async_get_invoices([invoice_id])
+    invoice = found[invoice_id]
+    assert isinstance(invoice, Invoice)
+    return invoice
 
 
 @each_provider
@@ -148,7 +195,7 @@ async def test_invoice_is_gone_at_start(
     entry = await add_account(provider, here, gone)
     sandbox.store.act(provider, gone, "delete")
     await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert entry.state is ConfigEntryState.LOADED
     assert state_of(hass, entry, here, "status").state == "pending"
     assert state_of(hass, entry, gone, "status").state == "unavailable"
@@ -165,7 +212,7 @@ async def test_remove_account(
     invoice = sandbox.store.create(provider)
     entry = await add_account(provider, invoice.id)
     await hass.config_entries.async_remove(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert not dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert not er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
     assert not hass.states.async_all("sensor")
@@ -178,11 +225,24 @@ async def test_remove_account(
 async def test_remove_device(
     hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str
 ) -> None:
-    """Only a device that nothing belongs to any more can be removed by hand."""
-    entry = await add_account(provider, sandbox.store.create(provider).id)
+    """Deleting an invoice's device stops the watching; the account's device stays."""
+    goes, stays = (sandbox.store.create(provider).id for _ in range(2))
+    entry = await add_account(provider, goes, stays)
     registry = dr.async_get(hass)
-    for device in dr.async_entries_for_config_entry(registry, entry.entry_id):
-        assert not await async_remove_config_entry_device(hass, entry, device)
+    account = registry.async_get(device_id(hass, entry))
+    assert isinstance(account, dr.DeviceEntry)
+    assert not await async_remove_config_entry_device(hass, entry, account)
+    await async_delete_device(hass, entry, goes)
+    assert watched(entry) == [stays]
+    invoice = registry.async_get(device_id(hass, entry, stays))
+    assert isinstance(invoice, dr.DeviceEntry)
+    await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(HomeAssistantError) as refused:
+        await async_remove_config_entry_device(hass, entry, invoice)
+    assert refused.value.translation_key == "account_not_loaded"
+    await hass.config_entries.async_setup(entry.entry_id)
+    await async_settle(hass)
+    assert watched(entry) == [stays]
     stale = registry.async_get_or_create(
         config_entry_id=entry.entry_id, identifiers={(DOMAIN, f"{entry.entry_id}_INV-OLDOLDOL")}
     )

@@ -48,7 +48,7 @@ def test_manifest_values() -> None:
 def test_components_are_declared() -> None:
     """What is used of other integrations is set up before, as hassfest wants it."""
     used: set[str] = set()
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module:
                 if node.module == "homeassistant.components":
@@ -56,7 +56,7 @@ def test_components_are_declared() -> None:
                 elif node.module.startswith("homeassistant.components."):
                     used.add(node.module.split(".")[2])
     # A platform may use the integration whose platform it is.
-    own = {path.stem for path in PACKAGE.glob("*.py")}
+    own = {path.stem for path in PACKAGE.iterdir()}
     declared = {*MANIFEST["dependencies"], *MANIFEST["after_dependencies"]}
     assert used - own <= declared <= used
 

@@ -11,12 +11,6 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
 from custom_components.crypto_invoices.providers import PROVIDERS
-from custom_components.crypto_invoices.providers.base import (
-    Field,
-    FieldKind,
-    Provider,
-    fingerprint,
-)
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
@@ -26,7 +20,13 @@ from custom_components.crypto_invoices.providers.model import (
     InvoiceStatus,
     ProviderError,
     ProviderUnavailable,
-    Trouble,
+    UnavailableReason,
+)
+from custom_components.crypto_invoices.providers.provider import (
+    Field,
+    FieldKind,
+    Provider,
+    fingerprint,
 )
 
 from .conftest import (
@@ -34,12 +34,15 @@ from .conftest import (
     async_add_invoices,
     async_later,
     async_open_credentials,
+    async_settle,
     async_submit,
     fields_of,
     find_entity,
     kept,
     open_dialog,
     state_of,
+    watched,
+    watched_name,
 )
 
 
@@ -62,13 +65,13 @@ class ShoeBox(Provider):
 
     @property
     @override
-    def reports(self) -> frozenset[str]:
+    def reported_fields(self) -> frozenset[str]:
         """Times are not on the slips."""
-        return super().reports - {"expires_at"}
+        return super().reported_fields - {"expires_at"}
 
     @property
     @override
-    def learned(self) -> Mapping[str, str]:
+    def discovered_settings(self) -> Mapping[str, str]:
         """Where the box stands is found out with the first look."""
         return {"shelf": "upper"}
 
@@ -142,7 +145,7 @@ async def test_made_up_provider(hass: HomeAssistant) -> None:
     assert result["errors"] == {"invoices": "ids_refused"}
     result = await async_submit(hass, result, {"invoices": "#1, 2; 3"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    await hass.async_block_till_done()
+    await async_settle(hass)
 
     entry = result["result"]
     assert entry.title == "My shoe box"
@@ -155,7 +158,7 @@ async def test_made_up_provider(hass: HomeAssistant) -> None:
         "zone": "UTC",
         "shelf": "upper",
     }
-    assert [subentry.title for subentry in entry.subentries.values()] == [
+    assert [watched_name(hass, entry, id_) for id_ in watched(entry)] == [
         "Invoice no. 1",
         "Invoice no. 2",
         "Invoice no. 3",
@@ -177,7 +180,7 @@ async def test_made_up_provider(hass: HomeAssistant) -> None:
         "on the pending pile"
     )
 
-    ShoeBox.trouble = ProviderUnavailable(Trouble.TIMEOUT)
+    ShoeBox.trouble = ProviderUnavailable(UnavailableReason.TIMEOUT)
     await async_later(hass)
     assert state_of(hass, entry, "1", "status").state == "unavailable"
     ShoeBox.trouble = None
@@ -185,7 +188,8 @@ async def test_made_up_provider(hass: HomeAssistant) -> None:
     assert state_of(hass, entry, "1", "status").state == "pending"
 
     ShoeBox.good_key = "better"
-    await async_later(hass)
+    for _ in range(2):
+        await async_later(hass)
     result = open_dialog(hass)
     assert result["step_id"] == "reauth_confirm"
 
@@ -196,18 +200,19 @@ async def test_made_up_provider_gets_a_new_key(hass: HomeAssistant) -> None:
     form = {"key": "good", "pin": "1234", "advanced": {"url": "https://shoe.box"}}
     result = await async_submit(hass, result, form)
     result = await async_submit(hass, result, {"invoices": "1"})
-    await hass.async_block_till_done()
+    await async_settle(hass)
     entry = result["result"]
 
     ShoeBox.good_key = "better"
-    await async_later(hass)
+    for _ in range(2):
+        await async_later(hass)
     [flow] = hass.config_entries.flow.async_progress()
     result = await async_submit(hass, flow, {"key": "worse"})
     assert result["errors"] == {"key": "invalid_auth"}
     assert fields_of(result["data_schema"]).keys() == {"key"}
     result = await async_submit(hass, result, {"key": "better"})
     assert result["reason"] == "reauth_successful"
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert entry.state is ConfigEntryState.LOADED
     stored = dict(entry.data)
     assert stored.pop("webhook_id")
@@ -227,19 +232,19 @@ async def test_made_up_provider_that_knows_nothing(hass: HomeAssistant) -> None:
     form = {"key": "good", "advanced": {"url": "https://shoe.box"}}
     result = await async_submit(hass, result, form)
     result = await async_submit(hass, result, {"invoices": "1 2"})
-    await hass.async_block_till_done()
+    await async_settle(hass)
     entry = result["result"]
     ShoeBox.slips.clear()
     ShoeBox.slips["2"] = InvoiceNotFound()
     await async_later(hass)
     for number in "12":
         assert state_of(hass, entry, number, "status").state == "unavailable"
-    assert entry.runtime_data.last_update_success
+    assert entry.runtime_data.coordinator.last_update_success
 
 
 def test_no_provider_is_named_outside_its_file() -> None:
     """Home Assistant's side asks what a provider can do, never which one it is."""
-    for file in PACKAGE.glob("*.py"):
+    for file in set(PACKAGE.rglob("*.py")) - set((PACKAGE / "providers").rglob("*.py")):
         text = file.read_text().lower()
         for provider in PROVIDERS.values():
             assert provider.key not in text, file.name
@@ -247,11 +252,16 @@ def test_no_provider_is_named_outside_its_file() -> None:
 
 
 def test_providers_know_nothing_of_home_assistant() -> None:
-    """Providers can be used and tested without Home Assistant."""
-    for file in (PACKAGE / "providers").glob("*.py"):
+    """Providers can be used and tested without Home Assistant, and without each other."""
+    room = PACKAGE / "providers"
+    folders = {file.parent.name for file in room.glob("*/*.py")}
+    for file in room.rglob("*.py"):
+        depth = len(file.relative_to(room).parts)
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 assert not any(name.name.startswith("homeassistant") for name in node.names)
             elif isinstance(node, ast.ImportFrom):
-                assert node.level < 2, "nothing outside the folder"
+                assert node.level <= depth, "nothing outside the room"
                 assert not (node.module or "").startswith(("homeassistant", "custom_components"))
+                if node.level == depth and file != room / "__init__.py":
+                    assert (node.module or "").split(".")[0] not in folders, file

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from custom_components import crypto_invoices
-from custom_components.crypto_invoices import config_flow, diagnostics
+from custom_components.crypto_invoices import config_flow, diagnostics, image
 from custom_components.crypto_invoices.providers import PROVIDERS
 
 from .conftest import ENGLISH, ICONS, PACKAGE
@@ -45,7 +45,9 @@ TEXT = (PACKAGE / "quality_scale.yaml").read_text()
 RULES = yaml.safe_load(TEXT)["rules"]
 README = (ROOT / "README.md").read_text()
 MODULES = {
-    str(path.relative_to(PACKAGE).with_suffix("")).replace("/", "."): path.read_text()
+    str(path.relative_to(PACKAGE).with_suffix("")).replace("/", ".").removesuffix(".__init__"): (
+        path.read_text()
+    )
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 CODE = "\n".join(MODULES.values())
@@ -89,8 +91,10 @@ def platforms() -> list[str]:
 
 def entity_classes() -> Iterator[type[Entity]]:
     """Yield the classes of the entities."""
-    for platform in platforms():
-        module = import_module(f"{crypto_invoices.__name__}.{platform}")
+    for name in MODULES:
+        if name.partition(".")[0] not in platforms():
+            continue
+        module = import_module(f"{crypto_invoices.__name__}.{name}")
         for _, found in inspect.getmembers(module, inspect.isclass):
             if found.__module__.startswith(crypto_invoices.__name__) and issubclass(found, Entity):
                 yield found
@@ -99,8 +103,10 @@ def entity_classes() -> Iterator[type[Entity]]:
 def test_entities_are_found() -> None:
     """Each platform has entities: what is said of all of them is said of something."""
     assert len(platforms()) >= 3
-    modules = {found.__module__.rpartition(".")[2] for found in entity_classes()}
-    assert set(platforms()) <= modules
+    modules = {
+        found.__module__.removeprefix(f"{crypto_invoices.__name__}.") for found in entity_classes()
+    }
+    assert set(platforms()) <= {module.partition(".")[0] for module in modules}
 
 
 def subscribes_in_time() -> bool:
@@ -188,9 +194,9 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
     ),
     "brands": (PACKAGE / "brand" / "icon.png").is_file,
     "common-modules": lambda: {"coordinator", "entity"} <= MODULES.keys(),
-    "config-flow-test-coverage": (ROOT / "tests" / "test_config_flow.py").is_file,
+    "config-flow-test-coverage": (ROOT / "tests" / "dialogs" / "test_config_flow.py").is_file,
     "config-flow": lambda: MANIFEST["config_flow"],
-    "dependency-transparency": lambda: all("==" in name for name in MANIFEST["requirements"]),
+    "dependency-transparency": lambda: all("==" in name for name in image.REQUIREMENTS),
     "docs-actions": lambda: is_documented("services"),
     "docs-conditions": lambda: is_documented("conditions"),
     "docs-high-level-description": lambda: all(
@@ -206,13 +212,12 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
         re.search(r"entry\.runtime_data = ", MODULES["__init__"])
         and "hass.data[DOMAIN]" not in CODE
     ),
-    "test-before-configure": lambda: "async_get_account" in MODULES["config_flow"],
-    "test-before-setup": lambda: (
-        "async_config_entry_first_refresh" in names(function("__init__", "async_setup_entry"))
-    ),
-    "unique-config-entry": lambda: "_abort_if_unique_id_configured" in MODULES["config_flow"],
+    "test-before-configure": lambda: "async_get_account" in MODULES["dialogs.proof"],
+    "test-before-setup": lambda: "ConfigEntryNotReady" in names(function("account", "_not_ready")),
+    "unique-config-entry": lambda: "_abort_if_unique_id_configured" in MODULES["dialogs.set_up"],
     "action-exceptions": lambda: (
-        {"HomeAssistantError", "ServiceValidationError"} <= names(ast.parse(MODULES["actions"]))
+        {"HomeAssistantError", "ServiceValidationError"}
+        <= names(ast.parse(MODULES["actions.common"]))
     ),
     "config-entry-unloading": lambda: function("__init__", "async_unload_entry"),
     "docs-configuration-parameters": lambda: (
@@ -227,7 +232,7 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
     ),
     "reauthentication-flow": lambda: flow_has("reauth", "reauth_confirm"),
     "test-coverage": lambda: coverage() >= 95,
-    "devices": lambda: "DeviceInfo" in names(ast.parse(MODULES["entity"])),
+    "devices": lambda: "DeviceInfo" in names(ast.parse(MODULES["devices"])),
     "diagnostics": lambda: diagnostics.async_get_config_entry_diagnostics,
     "discovery-update-info": lambda: MANIFEST.keys() & {"bluetooth", "dhcp", "ssdp", "zeroconf"},
     "discovery": lambda: MANIFEST.keys() & {"bluetooth", "dhcp", "ssdp", "zeroconf"},
@@ -253,7 +258,7 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
     "stale-devices": lambda: function("__init__", "async_remove_config_entry_device"),
     "async-dependency": lambda: not imports() & {"httpx", "requests", "urllib3"},
     "inject-websession": lambda: (
-        "async_get_clientsession" in MODULES["account"] and "ClientSession(" not in CODE
+        "async_get_clientsession" in MODULES["clients"] and "ClientSession(" not in CODE
     ),
     "strict-typing": lambda: (
         (PACKAGE / "py.typed").is_file()

@@ -47,9 +47,9 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from sqlalchemy import MetaData, select
 
-from custom_components.crypto_invoices import stream
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.diagnostics import async_get_config_entry_diagnostics
+from custom_components.crypto_invoices.notifications import stream
 from sandbox.effects import meddle
 from sandbox.faults import Fault
 from sandbox.letter import Signature
@@ -64,12 +64,14 @@ from .conftest import (
     SandboxServer,
     async_later,
     async_open_credentials,
+    async_settle,
     async_submit,
     device_id,
     find_entity,
     kept,
     make_due,
     struck,
+    watched,
 )
 
 # Hexadecimal, and valid in Base58 and Bech32 too: it fits in whatever is secret.
@@ -200,8 +202,8 @@ class Seen:
         self.note("devices", *dr.async_get(hass)._data_to_save()["devices"])
         self.note("entities", *er.async_get(hass)._data_to_save()["entities"])
         self.note("entry", str(entry.reason), str(entry.error_reason_translation_placeholders))
-        if entry.state is ConfigEntryState.LOADED and entry.runtime_data.last_exception:
-            self.note("exceptions", *in_chain(entry.runtime_data.last_exception))
+        if entry.state is ConfigEntryState.LOADED and entry.runtime_data.coordinator.last_exception:
+            self.note("exceptions", *in_chain(entry.runtime_data.coordinator.last_exception))
 
     def note_logs(self) -> None:
         """Keep what was logged, with the exceptions that came along."""
@@ -314,7 +316,7 @@ async def async_enter_keys(
         assert result["errors"]
         result = await async_submit(hass, result, asked)
         assert result["reason"] == "reauth_successful"
-        await hass.async_block_till_done()
+        await async_settle(hass)
 
 
 @dataclass
@@ -382,7 +384,7 @@ class Life:
         """Download what people share when they ask for help."""
         hass, entry, get = self.hass, self.entry, self.hass_client
         self.seen.note("diagnostics", await get_diagnostics_for_config_entry(hass, get, entry))
-        for invoice_id in (None, *entry.runtime_data.tracked):
+        for invoice_id in (None, *watched(entry)):
             device = dr.async_get(hass).async_get(device_id(hass, entry, invoice_id))
             assert isinstance(device, dr.DeviceEntry)
             self.seen.note(
@@ -398,12 +400,12 @@ class Life:
         for buckets in hass.data[DATA_TRACE].values():
             self.seen.note("traces", *(trace.as_dict() for trace in buckets.all_traces()))
         hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
-        await hass.async_block_till_done()
+        await async_settle(hass)
         files = await hass.async_add_executor_job(stored_files, folder)
-        assert f".storage/{DOMAIN}.{self.entry.entry_id}" in files
+        assert f".storage/{DOMAIN}.{self.entry.entry_id}.db" in files
         self.seen.note("files", *files.values())
         await hass.config_entries.async_remove(self.entry.entry_id)
-        await hass.async_block_till_done()
+        await async_settle(hass)
         self.seen.note_logs()
 
 
@@ -535,7 +537,7 @@ async def test_wallet_stays_secret(
         result = await async_submit(hass, result, form | {"api_key": served.key})
     result = await async_submit(hass, result, {"invoices": served.invoice_id})
     assert result["type"] is FlowResultType.CREATE_ENTRY, result
-    await hass.async_block_till_done()
+    await async_settle(hass)
     entry = result["result"]
     life = Life(hass, sandbox, client, hass_client, seen, entry, [served.invoice_id])
     path = f"/api/webhook/{entry.data['webhook_id']}"
@@ -544,8 +546,8 @@ async def test_wallet_stays_secret(
         if entry.state is ConfigEntryState.LOADED:
             CLOCK.passed += 13 * 3600
             make_due(entry)
-            await entry.runtime_data.async_refresh()
-            await hass.async_block_till_done()
+            await entry.runtime_data.coordinator.async_refresh()
+            await async_settle(hass)
         seen.note_present(entry)
 
     for trouble in TROUBLES:
@@ -562,9 +564,9 @@ async def test_wallet_stays_secret(
         ):
             done = await async_submit(hass, flow, {"api_key": served.key})
             assert done["reason"] == "reauth_successful"
-        await hass.async_block_till_done()
+        await async_settle(hass)
         await hass.config_entries.async_reload(entry.entry_id)
-        await hass.async_block_till_done()
+        await async_settle(hass)
         assert entry.state is ConfigEntryState.LOADED
         await look()
     served.status = "success"

@@ -1,6 +1,8 @@
 """A server that people host themselves: its address, keys and stores, and a webhook of our own."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.crypto_invoices import webhook
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.hints import HINT_INTERVAL
+from custom_components.crypto_invoices.notifications.registration import INTERVAL
+from custom_components.crypto_invoices.providers.btcpay import BTCPay
+from custom_components.crypto_invoices.reading.hints import HINT_INTERVAL
 from sandbox.app import create_app
 from sandbox.btcpay_access import (
     ALL_STORES_KEY,
@@ -36,6 +39,7 @@ from .conftest import (
     SandboxServer,
     async_later,
     async_open_credentials,
+    async_settle,
     async_setup_views,
     async_submit,
     fields_of,
@@ -82,7 +86,7 @@ def told(hass: HomeAssistant, hooks: Webhooks) -> Told:
 
     async def wait() -> list[int | None]:
         await hooks.settled()
-        await hass.async_block_till_done(wait_background_tasks=True)
+        await async_settle(hass)
         return [delivery.http_code for hook in hooks.all.values() for delivery in hook.deliveries]
 
     return wait
@@ -135,8 +139,8 @@ async def test_deleted_at_the_server(
     entry = await add_account(PROVIDER, invoice.id)
     for spoil in (hooks.all.clear, lambda: setattr(only(hooks), "enabled", False)):
         spoil()
-        pass_time(hass, webhook.REGISTER_INTERVAL.total_seconds() + 1)
-        await hass.async_block_till_done(wait_background_tasks=True)
+        pass_time(hass, INTERVAL.total_seconds() + 1)
+        await async_settle(hass)
         assert only(hooks).enabled
         assert only(hooks).secret == entry.data["webhook_secret"]
         assert only(hooks).id == entry.data["btcpay_webhook_id"]
@@ -161,7 +165,7 @@ async def test_life_of_an_account(
     hook, data = only(hooks), entry.data
     for _ in range(2):
         assert await hass.config_entries.async_reload(entry.entry_id)
-        await hass.async_block_till_done(wait_background_tasks=True)
+        await async_settle(hass)
         assert only(hooks) is hook
         assert entry.data == data
     await hass.config_entries.async_remove(entry.entry_id)
@@ -184,14 +188,149 @@ async def test_removed_during_an_outage(
 async def test_new_address_of_home_assistant(
     hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, hooks: Webhooks
 ) -> None:
-    """The webhook follows Home Assistant to another address."""
+    """The webhook follows Home Assistant to another address at once."""
     entry = await add_account(PROVIDER, sandbox.store.create(PROVIDER).id)
     before = only(hooks).id
-    await hass.config.async_update(external_url="https://elsewhere.example")
-    await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    for name in ("first", "second"):
+        await hass.config.async_update(external_url=f"https://{name}.example")
+        await async_settle(hass)
+        assert only(hooks).id == before
+        assert only(hooks).url == f"https://{name}.example/api/webhook/{entry.data['webhook_id']}"
+    await hass.config.async_update(external_url=None)
+    await async_settle(hass)
     assert only(hooks).id == before
-    assert only(hooks).url == f"https://elsewhere.example/api/webhook/{entry.data['webhook_id']}"
+
+
+@pytest.mark.usefixtures("client")
+async def test_copy_of_home_assistant(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    hooks: Webhooks,
+    told: Told,
+) -> None:
+    """A copy with another address has a webhook of its own; the shop's is not its to change."""
+    invoice = sandbox.store.create(PROVIDER)
+    entry = await add_account(PROVIDER, invoice.id)
+    original = only(hooks)
+    kept = (original.url, original.secret, original.enabled)
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.config.async_update(external_url="https://copy.example")
+    await hass.config_entries.async_setup(entry.entry_id)
+    await async_settle(hass)
+    assert len(hooks.all) == 2
+    assert hooks.all[original.id] is original
+    assert (original.url, original.secret, original.enabled) == kept
+    # Both hear of what happens.
+    CLOCK.passed += HINT_INTERVAL
+    sandbox.store.act(PROVIDER, invoice.id, "pay")
+    await told()
+    assert [run["invoice"] for run in runs] == [invoice.id]
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert only(hooks) is original
+
+
+@dataclass
+class Gate:
+    """A registration that the server has done with, and Home Assistant doesn't know yet."""
+
+    is_closed: bool = False
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Return what holds the answers to registrations while it is closed."""
+    found = Gate()
+    register = BTCPay.async_register_webhook
+
+    async def wait(provider: BTCPay, url: str, replaces: str | None = None) -> Mapping[str, str]:
+        kept = await register(provider, url, replaces)
+        if found.is_closed:
+            found.is_closed = False
+            found.done.set()
+            await found.opened.wait()
+        return kept
+
+    monkeypatch.setattr(BTCPay, "async_register_webhook", wait)
+    return found
+
+
+async def async_add_and_hold(
+    hass: HomeAssistant, sandbox: SandboxServer, gate: Gate
+) -> ConfigEntry:
+    """Set up an account whose first registration is under way."""
+    gate.is_closed = True
+    result = await async_open_credentials(hass, PROVIDER)
+    result = await async_submit(hass, result, sandbox.credentials_form(PROVIDER))
+    invoice = sandbox.store.create(PROVIDER)
+    result = await async_submit(hass, result, {"invoices": invoice.id})
+    async with asyncio.timeout(5):
+        await gate.done.wait()
+    entry: ConfigEntry = result["result"]
+    return entry
+
+
+@pytest.mark.usefixtures("client")
+async def test_new_secret_during_a_registration(
+    hass: HomeAssistant, sandbox: SandboxServer, hooks: Webhooks, gate: Gate
+) -> None:
+    """The secret that was typed last is the one that counts, here and at the server."""
+    entry = await async_add_and_hold(hass, sandbox, gate)
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "webhook_secret": "new"})
+    gate.opened.set()
+    await hass.config_entries.async_reload(entry.entry_id)
+    await async_settle(hass)
+    assert entry.data["webhook_secret"] == "new"
+    assert only(hooks).secret == "new"
+
+
+@pytest.mark.usefixtures("client")
+async def test_removed_during_a_registration(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    hooks: Webhooks,
+    gate: Gate,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A registration ends with its account; what it left at the server is removed too."""
+    entry = await async_add_and_hold(hass, sandbox, gate)
+    assert only(hooks)
+    await hass.config_entries.async_remove(entry.entry_id)
+    gate.opened.set()
+    await async_settle(hass)
+    assert not hooks.all
+    assert "UnknownEntry" not in caplog.text
+
+
+@pytest.mark.usefixtures("client")
+async def test_repair_that_outlives_the_account(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    gate: Gate,
+    hooks: Webhooks,
+) -> None:
+    """Who tries again in a dialog while the account is unloaded changes nothing any more."""
+    entry = await add_account(PROVIDER, sandbox.store.create(PROVIDER).id)
+    manager = entry.runtime_data.webhook
+    gate.is_closed = True
+    trying = hass.async_create_task(manager.async_try_again())
+    again = hass.async_create_task(manager.async_try_again())
+    async with asyncio.timeout(5):
+        await gate.done.wait()
+    await hass.config_entries.async_unload(entry.entry_id)
+    data = {key: value for key, value in entry.data.items() if key != "webhook_secret"}
+    hass.config_entries.async_update_entry(entry, data=data)
+    hooks.all.clear()
+    gate.opened.set()
+    await asyncio.gather(trying, again)
+    assert entry.data == data
+    pass_time(hass, INTERVAL.total_seconds() + 1)
+    await async_settle(hass)
+    assert not hooks.all
 
 
 async def test_in_the_same_network(
@@ -230,7 +369,7 @@ async def test_key_that_may_not_make_one(
     result = await async_submit(hass, result, form)
     result = await async_submit(hass, result, {"invoices": f"{first.id} {second.id}"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
     entry: ConfigEntry = result["result"]
     address = str(client.make_url(f"/api/webhook/{entry.data['webhook_id']}"))
     assert result["description"] == PROVIDER
@@ -242,9 +381,8 @@ async def test_key_that_may_not_make_one(
 
     made_by_hand = sandbox.sandbox.providers[PROVIDER].push_credentials["webhook_secret"]
     sandbox.sandbox.postbacks.target(PROVIDER, address)
-    assert [
-        delivery.status for delivery in await sandbox.sandbox.postbacks.send(PROVIDER, first.id)
-    ] == [401]
+    # Without the secret nobody listens there.
+    assert entry.runtime_data.webhook is None
     result = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
     )
@@ -254,11 +392,11 @@ async def test_key_that_may_not_make_one(
     form["advanced"]["webhook_secret"] = made_by_hand
     result = await async_submit(hass, result, form)
     assert result["reason"] == "reconfigure_successful"
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
     CLOCK.passed += HINT_INTERVAL
     sandbox.store.act(PROVIDER, second.id, "pay")
     await sandbox.sandbox.postbacks.settled()
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
     assert [run["invoice"] for run in runs] == [first.id, second.id]
 
 
@@ -271,7 +409,7 @@ async def test_made_by_itself_is_not_told(hass: HomeAssistant, sandbox: SandboxS
     result = await async_submit(hass, result, {"invoices": invoice.id})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["description"] is None
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
 
 
 async def test_page_that_makes_a_key(hass: HomeAssistant, sandbox: SandboxServer) -> None:
@@ -313,7 +451,7 @@ async def test_key_for_several_stores(
     result = await async_submit(hass, result, {"invoices": invoice.id})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["result"].data["store_id"] == STORE_ID
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
 
     result = await async_open_credentials(hass, PROVIDER)
     result = await async_submit(hass, result, {**form, "store_id": OTHER_STORE_ID})
@@ -350,7 +488,7 @@ async def test_certificate_of_its_own(
     result = await async_submit(hass, result, {**form, "advanced": {"verify_ssl": False}})
     result = await async_submit(hass, result, {"invoices": invoice.id})
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
     entry = result["result"]
     assert (entry.data["url"], entry.data["verify_ssl"]) == (form["url"].rstrip("/"), False)
     store.act(PROVIDER, invoice.id, "pay")
@@ -377,12 +515,13 @@ async def test_reauth_with_the_key_of_another_store(
     invoice = sandbox.store.create(PROVIDER)
     entry = await add_account(PROVIDER, invoice.id)
     sandbox.rotate_keys(PROVIDER, monkeypatch)
-    await async_later(hass)
+    for _ in range(2):
+        await async_later(hass)
     result = open_dialog(hass)
     result = await async_submit(hass, result, {"api_key": OTHER_STORE_KEY})
     assert result["errors"] == {"base": "store_id_needed"}
     result = await async_submit(hass, result, {"api_key": TWO_STORES_KEY})
     assert result["reason"] == "reauth_successful"
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await async_settle(hass)
     assert entry.data["store_id"] == STORE_ID
     assert state_of(hass, entry, invoice.id, "status").state == "pending"

@@ -149,7 +149,9 @@ async def test_going_back(
         ("partly_pay", "partially_paid", "12.26"),
     ):
         sandbox.store.act("cryptocloud", invoice.id, action)
-        await async_later(hass)
+        # A step back has to be said twice.
+        for _ in range(2):
+            await async_later(hass)
         assert state_of(hass, entry, invoice.id, "status").state == status
         assert float(state_of(hass, entry, invoice.id, "amount_received").state) == float(received)
 
@@ -286,7 +288,7 @@ async def test_last_reading(
     assert await async_a_minute_later() == first + timedelta(seconds=61)
     sandbox.switch(provider, Fault.SERVER_ERROR)
     assert await async_a_minute_later() == first + timedelta(seconds=61)
-    assert account_state(hass, entry, "open_invoices").state == "unavailable"
+    assert account_state(hass, entry, "open_invoices").state == "1"
     sandbox.switch(provider, None)
     assert await async_a_minute_later() == first + timedelta(seconds=183)
     assert account_state(hass, entry, "open_invoices").state == "1"
@@ -307,8 +309,7 @@ async def test_devices(
     assert account.name == entry.title
     name = "Invoice INV-ABCD1234" if provider == "cryptocloud_v1" else "Invoice Coffee"
     assert device.name == name
-    [subentry_id] = entry.subentries
-    assert device.config_subentry_id == subentry_id
+    assert device.config_subentry_id is None
     for found in (account, device):
         assert found.entry_type is dr.DeviceEntryType.SERVICE
         assert found.manufacturer == entry.runtime_data.provider.name

@@ -11,13 +11,17 @@ from homeassistant.components.sensor import SensorEntityDescription
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
-from custom_components.crypto_invoices import PLATFORMS, account_sensor, issues, sensor
-from custom_components.crypto_invoices.const import CONF_FOLLOW, CONF_TIDY_AFTER, SECTION_ADVANCED
-from custom_components.crypto_invoices.credentials import provider_errors
-from custom_components.crypto_invoices.invoice_ids import Refusal
+from custom_components.crypto_invoices import PLATFORMS, issues
+from custom_components.crypto_invoices.const import (
+    CONF_AUTO_WATCH,
+    CONF_CLEANUP_AFTER,
+    SECTION_ADVANCED,
+)
+from custom_components.crypto_invoices.dialogs.credentials import provider_errors
+from custom_components.crypto_invoices.errors import error_key
+from custom_components.crypto_invoices.invoice_values import invoice_attributes
+from custom_components.crypto_invoices.lookup import NotAccepted
 from custom_components.crypto_invoices.providers import PROVIDERS
-from custom_components.crypto_invoices.providers.base import Field, FieldKind
-from custom_components.crypto_invoices.providers.invoicing import Flaw
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -29,9 +33,11 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderUnavailable,
     RateLimited,
     SettingNeeded,
-    Trouble,
+    UnavailableReason,
 )
-from custom_components.crypto_invoices.readings import error_key
+from custom_components.crypto_invoices.providers.new_invoice import Flaw
+from custom_components.crypto_invoices.providers.provider import Field, FieldKind
+from custom_components.crypto_invoices.sensor import account, invoice
 from custom_components.crypto_invoices.system_health import public_address
 
 from .conftest import ENGLISH, ICONS, PACKAGE
@@ -45,12 +51,12 @@ ERRORS: list[ProviderError] = [
     InvoiceNotFound(),
     KeyCanSpend(),
     RateLimited(),
-    *map(ProviderUnavailable, Trouble),
+    *map(ProviderUnavailable, UnavailableReason),
 ]
 # The other settings that can be needed are so only later, when an invoice is made.
 SETTINGS_NEEDED = set(provider_errors((), SettingNeeded("store_id")).values())
 FROM_PROVIDERS = {key for error in ERRORS for key in provider_errors((), error).values()}
-ABOUT_IDS = {f"ids_{refusal}" for refusal in Refusal} | {"ids_refused"}
+ABOUT_IDS = {f"ids_{reason}" for reason in NotAccepted} | {"ids_refused"}
 
 
 def texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -109,7 +115,7 @@ def test_reauth_fields() -> None:
 
 def test_errors() -> None:
     """Every error of a form has a text, and every text is of an error that there is."""
-    code = words_in_code("address.py", "credentials.py", "config_flow.py")
+    code = words_in_code("dialogs/address.py", "dialogs/credentials.py", "dialogs/proof.py")
     typed = {word for word in code if word.startswith("url_")} | {
         "required",
         "invalid_key",
@@ -125,8 +131,8 @@ def test_errors() -> None:
 def test_aborts() -> None:
     """Every reason to end a dialog has a text, and every text is of one that there is."""
     for aborts, file in (
-        (CONFIG["abort"], "config_flow.py"),
-        (SUBENTRY["abort"], "subentry_flow.py"),
+        (CONFIG["abort"], "dialogs/change.py"),
+        (SUBENTRY["abort"], "dialogs/add_invoices.py"),
     ):
         # Home Assistant raises this one, with our text.
         assert aborts.keys() - {"already_configured"} <= words_in_code(file)
@@ -158,13 +164,15 @@ def test_exceptions_are_raised() -> None:
     of_actions = ENGLISH["exceptions"].keys() - from_readings - ABOUT_IDS
     of_fields = {f"field_{flaw}" for flaw in Flaw}
     assert of_fields <= of_actions
-    assert of_actions - of_fields <= words_in_code("actions.py", "invoicing.py", "services.py")
+    assert of_actions - of_fields <= words_in_code(
+        "errors.py", *(f"actions/{name}.py" for name in ("choice", "read_now", "till", "watching"))
+    )
 
 
 def test_gaps_of_exceptions() -> None:
     """What an action refuses or fails with fills the gaps of its text, and gives no more."""
     checked = set()
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(
@@ -181,7 +189,7 @@ def test_entities() -> None:
     """Every sensor has a name and an icon, and every state of a status both."""
     keys = {
         description.translation_key
-        for value in (*vars(sensor).values(), *vars(account_sensor).values())
+        for value in (*vars(invoice).values(), *vars(account).values())
         for description in (value if isinstance(value, tuple) else [value])
         if isinstance(description, SensorEntityDescription)
     }
@@ -211,7 +219,7 @@ def test_selectors() -> None:
 
 def test_options() -> None:
     """Every option has a text, and every text is of an option that there is."""
-    options = {CONF_FOLLOW, CONF_TIDY_AFTER}
+    options = {CONF_AUTO_WATCH, CONF_CLEANUP_AFTER}
     step = ENGLISH["options"]["step"]["init"]
     assert step["data"].keys() == step["data_description"].keys() == options
     assert ENGLISH["options"]["step"].keys() == {"init"}
@@ -239,7 +247,7 @@ def test_attributes() -> None:
         local_times=dict.fromkeys(("created_at", "updated_at", "expires_at"), "x"),
     )
     named = ENGLISH["entity"]["sensor"]["status"]["state_attributes"]
-    assert named.keys() == {*sensor.invoice_attributes(invoice), "paid_at"}
+    assert named.keys() == {*invoice_attributes(invoice), "paid_at"}
 
 
 def test_issues() -> None:

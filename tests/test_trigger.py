@@ -22,7 +22,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.providers import cryptocloud_project
+from custom_components.crypto_invoices.providers.cryptocloud import project as cryptocloud_project
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
 from custom_components.crypto_invoices.trigger import TRIGGERS
 
@@ -35,9 +35,12 @@ from .conftest import (
     SandboxServer,
     async_add_invoices,
     async_automate,
+    async_delete_device,
     async_later,
+    async_settle,
     device_id,
     find_entity,
+    watched,
 )
 
 REPORT = {"action": "test.report", "data": {"run": "{{ trigger.id }}"}}
@@ -430,7 +433,7 @@ async def test_reload(
     )
     for _ in range(2):
         assert await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     sandbox.store.act("cryptocloud", invoice.id, "pay")
     await async_later(hass)
     assert ran(reports) == ["paid"]
@@ -446,7 +449,7 @@ async def test_entities_disabled(
     for entity in er.async_entries_for_config_entry(entities, entry.entry_id):
         entities.async_update_entity(entity.entity_id, disabled_by=er.RegistryEntryDisabler.USER)
     assert await hass.config_entries.async_reload(entry.entry_id)
-    await hass.async_block_till_done()
+    await async_settle(hass)
     assert not hass.states.async_all(("event", "sensor"))
     target = on_device(hass, entry, invoice.id)
     await async_automate(
@@ -482,6 +485,10 @@ async def test_variables(
         "alias": None,
         "platform": f"{DOMAIN}.paid",
         "description": "invoice HA-1 is paid",
+        "attempt": 1,
+        "created_at": invoice.created_at.isoformat(),
+        "is_late": False,
+        "is_test": False,
         "invoice_id": invoice.id,
         "provider": "cryptocloud",
         "account": entry.title,
@@ -568,8 +575,7 @@ async def test_removed_and_added_again(
     await async_automate(hass, TELL)
     sandbox.store.act("cryptocloud", invoice.id, "pay")
     await async_later(hass)
-    [subentry_id] = entry.subentries
-    hass.config_entries.async_remove_subentry(entry, subentry_id)
+    await async_delete_device(hass, entry, invoice.id)
     await async_later(hass, 1)
     await async_add_invoices(hass, entry, [invoice.id])
     await async_later(hass)
@@ -591,7 +597,7 @@ async def test_removed_in_the_last_moment(
     entry = await add_account("cryptocloud", invoice.id, other.id)
     await async_automate(hass, every_kind())
     sandbox.store.act("cryptocloud", invoice.id, "pay")
-    hass.config_entries.async_remove_subentry(entry, next(iter(entry.subentries)))
+    await async_delete_device(hass, entry, watched(entry)[0])
     await async_later(hass)
     assert ran(reports) == []
 
@@ -633,7 +639,7 @@ async def test_only_device_is_gone(
     entry = await add_account("cryptocloud", invoice.id, other.id)
     if kind == "gone":
         gone = device_id(hass, entry, invoice.id)
-        hass.config_entries.async_remove_subentry(entry, next(iter(entry.subentries)))
+        await async_delete_device(hass, entry, watched(entry)[0])
         await async_later(hass, 1)
     else:
         gone = _other_device(hass, entry)
@@ -779,7 +785,8 @@ def test_texts() -> None:
         for field, settings in fields.items():
             assert texts["fields"][field]["name"]
             assert texts["fields"][field]["description"].endswith(".")
-            select = settings["selector"]["select"]
+            if (select := settings["selector"].get("select")) is None:
+                continue
             options = ENGLISH["selector"][select["translation_key"]]["options"]
             assert set(select["options"]) == options.keys() - {InvoiceStatus.UNKNOWN}
             assert options.keys() == set(InvoiceStatus)

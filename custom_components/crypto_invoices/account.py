@@ -1,129 +1,189 @@
-"""From what a config entry stores to a provider and its tracked invoices, and back."""
+"""Puts an account together from its entry and its book, and takes it apart."""
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Any
+import asyncio
+from contextlib import suppress
+from functools import partial
+from random import Random
+from time import monotonic
 
-from homeassistant.config_entries import ConfigEntry, ConfigSubentry, ConfigSubentryData
-from homeassistant.const import CONF_VERIFY_SSL
-from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import (
+    EVENT_HOMEASSISTANT_CLOSE,
+    EVENT_HOMEASSISTANT_FINAL_WRITE,
+)
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers.update_coordinator import UpdateFailed
 from homeassistant.util import dt as dt_util
 
-from .const import (
-    CONF_BASELINE,
-    CONF_FOLLOWED,
-    CONF_INVOICE_ID,
-    CONF_PAYMENT_URL,
-    CONF_PROVIDER,
-    SUBENTRY_TYPE_INVOICE,
-)
-from .providers import PROVIDERS
-from .providers.base import FieldKind, Provider
-from .providers.model import Invoice, InvoiceStatus
+from .book.book import Book
+from .book.loading import async_load_book, book_storage
+from .clients import async_create_provider
+from .const import DOMAIN
+from .coordinator import CryptoInvoicesCoordinator
+from .delivery.account import AccountAnnouncer, async_forget_deliveries
+from .issues import BOOK_LOST, async_create_issue, async_delete_issues
+from .notifications.address import webhook_address
+from .notifications.cloudhook import async_delete_cloudhook
+from .notifications.registration import Registration
+from .notifications.stream import FIRST_DELAY, LONGEST_DELAY, async_listen
+from .notifications.webhook import WebhookManager
+from .providers.capabilities import CanListInvoices, CanReadBalance, KeepsPaymentLinks
+from .providers.model import ProviderError
+from .providers.provider import Provider
+from .providers.push import CanPush, CanRegisterWebhook, CanStream
+from .reading.back_off import BackOff
+from .reading.clocks import Clocks
+from .reading.reader import Reader
+from .runtime import AccountRuntime, CryptoInvoicesConfigEntry
+from .upkeep.auto_watch import AutoWatch
+from .upkeep.balances import BalanceCoordinator
+from .upkeep.cleanup import async_setup_cleanup
 
-_NO_LINKS: Mapping[str, str] = MappingProxyType({})
-
-
-async def async_create_provider(hass: HomeAssistant, data: Mapping[str, Any]) -> Provider:
-    """Return the provider that a config entry's data describes."""
-    provider_class = PROVIDERS[data[CONF_PROVIDER]]
-    settings = dict(data)
-    for field in provider_class.fields:
-        if field.kind is FieldKind.TIME_ZONE and settings.get(field.key):
-            settings[field.key] = await dt_util.async_get_time_zone(settings[field.key])
-    session = async_get_clientsession(hass, verify_ssl=settings.get(CONF_VERIFY_SSL, True))
-    return provider_class(session, settings)
-
-
-def tracked_invoices(entry: ConfigEntry) -> dict[str, str]:
-    """Return the tracked invoices of an account: invoice ID to subentry ID."""
-    return {
-        subentry.data[CONF_INVOICE_ID]: subentry.subentry_id
-        for subentry in entry.subentries.values()
-        if subentry.subentry_type == SUBENTRY_TYPE_INVOICE
-    }
+# How long the set-up of an account waits for its very first reading.
+_FIRST_READING = 10
 
 
-def followed_invoices(entry: ConfigEntry) -> set[str]:
-    """Return the subentry IDs of the invoices that are tracked because the account is followed."""
-    return {
-        subentry.subentry_id
-        for subentry in entry.subentries.values()
-        if subentry.data.get(CONF_FOLLOWED)
-    }
+async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> AccountRuntime:
+    """Return the parts of an account, with its book loaded.
 
-
-def baseline(entry: ConfigEntry, subentry_id: str) -> InvoiceStatus | None:
-    """Return the status that an invoice had when it was added, if it is still tracked."""
-    subentry = entry.subentries.get(subentry_id)
-    return None if subentry is None else InvoiceStatus(subentry.data[CONF_BASELINE])
-
-
-def baselines(entry: ConfigEntry) -> dict[str, InvoiceStatus]:
-    """Return the status that each tracked invoice had when it was added, by subentry ID."""
-    return {
-        subentry.subentry_id: InvoiceStatus(subentry.data[CONF_BASELINE])
-        for subentry in entry.subentries.values()
-        if subentry.subentry_type == SUBENTRY_TYPE_INVOICE
-    }
-
-
-def payment_links(entry: ConfigEntry) -> dict[str, str]:
-    """Return where tracked invoices are paid, as far as it was told only once."""
-    return {
-        subentry.data[CONF_INVOICE_ID]: subentry.data[CONF_PAYMENT_URL]
-        for subentry in entry.subentries.values()
-        if CONF_PAYMENT_URL in subentry.data
-    }
-
-
-def invoice_subentry(
-    invoice: Invoice, baseline: InvoiceStatus | None = None, link: str | None = None
-) -> ConfigSubentryData:
-    """Return what is stored of a tracked invoice.
-
-    ``baseline`` is the status that announces nothing, by default the one that it has;
-    ``link`` is where it is paid, if nobody tells that again.
+    Raises ConfigEntryNotReady where the book can't be read, or the account never could be.
     """
-    kept = {} if link is None else {CONF_PAYMENT_URL: link}
-    status = (baseline or invoice.status).value
-    return ConfigSubentryData(
-        data={CONF_INVOICE_ID: invoice.id, CONF_BASELINE: status, **kept},
-        subentry_type=SUBENTRY_TYPE_INVOICE,
-        title=f"Invoice {invoice.order_id or invoice.id}",
-        unique_id=invoice.id,
+    provider = await async_create_provider(hass, entry.data)
+    loaded = await async_load_book(hass, entry)
+    book, clocks = loaded.book, Clocks(monotonic, dt_util.utcnow)
+    if isinstance(provider, KeepsPaymentLinks):
+        provider.links.update(
+            {
+                record.id: record.payment_url
+                for record in book.records.values()
+                if record.payment_url
+            }
+        )
+    coordinator = CryptoInvoicesCoordinator(
+        hass,
+        entry,
+        provider=provider,
+        book=book,
+        clocks=clocks,
+        announcer=AccountAnnouncer(hass, entry, book),
+    )
+    # From here on, whatever fails: Home Assistant calls this after a set-up that breaks off, too.
+    entry.async_on_unload(partial(_async_close, hass, entry, coordinator.reader, book))
+    _write_at_stop(hass, entry, book)
+    if loaded.is_rebuilt:
+        async_create_issue(hass, entry, BOOK_LOST)
+    await _async_read_first(entry, book, coordinator)
+    balances = None
+    if isinstance(provider, CanReadBalance):
+        balances = BalanceCoordinator(hass, entry, provider, coordinator.reader)
+    return AccountRuntime(
+        provider=provider,
+        book=book,
+        clocks=clocks,
+        coordinator=coordinator,
+        balances=balances,
+        webhook=_make_webhook(hass, entry, provider, coordinator),
     )
 
 
-@callback
-def async_add_invoices(
+def _make_webhook(
     hass: HomeAssistant,
     entry: ConfigEntry,
-    invoices: Iterable[Invoice],
-    baseline: InvoiceStatus | None = None,
-    links: Mapping[str, str] = _NO_LINKS,
-    *,
-    is_followed: bool = False,
-) -> list[Invoice]:
-    """Track invoices; return those that were not tracked before.
+    provider: Provider,
+    coordinator: CryptoInvoicesCoordinator,
+) -> WebhookManager | None:
+    """Return what listens for an account's pushes, if its provider makes any."""
+    if not isinstance(provider, CanPush):
+        return None
+    registration = None
+    if isinstance(provider, CanRegisterWebhook) and provider.may_register_webhook:
+        registration = Registration(hass, entry, provider, BackOff(monotonic, Random()))
+    elif not provider.accepts_push:
+        return None
+    return WebhookManager(hass, entry, provider, registration, coordinator.async_hint)
 
-    ``baseline`` and ``links``, by invoice ID, are what ``invoice_subentry`` takes.
-    Those that nobody asked for are marked as followed.
-    """
-    mark = {CONF_FOLLOWED: True} if is_followed else {}
-    tracked = tracked_invoices(entry)
-    new = {invoice.id: invoice for invoice in invoices if invoice.id not in tracked}
-    for subentry in (
-        invoice_subentry(invoice, baseline, links.get(invoice.id)) for invoice in new.values()
-    ):
-        hass.config_entries.async_add_subentry(
-            entry,
-            ConfigSubentry(
-                data=MappingProxyType({**subentry["data"], **mark}),
-                subentry_type=subentry["subentry_type"],
-                title=subentry["title"],
-                unique_id=subentry["unique_id"],
-            ),
+
+@callback
+def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
+    """Begin to poll, to announce and to listen: the entities are there."""
+    account = entry.runtime_data
+    coordinator, provider = account.coordinator, account.provider
+    coordinator.async_start()
+    if account.webhook is not None:
+        account.webhook.async_start()
+    if isinstance(provider, CanStream):
+        listening = async_listen(
+            coordinator.name,
+            provider,
+            hint=coordinator.async_hint,
+            open_invoices=lambda: [
+                id_ for id_, one in coordinator.data.items() if one.record.status.is_open
+            ],
+            clock=monotonic,
+            back_off=BackOff(monotonic, Random(), first=FIRST_DELAY, longest=LONGEST_DELAY),
         )
-    return list(new.values())
+        entry.async_create_background_task(hass, listening, f"{coordinator.name} stream")
+    if isinstance(provider, CanListInvoices):
+        AutoWatch(hass, entry, provider, coordinator, BackOff(monotonic, Random())).async_start()
+    async_setup_cleanup(hass, entry, coordinator)
+
+
+async def _async_read_first(
+    entry: ConfigEntry, book: Book, coordinator: CryptoInvoicesCoordinator
+) -> None:
+    """Wait for the first reading of an account that was never read."""
+    if book.was_read or not book.records:
+        return
+    try:
+        async with asyncio.timeout(_FIRST_READING):
+            await coordinator.async_refresh()
+    except TimeoutError:
+        # It goes on without anybody waiting.
+        return
+    if not coordinator.last_update_success and not coordinator.reader.standing.is_key_doubted:
+        raise _not_ready(coordinator.last_exception)
+
+
+def _not_ready(failed: BaseException | None) -> ConfigEntryNotReady:
+    """Return the error of an account that can't be set up now, in the words of its reading."""
+    key, placeholders = "server_error", {"account": ""}
+    if isinstance(failed, UpdateFailed):
+        key = failed.translation_key or key
+        placeholders = failed.translation_placeholders or placeholders
+    return ConfigEntryNotReady(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
+    )
+
+
+async def _async_close(hass: HomeAssistant, entry: ConfigEntry, reader: Reader, book: Book) -> None:
+    """Read nothing any more, then write what is not on disk yet, and close the book."""
+    await reader.async_stop()
+    await book.async_close()
+    async_delete_issues(hass, entry, is_removed=False)
+
+
+def _write_at_stop(hass: HomeAssistant, entry: ConfigEntry, book: Book) -> None:
+    """Write and close the book when Home Assistant stops: its accounts are not unloaded then."""
+
+    async def async_write(event: Event) -> None:
+        await book.async_commit()
+
+    async def async_close(event: Event) -> None:
+        await book.async_close()
+
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_FINAL_WRITE, async_write))
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_CLOSE, async_close))
+
+
+async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Delete all that was made or kept for an account that is removed."""
+    provider = await async_create_provider(hass, entry.data)
+    address = webhook_address(hass, entry.data)
+    if isinstance(provider, CanRegisterWebhook) and address is not None:
+        with suppress(ProviderError):
+            await provider.async_remove_webhook(address)
+    await async_delete_cloudhook(hass, entry)
+    await hass.async_add_executor_job(book_storage(hass, entry.entry_id).delete)
+    async_forget_deliveries(hass, entry.entry_id)
+    async_delete_issues(hass, entry, is_removed=True)

@@ -7,7 +7,7 @@ from typing import Unpack, override
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_OPTIONS, CONF_TARGET
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.condition import (
     ATTR_BEHAVIOR,
     BEHAVIOR_ALL,
@@ -18,11 +18,11 @@ from homeassistant.helpers.condition import (
 )
 import voluptuous as vol
 
-from .account import tracked_invoices
 from .const import DOMAIN
-from .coordinator import CryptoInvoicesConfigEntry
+from .delivery.targets import ForInvoices, resolve_target
+from .identifiers import invoice_of_device
 from .providers.model import InvoiceStatus
-from .targets import ForInvoices, resolve_target
+from .runtime import CryptoInvoicesConfigEntry
 
 CONF_STATUS = "status"
 
@@ -76,17 +76,24 @@ class InvoiceCondition(ForInvoices, Condition):
             DOMAIN, include_disabled=False
         )
         for entry in entries:
-            for invoice_id in tracked_invoices(entry):
+            for invoice_id, status in _latest_statuses(self._hass, entry):
                 if targeted.includes(entry.entry_id, invoice_id):
-                    yield _latest_status(entry, invoice_id)
+                    yield status
 
 
-def _latest_status(entry: CryptoInvoicesConfigEntry, invoice_id: str) -> InvoiceStatus | None:
-    """Return the status of an invoice, None when its last reading failed or is yet to come."""
-    if entry.state is not ConfigEntryState.LOADED or not entry.runtime_data.last_update_success:
-        return None
-    invoice = entry.runtime_data.data.invoices.get(invoice_id)
-    return invoice.status if invoice else None
+def _latest_statuses(
+    hass: HomeAssistant, entry: CryptoInvoicesConfigEntry
+) -> Iterator[tuple[str, InvoiceStatus | None]]:
+    """Yield the invoices of an account with their statuses, None for what can't be read."""
+    if entry.state is not ConfigEntryState.LOADED:
+        for device in dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id):
+            if invoice_id := invoice_of_device(entry.entry_id, device.identifiers):
+                yield invoice_id, None
+        return
+    coordinator = entry.runtime_data.coordinator
+    for invoice_id, one in coordinator.data.items():
+        is_read = coordinator.last_update_success and one.invoice is not None
+        yield invoice_id, one.invoice.status if is_read and one.invoice else None
 
 
 class IsStatusCondition(InvoiceCondition):

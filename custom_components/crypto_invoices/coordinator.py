@@ -1,58 +1,59 @@
-"""One coordinator per account: reads the invoices that are due and publishes them."""
+"""The face of an account's reader to Home Assistant."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable
 import logging
-from time import monotonic
-from typing import Any, override
+from random import Random
+from typing import override
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed
-from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
-from homeassistant.util import dt as dt_util
 
-from .account import baseline, baselines, tracked_invoices
-from .announcer import Announcer
-from .books import Books, Reading
+from .book.book import Book
 from .const import DOMAIN
-from .hints import Hints
-from .issues import LEDGER_LOST, async_create_issue
-from .ledger import async_get_ledger
-from .pace import Pace
-from .providers.base import Provider
+from .delivery.account import AccountAnnouncer
+from .devices import InvoiceDevices
+from .errors import error_key, status_word
 from .providers.model import (
     AuthError,
+    BadResponse,
     Invoice,
-    InvoiceStatus,
+    KeyCanSpend,
     ProviderError,
 )
-from .publisher import Publisher
-from .readings import AccountData, error_key
-from .troubles import Troubles, status_word
+from .providers.provider import Provider
+from .reading.back_off import BackOff
+from .reading.clocks import Clocks
+from .reading.intake import Intake, Taken
+from .reading.problems import Problems, note_problem
+from .reading.publisher import Publisher
+from .reading.reader import Reader
+from .reading.watched import Watched
 
 _LOGGER = logging.getLogger(__name__)
 
-# Invoices that are added together, however many, become one refresh.
-SYNC_COOLDOWN = 0.1
-
-type CryptoInvoicesConfigEntry = ConfigEntry[CryptoInvoicesCoordinator]
+type AccountData = dict[str, Watched]
+"""The watched invoices of an account, by ID: always the same object, and never out of date."""
 
 
 class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
-    """Reads the tracked invoices of one account."""
+    """Shows what the reader of one account reads; only the reader makes it refresh."""
 
-    config_entry: CryptoInvoicesConfigEntry
-    account_device_id: str
+    config_entry: ConfigEntry
 
     def __init__(
-        self, hass: HomeAssistant, entry: CryptoInvoicesConfigEntry, provider: Provider
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        *,
+        provider: Provider,
+        book: Book,
+        clocks: Clocks,
+        announcer: AccountAnnouncer,
     ) -> None:
-        """Start with what the entry tracks and nothing read."""
+        """Begin with what the book says; nothing is read yet."""
         super().__init__(
             hass,
             _LOGGER,
@@ -61,279 +62,156 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             always_update=False,
         )
         self.provider = provider
-        self.tracked = tracked_invoices(entry)
-        self.ledger = async_get_ledger(hass, entry.entry_id)
-        self.announcer = Announcer(hass, entry, self.ledger)
-        self.books = Books(hass, entry.entry_id)
-        self.last_reading: datetime | None = None
-        self.push_diagnostics: Callable[[], dict[str, Any]] | None = None
-        self.failures: Counter[str] = Counter()
-        self.async_register_webhook: Callable[[], Awaitable[bool]] | None = None
-        self.publisher = Publisher(self.name)
-        self.troubles = Troubles(hass, entry, monotonic)
-        self._account = AccountData()
-        self._pace = Pace(monotonic, provider)
-        self._reading_number = 0
-        self._read_in: dict[str, int] = {}
+        self.book = book
+        self.clocks = clocks
+        self._announcer = announcer
         self._unknown_words: set[str] = set()
-        self._hints = Hints(hass, entry, self._pace, self._async_read_hinted)
-        self._sync = Debouncer(
-            hass, _LOGGER, cooldown=SYNC_COOLDOWN, immediate=False, function=self._async_sync
+        self._is_all_new = False
+        self.failures: Counter[str] = Counter()
+        self.publisher = Publisher(self.name)
+        self.problems = Problems(hass, entry, clocks.monotonic)
+        self._devices = InvoiceDevices(hass, entry, book.records)
+        rng = Random()
+        self.intake = Intake(provider, book, clocks, rng)
+        self.data = self.intake.watched
+        self.reader = Reader(
+            hass,
+            self.name,
+            provider=provider,
+            intake=self.intake,
+            clocks=clocks,
+            back_off=BackOff(clocks.monotonic, rng),
+            poll=self._async_poll,
+            done=self._async_follow_up,
+            failed=self._note_failure,
         )
-        entry.async_on_unload(self._sync.async_shutdown)
-        # A set-up that breaks off hands back what it has read, as an unloading does.
-        entry.async_on_unload(self.announcer.async_stop)
-        entry.async_on_unload(self.troubles.stop)
-        # Invoices are watched even where every entity is disabled.
-        entry.async_on_unload(self.async_add_listener(lambda: None))
-
-    @property
-    def is_backing_off(self) -> bool:
-        """Whether the provider wants to be left alone for a while."""
-        return self._pace.is_backing_off
-
-    def is_worth_a_look(self, invoice_id: str) -> bool:
-        """Whether an invoice is still worth looking at, as one that is gone is not."""
-        return invoice_id not in self._account.errors and self._pace.is_worth_a_look(invoice_id)
+        self.reader.is_polling_off = entry.pref_disable_polling
 
     @callback
-    def async_schedule_sync(self) -> None:
-        """Look soon at which invoices the entry tracks now."""
-        self._sync.async_schedule_call()
+    def async_start(self) -> None:
+        """Begin to poll and to announce: the entities are there."""
+        self._announcer.async_start()
+        self.reader.async_start()
+        self.config_entry.async_create_task(
+            self.hass, self.async_follow_book(), f"{self.name} devices"
+        )
 
-    @callback
-    def async_hint(self, invoice_ids: Iterable[str]) -> asyncio.Task[None] | None:
-        """Read these invoices at once, if they are tracked; return what to wait for."""
-        return self._hints.async_add(id_ for id_ in invoice_ids if id_ in self.tracked)
-
-    async def _async_read_hinted(self, invoice_ids: list[str]) -> None:
-        """Read what was hinted at; what can't be read is polled."""
-        try:
-            await self._async_read(invoice_ids)
-        except ProviderError as err:
-            self.failures[error_key(err)] += 1
-            self.logger.debug("%s: could not follow a hint: %r", self.name, err)
-        except Exception:
-            # A mistake of ours, which must not end the watching.
-            self.logger.exception("%s: could not follow a hint", self.name)
-        if self.last_update_success:
-            self._set_interval()
-            self._schedule_refresh()
-
-    async def async_begin(self, invoices: Iterable[Invoice]) -> None:
-        """Watch invoices that were just added, with the reading that they were added with.
-
-        Nothing is asked for, and their entities are there at once.
-        """
-        if self.announcer.is_stopped:
-            # The account was unloaded meanwhile; it finds them when it is loaded again.
-            return
-        self._follow_entry()
-        read: dict[str, Invoice | ProviderError] = {
-            invoice.id: invoice for invoice in invoices if invoice.id in self.tracked
-        }
-        # Entities are born with what was read.
-        for invoice_id, invoice in read.items():
-            self._account.take(invoice_id, invoice)
-        self.publisher.async_tell_tracked()
-        self._reading_number += 1
-        await self._async_take(read, self._reading_number, news=list(read))
-        if self.last_update_success:
-            self._set_interval()
-            self._schedule_refresh()
-
-    async def _async_sync(self) -> None:
-        """Read invoices that were added and forget those that were removed."""
-        if self._follow_entry() and not self._pace.is_backing_off:
-            await self.async_refresh()
-        self.publisher.async_tell_tracked()
-
-    def _follow_entry(self) -> list[str]:
-        """Forget the invoices that the entry no longer tracks; return those that are new."""
-        before, self.tracked = self.tracked, tracked_invoices(self.config_entry)
-        # One that was removed and added again meanwhile is another one.
-        removed = [id_ for id_ in before if self.tracked.get(id_) != before[id_]]
-        added = [id_ for id_ in self.tracked if self.tracked[id_] != before.get(id_)]
-        first = baselines(self.config_entry)
-        self.ledger.forget(before[id_] for id_ in removed)
-        self.ledger.begin({self.tracked[id_]: first[self.tracked[id_]] for id_ in added})
-        self.books.follow(self.tracked)
-        self._account.forget(removed)
-        self.troubles.forget(removed)
-        self._hints.drop(id_ for id_ in removed if id_ not in self.tracked)
-        for invoice_id in removed:
-            self._pace.forget(invoice_id)
-            self._read_in.pop(invoice_id, None)
-        self._pace.add(added)
-        return added
+    async def _async_poll(self) -> None:
+        """Poll as Home Assistant does, which logs and says whether the account can be read."""
+        await super().async_refresh()
+        if self._is_all_new:
+            self._is_all_new = False
+            await self.publisher.async_publish_all(self._listeners)
 
     @override
-    async def _async_setup(self) -> None:
-        """Load what was announced before the first reading is compared with it."""
-        entities = er.async_entries_for_config_entry(
-            er.async_get(self.hass), self.config_entry.entry_id
-        )
-        if await self.ledger.async_load(baselines(self.config_entry), is_new=not entities):
-            async_create_issue(self.hass, self.config_entry, LEDGER_LOST)
-        await self.books.async_load(self.tracked)
-        statuses = self.ledger.statuses()
-        self._pace.start(
-            {id_: statuses.get(subentry_id) for id_, subentry_id in self.tracked.items()}
-        )
+    @callback
+    def async_update_listeners(self) -> None:
+        """Have every entity written once the poll is over, a few at a time."""
+        self._is_all_new = True
+
+    @override
+    async def async_refresh(self) -> None:
+        """Have the reader poll what is due, and wait for it."""
+        await self.reader.async_ask()
+
+    @override
+    async def async_request_refresh(self) -> None:
+        """Have the reader poll what is due, and wait for it."""
+        await self.reader.async_ask()
+
+    @callback
+    def async_hint(self, invoice_ids: Iterable[str]) -> list[asyncio.Future[ProviderError | None]]:
+        """Read these invoices now, if they are watched; return what to wait for."""
+        return self.reader.hints.async_add(invoice_ids)
 
     @override
     async def _async_update_data(self) -> AccountData:
-        """Read the invoices that are due."""
-        is_first = self.last_reading is None
-        await self._async_poll()
-        if is_first and not self._pace.is_backing_off:
-            # By now it is known how many can be read before somebody gets impatient.
-            await self._async_poll()
-        self._set_interval()
-        return self._account
-
-    async def _async_poll(self) -> None:
-        """Read what is due and may be read now."""
-        due = self._pace.take_due()
-        self._hints.drop(due)
+        """Let the reader poll."""
         try:
-            await self._async_read(due)
+            await self.reader.async_poll()
         except ProviderError as err:
-            self.troubles.failed(due, err)
-            raise self._failure(err) from err
-        except Exception as err:
-            # A mistake of ours, which must not end the watching.
-            self.update_interval = timedelta(seconds=self._pace.back_off(err))
-            raise
-        if not due:
-            self._pace.recovered()
-
-    def _failure(self, err: ProviderError) -> ConfigEntryAuthFailed | UpdateFailed:
-        """Return the translated error, and leave the provider alone for a while."""
-        self.failures[error_key(err)] += 1
-        placeholders = {"account": self.config_entry.title}
-        if isinstance(err, AuthError):
-            self._pace.stop()
-            return ConfigEntryAuthFailed(
+            raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key=error_key(err),
-                translation_placeholders=placeholders,
-            )
-        seconds = self._pace.back_off(err)
-        # Without an interval nothing would be read again.
-        self.update_interval = timedelta(seconds=seconds)
-        return UpdateFailed(
-            retry_after=seconds,
-            translation_domain=DOMAIN,
-            translation_key=error_key(err),
-            translation_placeholders=placeholders,
-        )
+                translation_placeholders={"account": self.config_entry.title},
+            ) from err
+        return self.data
 
-    def diagnostics(self, invoice_id: str | None = None) -> dict[str, Any]:
-        """Return what may be shared of the looks at the account, or at one of its invoices."""
-        return self._pace.diagnostics_of(invoice_id) if invoice_id else self._pace.diagnostics()
+    async def async_begin(self, invoices: Iterable[Invoice]) -> None:
+        """Watch what the book was just given, with the readings that it was added with.
 
-    @callback
-    def _set_interval(self) -> None:
-        """Poll when the next invoice is due, and not at all while none is."""
-        seconds = self._pace.seconds_until_due()
-        self.update_interval = None if seconds is None else timedelta(seconds=seconds)
+        Nothing is asked for, and the entities are there immediately.
+        """
+        self.reader.async_follow_book()
+        given = self.intake.take_given(invoices)
+        self.publisher.async_publish_watched()
+        await self._async_follow_up(given)
+        self.reader.async_arm()
 
-    async def _async_read(self, invoice_ids: list[str]) -> None:
-        """Read invoices, publish what changed, and announce it. Raises a ProviderError."""
-        if not invoice_ids:
-            return
-        self._reading_number += 1
-        number = self._reading_number
+    async def async_follow_book(self) -> None:
+        """Watch no more what the book doesn't."""
+        self.reader.async_follow_book()
+        self.publisher.async_publish_watched()
+        await self._devices.async_compare()
+        await self._async_follow_up(Taken())
+
+    async def _async_follow_up(self, taken: Taken) -> None:
+        """Show what changed, announce it, and write it."""
+        self._keep_discovered_settings()
+        if self.reader.last_reading is not None:
+            self.book.note_read()
+            self._close_key_dialog()
         try:
-            found = await self.provider.async_get_invoices(invoice_ids)
-        except Exception:
-            self._pace.stay_due(invoice_ids)
-            raise
-        if self.announcer.is_stopped:
-            # The account was unloaded meanwhile: its ledger is somebody else's by now.
-            return
-        self._keep_what_was_learned()
-        await self._async_take(found, number)
-
-    async def _async_take(
-        self,
-        found: Mapping[str, Invoice | ProviderError],
-        number: int,
-        news: Iterable[str] = (),
-    ) -> None:
-        """Keep a reading: publish what changed, which ``news`` did already, and announce it."""
-        self.last_reading = dt_util.utcnow()
-        # What was removed meanwhile is gone; what was asked for later but came first is newer.
-        fresh = {
-            id_: entry
-            for id_, entry in found.items()
-            if id_ in self.tracked and self._read_in.get(id_, 0) < number
-        }
-        self._read_in.update(dict.fromkeys(fresh, number))
-        errors_before = set(self._account.errors)
-        known = self._account.invoices
-        changed = [
-            *news,
-            *(
-                id_
-                for id_, entry in fresh.items()
-                if known.get(id_) is not entry and self._account.take(id_, entry)
-            ),
-        ]
-        self._pace.plan(fresh, self.last_reading)
-        transitions = self.ledger.observe(
-            {self.tracked[id_]: entry for id_, entry in fresh.items() if isinstance(entry, Invoice)}
-        )
-        self.announcer.async_queue(transitions)
-        try:
-            # A step back is believed without anything new in the reading.
-            self._add_up({*changed, *(transition.invoice.id for transition in transitions)})
-            await self.publisher.async_publish(changed)
+            for invoice_id in taken.changed:
+                self._devices.async_rename(invoice_id)
+            await self.publisher.async_publish(taken.changed)
         finally:
-            # Whatever goes wrong with showing it, a payment is told.
-            self.announcer.async_announce()
-            await self.ledger.async_save()
-        self._log_news(changed, errors_before)
-        self.troubles.observe(fresh)
-
-    def _add_up(self, invoice_ids: Iterable[str]) -> None:
-        """Enter into the books what was read of invoices, and what the ledger makes of it."""
-        for invoice_id in invoice_ids:
-            reading, subentry_id = None, self.tracked[invoice_id]
-            if (invoice := self._account.invoices.get(invoice_id)) is not None:
-                first = baseline(self.config_entry, subentry_id)
-                reading = Reading(
-                    invoice,
-                    is_believed=self.ledger.status_of(subentry_id) is invoice.status,
-                    was_paid_before=first is not None and first.is_paid,
-                )
-            self.books.observe(invoice_id, reading)
+            # Whatever goes wrong with showing it, a payment is announced.
+            self._announcer.async_compare()
+            await self.book.async_commit()
+        self.problems.compare(self.data.values())
+        self._log_news(taken)
 
     @callback
-    def _keep_what_was_learned(self) -> None:
+    def _keep_discovered_settings(self) -> None:
         """Store what the provider found out, so that the next start knows it."""
-        learned = self.provider.learned
-        if not learned.items() <= self.config_entry.data.items():
+        found = self.provider.discovered_settings
+        if not found.items() <= self.config_entry.data.items():
             self.hass.config_entries.async_update_entry(
-                self.config_entry, data={**self.config_entry.data, **learned}
+                self.config_entry, data={**self.config_entry.data, **found}
             )
 
     @callback
-    def _log_news(self, changed: Iterable[str], errors_before: Container[str]) -> None:
+    def _note_failure(self, err: ProviderError, wanted: list[Watched]) -> None:
+        """Note that nothing could be read at all."""
+        self.failures[error_key(err)] += 1
+        if isinstance(err, KeyCanSpend):
+            self.problems.note_key_can_spend()
+        if isinstance(err, AuthError) and self.reader.standing.is_key_refused:
+            self.config_entry.async_start_reauth(self.hass)
+        if isinstance(err, BadResponse):
+            for one in wanted:
+                note_problem(one, err, self.clocks.monotonic())
+        self.problems.compare(self.data.values())
+
+    @callback
+    def _close_key_dialog(self) -> None:
+        """Take back that a new key is needed, and what was said of the old one."""
+        if self.reader.standing.is_key_refused:
+            return
+        self.problems.note_key_is_good()
+        for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
+            self.hass.config_entries.flow.async_abort(flow["flow_id"])
+
+    @callback
+    def _log_news(self, taken: Taken) -> None:
         """Log, once each, what a user may have to look at."""
-        account, data = self.config_entry.title, self._account
-        lost = [f"{id_} ({data.errors[id_]})" for id_ in changed if id_ in data.errors]
-        if lost:
-            _LOGGER.warning("%s: can't read invoice %s", account, ", ".join(lost))
-        found = [id_ for id_ in changed if id_ in errors_before and id_ in data.invoices]
-        if found:
-            _LOGGER.info("%s: can read invoice %s again", account, ", ".join(found))
-        for id_ in changed:
-            invoice = data.invoices.get(id_)
-            if invoice is None or invoice.status is not InvoiceStatus.UNKNOWN:
-                continue
-            word = status_word(invoice.provider_status)
-            if word not in self._unknown_words:
-                self._unknown_words.add(word)
-                _LOGGER.warning("%s: unknown invoice status %r", account, word)
+        account = self.config_entry.title
+        if taken.lost:
+            lost = ", ".join(f"{id_} ({error_key(err)})" for id_, err in taken.lost.items())
+            _LOGGER.warning("%s: can't read invoice %s", account, lost)
+        if taken.found:
+            _LOGGER.info("%s: can read invoice %s again", account, ", ".join(taken.found))
+        for word in {status_word(word) for word in taken.unknown_words} - self._unknown_words:
+            self._unknown_words.add(word)
+            _LOGGER.warning("%s: unknown invoice status %r", account, word)

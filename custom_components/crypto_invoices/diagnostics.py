@@ -15,15 +15,14 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.util import dt as dt_util
 
-from .account import tracked_invoices
-from .const import CONF_BASELINE, CONF_PROVIDER, DOMAIN
-from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
-from .entity import invoice_identifier
+from .const import CONF_PROVIDER
+from .errors import error_key, status_word
+from .identifiers import invoice_of_device
 from .providers import PROVIDERS
-from .providers.base import Field, FieldKind
 from .providers.model import Invoice, InvoiceStatus
+from .providers.provider import Field, FieldKind
 from .providers.push import CanPush, CanRegisterWebhook, CanStream
-from .troubles import status_word
+from .runtime import AccountRuntime, CryptoInvoicesConfigEntry
 
 _SHOWN_AS_IT_IS = (FieldKind.BOOLEAN, FieldKind.TIME_ZONE)
 
@@ -36,10 +35,9 @@ async def async_get_config_entry_diagnostics(
         "provider": entry.data[CONF_PROVIDER],
         "config_entry_version": f"{entry.version}.{entry.minor_version}",
         "state": entry.state.value,
-        "trouble": entry.error_reason_translation_key,
+        "problem": entry.error_reason_translation_key,
         "settings": _settings(entry.data),
         "options": {key: _plain(value) for key, value in entry.options.items()},
-        "invoices_tracked": len(tracked_invoices(entry)),
     }
     if entry.state is ConfigEntryState.LOADED:
         summary |= _reading(entry.runtime_data)
@@ -50,31 +48,41 @@ async def async_get_device_diagnostics(
     hass: HomeAssistant, entry: CryptoInvoicesConfigEntry, device: DeviceEntry
 ) -> dict[str, Any]:
     """Return the summary of an invoice, or of the account whose device it is."""
-    tracked = tracked_invoices(entry)
-    for invoice_id in tracked:
-        if (DOMAIN, invoice_identifier(entry.entry_id, invoice_id)) in device.identifiers:
-            return _invoice_summary(entry, invoice_id, tracked[invoice_id])
-    return await async_get_config_entry_diagnostics(hass, entry)
-
-
-def _invoice_summary(
-    entry: CryptoInvoicesConfigEntry, invoice_id: str, subentry_id: str
-) -> dict[str, Any]:
-    """Return the summary of an invoice."""
+    invoice_id = invoice_of_device(entry.entry_id, device.identifiers)
+    if invoice_id is None:
+        return await async_get_config_entry_diagnostics(hass, entry)
     summary: dict[str, Any] = {
         "provider": entry.data[CONF_PROVIDER],
         "state": entry.state.value,
-        "baseline": entry.subentries[subentry_id].data[CONF_BASELINE],
     }
     if entry.state is ConfigEntryState.LOADED:
-        coordinator = entry.runtime_data
-        summary |= {
-            "error": coordinator.data.errors.get(invoice_id),
-            "invoice": _invoice(coordinator.data.invoices.get(invoice_id)),
-            "schedule": coordinator.diagnostics(invoice_id),
-            "ledger": coordinator.ledger.diagnostics_of(subentry_id),
-        }
+        summary |= _invoice_summary(entry.runtime_data, invoice_id)
     return summary
+
+
+def _invoice_summary(account: AccountRuntime, invoice_id: str) -> dict[str, Any]:
+    """Return the summary of an invoice."""
+    if (one := account.coordinator.data.get(invoice_id)) is None:
+        return {"is_watched": False}
+    now, record = account.clocks.monotonic(), one.record
+    return {
+        "is_watched": True,
+        "error": error_key(one.error) if one.error else None,
+        "invoice": _invoice(one.invoice),
+        "schedule": {
+            "next_poll_in": None if one.due is None else round(one.due - now),
+            "misses_in_a_row": one.misses,
+            "is_doubted": one.doubt is not None,
+        },
+        "book": {
+            "status": record.status.value,
+            "announced": None if record.announced is None else record.announced.value,
+            "announcements": _counts(record.counts.elements()),
+            "is_over": record.is_over,
+            "is_automatic": record.is_automatic,
+            "times_watched_before": record.times_watched,
+        },
+    }
 
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,39 +108,42 @@ def _plain(value: object) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else "set"
 
 
-def _reading(coordinator: CryptoInvoicesCoordinator) -> dict[str, Any]:
+def _reading(account: AccountRuntime) -> dict[str, Any]:
     """Return how reading an account goes."""
-    provider, data, pushes = coordinator.provider, coordinator.data, coordinator.push_diagnostics
+    provider, coordinator, book = account.provider, account.coordinator, account.book
+    watched = coordinator.data.values()
+    invoices = [one.invoice for one in watched if one.invoice is not None]
     return {
         "is_available": coordinator.last_update_success,
-        "last_reading": coordinator.last_reading,
+        "last_reading": coordinator.reader.last_reading,
         "how": {
             "batch_size": provider.batch_size,
             "concurrency": provider.concurrency,
-            "reports": sorted(provider.reports),
+            "reported_fields": sorted(provider.reported_fields),
             **provider.diagnostics,
         },
         "invoices": {
-            "open": len(data.open),
-            "by_status": _counts(invoice.status.value for invoice in data.invoices.values()),
+            "watched": len(watched),
+            "open": book.sums.open_count,
+            "by_status": _counts(invoice.status.value for invoice in invoices),
             "unknown_words": _counts(
                 status_word(invoice.provider_status)
-                for invoice in data.invoices.values()
+                for invoice in invoices
                 if invoice.status is InvoiceStatus.UNKNOWN
             ),
-            "by_error": _counts(data.errors.values()),
+            "by_error": _counts(error_key(one.error) for one in watched if one.error is not None),
         },
         "failures": _counts(coordinator.failures.elements()),
-        "schedule": coordinator.diagnostics(),
+        "schedule": coordinator.reader.diagnostics(),
         "pushes": {
             "can_push": isinstance(provider, CanPush),
             "may_register_webhook": (
                 provider.may_register_webhook if isinstance(provider, CanRegisterWebhook) else None
             ),
             "can_stream": isinstance(provider, CanStream),
-            "webhook": pushes() if pushes else None,
+            "webhook": account.webhook.diagnostics() if account.webhook else None,
         },
-        "ledger": coordinator.ledger.diagnostics(),
+        "book": book.diagnostics(),
     }
 
 

@@ -8,15 +8,12 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .announcer import SIGNAL_ANNOUNCED_OF, Announcement
-from .coordinator import CryptoInvoicesConfigEntry
-from .entity import (
-    account_device_info,
-    async_add_invoice_entities,
-    invoice_device_info,
-    invoice_identifier,
-)
-from .ledger import KINDS
+from .book.transitions import KINDS
+from .delivery.announcement import Announcement
+from .devices import account_device_info, invoice_device_info
+from .entity import async_add_invoice_entities
+from .identifiers import SIGNAL_ANNOUNCED_OF, entity_unique_id, invoice_identifier
+from .runtime import CryptoInvoicesConfigEntry
 
 PARALLEL_UPDATES = 0
 
@@ -30,19 +27,16 @@ async def async_setup_entry(
     entry: CryptoInvoicesConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the account's event entity, and that of each invoice as it gets tracked."""
-    coordinator = entry.runtime_data
-    async_add_entities(
-        [ActivityEvent(entry.entry_id, entry.entry_id, account_device_info(coordinator))]
-    )
+    """Set up the account's event entity, and that of each invoice as it gets watched."""
+    coordinator = entry.runtime_data.coordinator
+    async_add_entities([ActivityEvent(entry.entry_id, account_device_info(entry))])
     async_add_invoice_entities(
         coordinator,
         async_add_entities,
         lambda invoice_id: [
             ActivityEvent(
-                coordinator.tracked[invoice_id],
                 invoice_identifier(entry.entry_id, invoice_id),
-                invoice_device_info(coordinator, invoice_id),
+                invoice_device_info(hass, entry, coordinator.data[invoice_id]),
             )
         ],
     )
@@ -55,15 +49,15 @@ class ActivityEvent(EventEntity):
     _attr_should_poll = False
     entity_description = ACTIVITY
 
-    def __init__(self, announced_of: str, identifier: str, device_info: DeviceInfo) -> None:
-        """Listen for the announcements of an account or an invoice."""
-        self._signal = SIGNAL_ANNOUNCED_OF.format(announced_of)
-        self._attr_unique_id = f"{identifier}_{ACTIVITY.key}"
+    def __init__(self, identifier: str, device_info: DeviceInfo) -> None:
+        """Listen for the announcements of the account or invoice that this identifies."""
+        self._signal = SIGNAL_ANNOUNCED_OF.format(identifier)
+        self._attr_unique_id = entity_unique_id(identifier, ACTIVITY.key)
         self._attr_device_info = device_info
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Subscribe to announcements."""
+        """Begin to listen."""
         await super().async_added_to_hass()
         self.async_on_remove(async_dispatcher_connect(self.hass, self._signal, self._announced))
 

@@ -2,19 +2,25 @@
 
 from collections.abc import Iterable
 from io import BytesIO
+import logging
 from typing import override
 
 from homeassistant.components.image import ImageEntity, ImageEntityDescription
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.requirements import RequirementsNotFound, async_process_requirements
 from homeassistant.util import dt as dt_util
-import segno
 
-from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
+from .const import DOMAIN
+from .coordinator import CryptoInvoicesCoordinator
 from .entity import InvoiceEntity
 from .providers.model import Invoice, InvoiceStatus
+from .runtime import CryptoInvoicesConfigEntry
+
+_LOGGER = logging.getLogger(__name__)
 
 PARALLEL_UPDATES = 0
+REQUIREMENTS = ["segno==1.6.6"]
 
 PAYMENT_QR = ImageEntityDescription(key="payment_qr", translation_key="payment_qr")
 
@@ -36,25 +42,27 @@ async def async_setup_entry(
     Home Assistant renews the token of each image every five minutes, so that one
     is there only while it shows something.
     """
-    coordinator = entry.runtime_data
+    try:
+        # Not in the manifest: where it can't be installed, that costs the pictures and no more.
+        await async_process_requirements(hass, DOMAIN, REQUIREMENTS)
+    except RequirementsNotFound as err:
+        _LOGGER.warning("QR codes can't be drawn: %s", err)
+        return
+    coordinator = entry.runtime_data.coordinator
     shown: set[str] = set()
 
     @callback
     def add_payable(invoice_ids: Iterable[str]) -> None:
         for invoice_id in invoice_ids:
-            invoice = coordinator.data.invoices.get(invoice_id)
-            if invoice is None or text_to_scan(invoice) is None:
+            one = coordinator.data.get(invoice_id)
+            if one is None or one.invoice is None or text_to_scan(one.invoice) is None:
                 continue
-            subentry_id = coordinator.tracked[invoice_id]
-            # One that was just removed is still among the tracked for a moment.
-            if subentry_id in entry.subentries and subentry_id not in shown:
-                shown.add(subentry_id)
-                async_add_entities(
-                    [PaymentQR(coordinator, invoice_id, shown)], config_subentry_id=subentry_id
-                )
+            if invoice_id not in shown:
+                shown.add(invoice_id)
+                async_add_entities([PaymentQR(coordinator, invoice_id, shown)])
 
     entry.async_on_unload(coordinator.publisher.async_add_change_listener(add_payable))
-    add_payable(coordinator.tracked)
+    add_payable(coordinator.data)
 
 
 def text_to_scan(invoice: Invoice) -> str | None:
@@ -75,6 +83,8 @@ def make_qr(text: str) -> bytes:
 
     As small as it gets, and with as much error correction as fits into that.
     """
+    import segno
+
     code = segno.make_qr(text, encoding="utf-8")
     scale = -(-_LEAST_PIXELS // code.symbol_size()[0])
     file = BytesIO()
@@ -91,11 +101,10 @@ class PaymentQR(InvoiceEntity, ImageEntity):
     def __init__(
         self, coordinator: CryptoInvoicesCoordinator, invoice_id: str, shown: set[str]
     ) -> None:
-        """Show what there is to scan now; ``shown`` are the subentries with a QR code."""
+        """Show what there is to scan now; ``shown`` are the invoices with a QR code."""
         super().__init__(coordinator, invoice_id, PAYMENT_QR)
         ImageEntity.__init__(self, coordinator.hass)
         self._with_code = shown
-        self._subentry_id = coordinator.tracked[invoice_id]
         self._text = self.text
         self._code: tuple[str, bytes] | None = None
         self._attr_image_last_updated = dt_util.utcnow()
@@ -115,7 +124,7 @@ class PaymentQR(InvoiceEntity, ImageEntity):
     async def async_will_remove_from_hass(self) -> None:
         """Let another one come, should there be something to pay again."""
         await super().async_will_remove_from_hass()
-        self._with_code.discard(self._subentry_id)
+        self._with_code.discard(self.invoice_id)
 
     @override
     def image(self) -> bytes | None:

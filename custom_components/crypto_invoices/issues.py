@@ -9,30 +9,33 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.loader import async_get_loaded_integration
 
 from .const import DOMAIN
+from .identifiers import issue_id
 
-FOLLOW_LIMIT: Final = "follow_limit"
+AUTO_WATCH_LIMIT: Final = "auto_watch_limit"
 INVOICES_GONE: Final = "invoices_gone"
 KEY_CAN_SPEND: Final = "key_can_spend"
-LEDGER_LOST: Final = "ledger_lost"
+BOOK_LOST: Final = "book_lost"
 UNKNOWN_STATUS: Final = "unknown_status"
 UNREADABLE_ANSWER: Final = "unreadable_answer"
+WEBHOOK_MOVED: Final = "webhook_moved"
 WEBHOOK_REFUSED: Final = "webhook_refused"
 
 ISSUES = (
-    FOLLOW_LIMIT,
+    AUTO_WATCH_LIMIT,
     INVOICES_GONE,
     KEY_CAN_SPEND,
-    LEDGER_LOST,
+    BOOK_LOST,
     UNKNOWN_STATUS,
     UNREADABLE_ANSWER,
+    WEBHOOK_MOVED,
     WEBHOOK_REFUSED,
 )
 # What is said until somebody has read it, also after a restart.
-_TO_BE_READ = frozenset({LEDGER_LOST})
+_TO_BE_READ = frozenset({BOOK_LOST})
 # What is still true of an account that isn't loaded.
-_OUTLIVES_UNLOADING = frozenset({KEY_CAN_SPEND, LEDGER_LOST})
+_OUTLIVES_UNLOADING = frozenset({KEY_CAN_SPEND, BOOK_LOST})
 # What has a dialog in repairs.py.
-_FIXABLE = frozenset({INVOICES_GONE, LEDGER_LOST, WEBHOOK_REFUSED})
+_FIXABLE = frozenset({INVOICES_GONE, BOOK_LOST, WEBHOOK_REFUSED})
 # What only a new version can cure.
 _TO_BE_REPORTED = frozenset({UNKNOWN_STATUS, UNREADABLE_ANSWER})
 
@@ -46,7 +49,7 @@ def async_create_issue(
     ir.async_create_issue(
         hass,
         DOMAIN,
-        _issue_id(entry, key),
+        issue_id(key, entry.entry_id),
         data={"entry_id": entry.entry_id},
         is_fixable=key in _FIXABLE,
         is_persistent=key in _TO_BE_READ,
@@ -60,7 +63,7 @@ def async_create_issue(
 @callback
 def async_delete_issue(hass: HomeAssistant, entry: ConfigEntry, key: str) -> None:
     """Take back what is cured."""
-    ir.async_delete_issue(hass, DOMAIN, _issue_id(entry, key))
+    ir.async_delete_issue(hass, DOMAIN, issue_id(key, entry.entry_id))
 
 
 @callback
@@ -69,8 +72,3 @@ def async_delete_issues(hass: HomeAssistant, entry: ConfigEntry, *, is_removed: 
     for key in ISSUES:
         if is_removed or key not in _OUTLIVES_UNLOADING:
             async_delete_issue(hass, entry, key)
-
-
-def _issue_id(entry: ConfigEntry, key: str) -> str:
-    """Return what an issue is stored under."""
-    return f"{key}_{entry.entry_id}"

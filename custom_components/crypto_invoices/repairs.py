@@ -15,8 +15,10 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from .const import CONF_INVOICES
-from .coordinator import CryptoInvoicesConfigEntry, CryptoInvoicesCoordinator
 from .issues import INVOICES_GONE, WEBHOOK_REFUSED
+from .naming import invoice_name
+from .runtime import AccountRuntime, CryptoInvoicesConfigEntry
+from .watching import async_unwatch
 
 
 class _AccountRepairFlow(RepairsFlow, ABC):
@@ -40,7 +42,7 @@ class _AccountRepairFlow(RepairsFlow, ABC):
 
     @abstractmethod
     async def _async_confirm(
-        self, coordinator: CryptoInvoicesCoordinator, user_input: dict[str, Any] | None
+        self, account: AccountRuntime, user_input: dict[str, Any] | None
     ) -> RepairsFlowResult:
         """Ask, and do it, with an account that is loaded."""
 
@@ -50,20 +52,21 @@ class InvoicesGoneFlow(_AccountRepairFlow):
 
     @override
     async def _async_confirm(
-        self, coordinator: CryptoInvoicesCoordinator, user_input: dict[str, Any] | None
+        self, account: AccountRuntime, user_input: dict[str, Any] | None
     ) -> RepairsFlowResult:
         """Ask which; the others are watched as before."""
-        gone = coordinator.troubles.gone
+        watched = account.coordinator.data
+        gone = account.coordinator.problems.gone(watched.values())
         if user_input is not None:
-            for subentry_id in gone.keys() & set(user_input[CONF_INVOICES]):
-                self.hass.config_entries.async_remove_subentry(self._entry, subentry_id)
-            # What is kept is not told of again before as long a time.
-            coordinator.troubles.forget(gone.values())
+            # What is kept is not shown again before as long a time.
+            for invoice_id in gone:
+                watched[invoice_id].problem = None
+            await async_unwatch(account.coordinator, set(gone) & set(user_input[CONF_INVOICES]))
             return self.async_create_entry(data={})
         selector = SelectSelector(
             SelectSelectorConfig(
                 options=[
-                    SelectOptionDict(value=id_, label=self._entry.subentries[id_].title)
+                    SelectOptionDict(value=id_, label=invoice_name(watched[id_].record))
                     for id_ in gone
                 ],
                 multiple=True,
@@ -82,13 +85,12 @@ class WebhookRefusedFlow(_AccountRepairFlow):
 
     @override
     async def _async_confirm(
-        self, coordinator: CryptoInvoicesCoordinator, user_input: dict[str, Any] | None
+        self, account: AccountRuntime, user_input: dict[str, Any] | None
     ) -> RepairsFlowResult:
         """Try, as often as the user wants to."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            register = coordinator.async_register_webhook
-            if register is None or await register():
+            if account.webhook is None or await account.webhook.async_try_again():
                 return self.async_create_entry(data={})
             errors["base"] = "still_refused"
         return self.async_show_form(

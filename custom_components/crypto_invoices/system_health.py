@@ -8,11 +8,10 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_URL
 from homeassistant.core import HomeAssistant, callback
 
-from .account import tracked_invoices
 from .const import CONF_PROVIDER, DOMAIN
-from .coordinator import CryptoInvoicesConfigEntry
 from .providers import PROVIDERS
-from .providers.base import Provider
+from .providers.provider import Provider
+from .runtime import CryptoInvoicesConfigEntry
 
 
 @callback
@@ -45,12 +44,14 @@ def public_address(provider: type[Provider]) -> str | None:
 def _watched(key: str, entries: Sequence[CryptoInvoicesConfigEntry]) -> dict[str, Any]:
     """Return what is watched at a provider, as parts of wholes, and when it was last read."""
     loaded = [entry.runtime_data for entry in entries if entry.state is ConfigEntryState.LOADED]
-    working = sum(coordinator.last_update_success for coordinator in loaded)
-    opened = sum(len(coordinator.data.open) for coordinator in loaded)
-    tracked = sum(len(tracked_invoices(entry)) for entry in entries)
-    readings = [coordinator.last_reading for coordinator in loaded if coordinator.last_reading]
-    watched = {
+    working = sum(account.coordinator.last_update_success for account in loaded)
+    opened = sum(account.book.sums.open_count for account in loaded)
+    watched = sum(len(account.book.records) for account in loaded)
+    readings = [
+        reading for account in loaded if (reading := account.coordinator.reader.last_reading)
+    ]
+    info = {
         f"{key}_accounts": f"{working}/{len(entries)}",
-        f"{key}_invoices": f"{opened}/{tracked}",
+        f"{key}_invoices": f"{opened}/{watched}",
     }
-    return watched | ({f"{key}_last_reading": max(readings)} if readings else {})
+    return info | ({f"{key}_last_reading": max(readings)} if readings else {})

@@ -2,27 +2,30 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import override
+from datetime import timedelta
+from typing import Any, override
 
 from homeassistant.const import CONF_OPTIONS, CONF_TARGET
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers import config_validation as cv, device_registry as dr
-from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.trigger import (
     Trigger,
+    TriggerAction,
+    TriggerActionPayloadBuilder,
     TriggerActionRunner,
     TriggerConfig,
     TriggerNotTriggeredReporter,
 )
 import voluptuous as vol
 
-from .announcer import SIGNAL_ANNOUNCED, Announcement
-from .const import DOMAIN
-from .entity import invoice_identifier
+from .delivery.announcement import Announcement
+from .delivery.attaching import attach, attach_runner
+from .delivery.targets import ForInvoices, resolve_target
 from .providers.model import InvoiceStatus
-from .targets import ForInvoices, resolve_target
 
 CONF_FROM = "from"
+CONF_INCLUDE_TESTS = "include_tests"
+CONF_NOT_OLDER_THAN = "not_older_than"
 CONF_TO = "to"
 
 # A word that nobody knows is never announced.
@@ -30,33 +33,60 @@ _STATUSES = vol.All(
     cv.ensure_list,
     [vol.In([status.value for status in InvoiceStatus if status is not InvoiceStatus.UNKNOWN])],
 )
-_SCHEMA = vol.Schema(
-    {vol.Optional(CONF_TARGET): dict, vol.Optional(CONF_OPTIONS, default=dict): {}}
-)
-_STATUS_CHANGED_SCHEMA = _SCHEMA.extend(
-    {
-        vol.Optional(CONF_OPTIONS, default=dict): {
-            vol.Optional(CONF_FROM): _STATUSES,
-            vol.Optional(CONF_TO): _STATUSES,
-        }
-    }
-)
+# What all triggers can be asked for.
+_OPTIONS: dict[vol.Marker, object] = {
+    vol.Optional(CONF_INCLUDE_TESTS, default=True): cv.boolean,
+    vol.Optional(CONF_NOT_OLDER_THAN): cv.positive_time_period,
+}
+_BETWEEN: dict[vol.Marker, object] = {
+    vol.Optional(CONF_FROM): _STATUSES,
+    vol.Optional(CONF_TO): _STATUSES,
+}
+
+
+def _schema(options: dict[vol.Marker, object]) -> vol.Schema:
+    """Return the schema of a trigger with these options."""
+    return vol.Schema(
+        {vol.Optional(CONF_TARGET): dict, vol.Optional(CONF_OPTIONS, default=dict): options}
+    )
 
 
 class InvoiceTrigger(ForInvoices, Trigger):
     """Runs when something is announced of the targeted invoices."""
 
-    schema = _SCHEMA
+    schema = _schema(_OPTIONS)
 
     def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
         """Keep the target, which is looked up at each announcement."""
         super().__init__(hass, config)
         self._target = config.target
-        self._options = config.options or {}
+        self._options: dict[str, Any] = config.options or {}
 
     @abstractmethod
     def _matches(self, announcement: Announcement) -> bool:
         """Whether this is what the trigger waits for."""
+
+    def _is_wanted(self, announcement: Announcement) -> bool:
+        """Whether an announcement is of a targeted invoice, and as the options want it."""
+        if announcement.record.is_test and not self._options.get(CONF_INCLUDE_TESTS, True):
+            return False
+        longest: timedelta | None = self._options.get(CONF_NOT_OLDER_THAN)
+        if longest and announcement.age > longest:
+            return False
+        return self._matches(announcement) and resolve_target(self._hass, self._target).includes(
+            announcement.entry_id, announcement.invoice_id
+        )
+
+    @override
+    async def async_attach_action(
+        self,
+        action: TriggerAction,
+        action_payload_builder: TriggerActionPayloadBuilder,
+        *,
+        did_not_trigger: TriggerNotTriggeredReporter | None = None,
+    ) -> CALLBACK_TYPE:
+        """Hear announcements of every account, loaded now or later, for an automation."""
+        return attach(self._hass, self._is_wanted, action, action_payload_builder)
 
     @override
     async def async_attach_runner(
@@ -64,35 +94,14 @@ class InvoiceTrigger(ForInvoices, Trigger):
         run_action: TriggerActionRunner,
         did_not_trigger: TriggerNotTriggeredReporter | None = None,
     ) -> CALLBACK_TYPE:
-        """Listen for announcements of every account, loaded now or later."""
-
-        @callback
-        def announced(announcement: Announcement) -> None:
-            if not self._matches(announcement):
-                return
-            invoice = announcement.invoice
-            if not resolve_target(self._hass, self._target).includes(
-                announcement.entry_id, invoice.id
-            ):
-                return
-            device = dr.async_get(self._hass).async_get_device_by_identifier(
-                (DOMAIN, invoice_identifier(announcement.entry_id, invoice.id)),
-                announcement.entry_id,
-            )
-            announcement.tasks.append(
-                run_action(
-                    {**announcement.as_dict(), "device_id": device.id if device else None},
-                    f"invoice {invoice.order_id or invoice.id} is {invoice.status.value}",
-                )
-            )
-
-        return async_dispatcher_connect(self._hass, SIGNAL_ANNOUNCED, announced)
+        """Hear announcements of every account for somebody whom nobody waits for."""
+        return attach_runner(self._hass, self._is_wanted, run_action)
 
 
 class StatusChangedTrigger(InvoiceTrigger):
     """Runs at any transition, or at those between given statuses."""
 
-    schema = _STATUS_CHANGED_SCHEMA
+    schema = _schema({**_OPTIONS, **_BETWEEN})
 
     @override
     def _matches(self, announcement: Announcement) -> bool:
@@ -100,7 +109,7 @@ class StatusChangedTrigger(InvoiceTrigger):
         before, after = self._options.get(CONF_FROM), self._options.get(CONF_TO)
         transition = announcement.transition
         return (not before or transition.previous in before) and (
-            not after or transition.invoice.status in after
+            not after or transition.status in after
         )
 
 

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 from bench.month import BEGIN, Life, rest_requests_per_hour, simulate
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
-from custom_components.crypto_invoices.schedule import YOUNG_INTERVAL
+from custom_components.crypto_invoices.reading.schedule import YOUNG_INTERVAL
 
 
 def test_life() -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
-import json
+from pathlib import Path
+import sqlite3
 from time import monotonic
-from typing import Any
 
 from demo import DOMAIN, DemoError
 from demo.accounts import add_account, add_invoices, find_entities
@@ -101,14 +101,28 @@ async def provider_with(
 
 async def wait_until_saved(hass: RealHomeAssistant, invoices: int) -> None:
     """Wait until the accounts with their invoices are on the disk: a user's work takes longer."""
-    file = hass.folder / ".storage/core.config_entries"
+    storage = hass.folder / ".storage"
 
     def count() -> int:
-        entries: list[dict[str, Any]] = json.loads(file.read_text())["data"]["entries"]
-        return sum(len(entry["subentries"]) for entry in entries if entry["domain"] == DOMAIN)
+        return sum(_records(book) for book in storage.glob(f"{DOMAIN}.*.db"))
+
+    def entries_are_saved() -> bool:
+        file = storage / "core.config_entries"
+        return file.exists() and '"invoices":' not in file.read_text()
 
     async def all_are_saved() -> bool:
-        return file.exists() and await asyncio.to_thread(count) == invoices
+        return await asyncio.to_thread(lambda: count() == invoices and entries_are_saved())
 
     if not await until(all_are_saved):
         raise DemoError(f"{invoices} invoices were not saved within {PATIENCE} seconds")
+
+
+def _records(book: Path) -> int:
+    """Return how many invoices are in an account's book."""
+    with closing(sqlite3.connect(f"file:{book}?mode=ro", uri=True)) as database:
+        try:
+            [[number]] = database.execute("SELECT count(*) FROM records").fetchall()
+        except sqlite3.OperationalError:
+            # It is being made, or written.
+            return 0
+        return int(number)

@@ -16,8 +16,8 @@ import pytest
 from yarl import URL
 
 from custom_components.crypto_invoices.providers import PROVIDERS
-from custom_components.crypto_invoices.providers.base import FieldKind, Provider
 from custom_components.crypto_invoices.providers.model import Invoice, ProviderError
+from custom_components.crypto_invoices.providers.provider import FieldKind, Provider
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ADDRESS = "https://api.example"

@@ -22,13 +22,9 @@ from cryptography.x509.oid import NameOID
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers import PROVIDERS, base
-from custom_components.crypto_invoices.providers.base import (
-    FieldKind,
-    Provider,
-    fingerprint,
-    parse_retry_after,
-)
+from custom_components.crypto_invoices.providers import PROVIDERS, http
+from custom_components.crypto_invoices.providers.cache import LastRead
+from custom_components.crypto_invoices.providers.http import parse_retry_after
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
@@ -39,9 +35,9 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderError,
     ProviderUnavailable,
     RateLimited,
-    Trouble,
+    UnavailableReason,
 )
-from custom_components.crypto_invoices.providers.parse import LastRead
+from custom_components.crypto_invoices.providers.provider import FieldKind, Provider, fingerprint
 from sandbox import registry
 from sandbox.faults import Fault
 from tests.conftest import SandboxServer
@@ -59,7 +55,7 @@ class Outcome:
 
     invoice: type[ProviderError] | InvoiceStatus
     account: type[ProviderError] | None
-    reason: Trouble | None = None
+    reason: UnavailableReason | None = None
     retry_after: tuple[float, float] | None = None
 
 
@@ -74,12 +70,12 @@ FAULTS: Mapping[Fault, Outcome] = {
     Fault.RATE_LIMITED: alike(RateLimited),
     Fault.RATE_LIMITED_SECONDS: alike(RateLimited, retry_after=(7, 7)),
     Fault.RATE_LIMITED_DATE: alike(RateLimited, retry_after=(1, 7)),
-    Fault.SERVER_ERROR: alike(ProviderUnavailable, reason=Trouble.SERVER_ERROR),
-    Fault.BAD_GATEWAY: alike(ProviderUnavailable, reason=Trouble.SERVER_ERROR),
-    Fault.TIMEOUT: alike(ProviderUnavailable, reason=Trouble.TIMEOUT),
-    Fault.SLOW_BODY: alike(ProviderUnavailable, reason=Trouble.TIMEOUT),
-    Fault.LATE_ANSWER: alike(ProviderUnavailable, reason=Trouble.TIMEOUT),
-    Fault.CUT_CONNECTION: alike(ProviderUnavailable, reason=Trouble.CANNOT_CONNECT),
+    Fault.SERVER_ERROR: alike(ProviderUnavailable, reason=UnavailableReason.SERVER_ERROR),
+    Fault.BAD_GATEWAY: alike(ProviderUnavailable, reason=UnavailableReason.SERVER_ERROR),
+    Fault.TIMEOUT: alike(ProviderUnavailable, reason=UnavailableReason.TIMEOUT),
+    Fault.SLOW_BODY: alike(ProviderUnavailable, reason=UnavailableReason.TIMEOUT),
+    Fault.LATE_ANSWER: alike(ProviderUnavailable, reason=UnavailableReason.TIMEOUT),
+    Fault.CUT_CONNECTION: alike(ProviderUnavailable, reason=UnavailableReason.CANNOT_CONNECT),
     Fault.TRUNCATED: alike(BadResponse),
     Fault.HTML: alike(BadResponse),
     Fault.EMPTY: alike(BadResponse),
@@ -97,7 +93,7 @@ IMPATIENT = ClientTimeout(total=0.2)
 @pytest.fixture
 def small_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take an answer of a thousand bytes for too large."""
-    monkeypatch.setattr(base, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1000)
 
 
 def opened(session: ClientSession, sandbox: SandboxServer, key: str, **changes: str) -> Provider:
@@ -141,7 +137,7 @@ async def test_fault(
 
     sandbox.switch(key, fault)
     if fault in SLOW:
-        monkeypatch.setattr(base, "REQUEST_TIMEOUT", IMPATIENT)
+        monkeypatch.setattr(http, "REQUEST_TIMEOUT", IMPATIENT)
     entry = await read_one(provider, id_)
     if isinstance(outcome.invoice, InvoiceStatus):
         assert isinstance(entry, Invoice)
@@ -200,10 +196,10 @@ async def test_life_of_an_invoice(
     entry = await read_one(provider, invoice.id)
     assert isinstance(entry, Invoice)
     assert (entry.id, entry.status) == (invoice.id, status)
-    knows_amounts = "amount" in provider.reports
+    knows_amounts = "amount" in provider.reported_fields
     assert entry.amount == (Decimal("25.10") if knows_amounts else None)
     assert entry.order_id == ("HA-1" if knows_amounts else None)
-    assert (entry.expires_at is not None) == ("expires_at" in provider.reports)
+    assert (entry.expires_at is not None) == ("expires_at" in provider.reported_fields)
 
 
 @pytest.mark.parametrize("key", IN_SANDBOX)
@@ -242,7 +238,7 @@ async def test_every_way_of_signing(
     id_ = sandbox.store.create("egates").id
     provider = opened(session, sandbox, "egates")
     await provider.async_get_account()
-    assert provider.learned == {"signing": way}
+    assert provider.discovered_settings == {"signing": way}
     assert isinstance(await read_one(provider, id_), Invoice)
 
 
@@ -251,8 +247,10 @@ async def test_many_invoices(sandbox: SandboxServer, session: ClientSession, key
     """A hundred and fifty invoices each come out as themselves."""
     ids = [sandbox.store.create(key, order_id=str(number)).id for number in range(150)]
     sandbox.store.act(key, ids[7], "pay")
-    found = await opened(session, sandbox, key).async_get_invoices(ids)
-    assert set(found) == set(ids)
+    answers = await opened(session, sandbox, key).async_get_answers(ids)
+    assert sorted(id_ for answer in answers for id_ in answer.rows) == sorted(ids)
+    assert all(0 < answer.asked <= answer.received for answer in answers)
+    found = {id_: row for answer in answers for id_, row in answer.rows.items()}
     paid = [id_ for id_, each in found.items() if isinstance(each, Invoice) and each.status.is_paid]
     assert paid == [ids[7]]
     assert all(isinstance(entry, Invoice) and entry.id == id_ for id_, entry in found.items())
@@ -404,7 +402,7 @@ async def test_bad_certificate(
 ) -> None:
     """A certificate that nobody vouches for is named as the trouble; no key is sent."""
     url, asked = https_server
-    assert (await trouble(session, key, url=url)).reason is Trouble.CERTIFICATE
+    assert (await trouble(session, key, url=url)).reason is UnavailableReason.CERTIFICATE
     assert not asked
 
 
@@ -412,7 +410,7 @@ async def test_bad_certificate(
 async def test_no_tls(sandbox: SandboxServer, session: ClientSession, key: str) -> None:
     """A server without TLS has no bad certificate: it can't be reached this way."""
     url = sandbox.url.replace("http://", "https://")
-    assert (await trouble(session, key, url=url)).reason is Trouble.CANNOT_CONNECT
+    assert (await trouble(session, key, url=url)).reason is UnavailableReason.CANNOT_CONNECT
 
 
 @pytest.mark.usefixtures("socket_enabled")
@@ -420,7 +418,7 @@ async def test_no_tls(sandbox: SandboxServer, session: ClientSession, key: str) 
 async def test_nobody_there(session: ClientSession, key: str) -> None:
     """A port where nobody listens can't be reached."""
     error = await trouble(session, key, url=f"http://127.0.0.1:{unused_port()}")
-    assert error.reason is Trouble.CANNOT_CONNECT
+    assert error.reason is UnavailableReason.CANNOT_CONNECT
     assert error.retry_after is None
 
 
@@ -448,7 +446,7 @@ async def test_nobody_there(session: ClientSession, key: str) -> None:
 )
 async def test_address_that_is_none(session: ClientSession, key: str, url: str) -> None:
     """An address that no request can be made to is one that can't be reached."""
-    assert (await trouble(session, key, url=url)).reason is Trouble.CANNOT_CONNECT
+    assert (await trouble(session, key, url=url)).reason is UnavailableReason.CANNOT_CONNECT
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -458,7 +456,7 @@ async def test_key_that_is_none(
 ) -> None:
     """A key that no header can carry is not sent, nor a part of it."""
     error = await trouble(session, key, url=sandbox.url, api_key=api_key)
-    assert error.reason is Trouble.CANNOT_CONNECT
+    assert error.reason is UnavailableReason.CANNOT_CONNECT
     assert not sandbox.sandbox.requests
 
 
@@ -550,7 +548,7 @@ async def test_asked_to_wait(wire: Wire, session: ClientSession, key: str, statu
 async def test_gateway_gives_up_waiting(wire: Wire, session: ClientSession, key: str) -> None:
     """A time-out that somebody on the way noticed is a time-out."""
     wire.answer(Answer(b"", 408, "text/plain"))
-    assert (await trouble(session, key)).reason is Trouble.TIMEOUT
+    assert (await trouble(session, key)).reason is UnavailableReason.TIMEOUT
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -615,20 +613,20 @@ async def test_down_in_the_middle(wire: Wire, session: ClientSession) -> None:
     assert list(map(type, found.values())).count(Invoice) == 40
     rest = [entry for entry in found.values() if not isinstance(entry, Invoice)]
     assert len(rest) == 160
-    assert {getattr(entry, "reason", None) for entry in rest} == {Trouble.TIMEOUT}
+    assert {getattr(entry, "reason", None) for entry in rest} == {UnavailableReason.TIMEOUT}
 
 
 async def test_down_from_the_start(
     sandbox: SandboxServer, session: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that doesn't answer at all costs a few time-outs, and the account knows."""
-    monkeypatch.setattr(base, "REQUEST_TIMEOUT", IMPATIENT)
+    monkeypatch.setattr(http, "REQUEST_TIMEOUT", IMPATIENT)
     ids = [sandbox.store.create("cryptocloud_v1").id for _ in range(60)]
     sandbox.switch("cryptocloud_v1", Fault.TIMEOUT)
     provider = opened(session, sandbox, "cryptocloud_v1")
     with pytest.raises(ProviderUnavailable) as raised:
         await provider.async_get_invoices(ids)
-    assert raised.value.reason is Trouble.TIMEOUT
+    assert raised.value.reason is UnavailableReason.TIMEOUT
     assert sandbox.requests("cryptocloud_v1") <= 3 + provider.concurrency
 
 

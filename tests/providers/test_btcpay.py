@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers.btcpay import EVENTS, BTCPay, sign
-from custom_components.crypto_invoices.providers.btcpay_invoice import parse_invoice, parse_rows
-from custom_components.crypto_invoices.providers.btcpay_key import CAN_SPEND
-from custom_components.crypto_invoices.providers.btcpay_store import PAGE, WORTH_A_PAGE
+from custom_components.crypto_invoices.providers.btcpay.invoices import parse_invoice, parse_rows
+from custom_components.crypto_invoices.providers.btcpay.keys import CAN_SPEND
+from custom_components.crypto_invoices.providers.btcpay.store import PAGE, WORTH_A_PAGE
+from custom_components.crypto_invoices.providers.btcpay.till import BTCPay
+from custom_components.crypto_invoices.providers.btcpay.webhooks import EVENTS, sign
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -34,8 +35,8 @@ from custom_components.crypto_invoices.providers.push import (
     CanPush,
     CanRegisterWebhook,
     Hint,
-    PushRefused,
-    Refusal,
+    PushRejected,
+    RejectReason,
 )
 
 from .conftest import ADDRESS, Answer, Asked, Wire, fixture_bytes, read_account, read_one
@@ -478,11 +479,11 @@ async def test_account(wire: Wire, shop: Shop, session: ClientSession) -> None:
         )
     )
     provider = BTCPay(session, settings)
-    assert provider.learned == {}
+    assert provider.discovered_settings == {}
     account = await provider.async_get_account()
     assert account.title == "BTCPay Server (api.example/btc)"
     assert "made-up-key" not in repr(account)
-    assert provider.learned == {"store_id": STORE, "may_register_webhook": "no"}
+    assert provider.discovered_settings == {"store_id": STORE, "may_register_webhook": "no"}
     assert [asked.url.path for asked in wire.asked] == [
         "/btc/api/v1/api-keys/current",
         f"/btc{INVOICES}",
@@ -512,7 +513,7 @@ async def test_whether_the_key_may_register(
     shop.permissions = tuple(permissions)
     provider = BTCPay(session, {"url": ADDRESS, "api_key": "made-up-key"})
     await provider.async_get_account()
-    assert provider.learned == {"store_id": STORE, "may_register_webhook": may}
+    assert provider.discovered_settings == {"store_id": STORE, "may_register_webhook": may}
 
 
 @pytest.mark.parametrize(
@@ -557,7 +558,7 @@ async def test_which_store(
     else:
         account = await provider.async_get_account()
         assert account.title == (title or account.title)
-        assert provider.learned["store_id"] == STORE
+        assert provider.discovered_settings["store_id"] == STORE
 
 
 @pytest.mark.parametrize("permission", sorted(CAN_SPEND))
@@ -586,8 +587,8 @@ async def test_store_that_is_not_known_yet(wire: Wire, shop: Shop, session: Clie
     assert await provider.async_get_invoices([]) == {}
     with pytest.raises(SettingNeeded):
         await BTCPay(
-            session, {**SETTINGS, "store_id": "", "btcpay_webhook_id": "MadeUp1"}
-        ).async_remove_webhook()
+            session, {**SETTINGS, "store_id": "", "may_register_webhook": "yes"}
+        ).async_remove_webhook(HOOK_URL)
     assert wire.asked == []
     for _ in range(2):
         assert isinstance(await read_one(provider, ID), Invoice)
@@ -627,9 +628,9 @@ async def test_push(session: ClientSession, body: bytes, signature: str, hint: H
 async def test_push_with_a_wrong_signature(session: ClientSession, signature: str | None) -> None:
     """What isn't signed with the secret, byte for byte, is not believed."""
     headers = {} if signature is None else {"BTCPay-Sig": signature}
-    with pytest.raises(PushRefused) as refusal:
+    with pytest.raises(PushRejected) as refusal:
         pushed(session).parse_push(headers, LONG_BODY)
-    assert refusal.value.reason is Refusal.SIGNATURE
+    assert refusal.value.reason is RejectReason.SIGNATURE
     assert SECRET not in str(refusal.value)
 
 
@@ -638,7 +639,7 @@ async def test_push_without_a_secret(session: ClientSession, secret: str | None)
     """Without a secret nothing is believed, what is signed with an empty one least of all."""
     provider = BTCPay(session, {**SETTINGS, "webhook_secret": secret})
     assert not provider.accepts_push
-    with pytest.raises(PushRefused):
+    with pytest.raises(PushRejected):
         provider.parse_push({"BTCPay-Sig": sign("", LONG_BODY)}, LONG_BODY)
 
 
@@ -666,9 +667,9 @@ async def test_deliveries(
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"\xff", b"a=b"])
 async def test_signed_nonsense(session: ClientSession, body: bytes) -> None:
     """What is signed but no object is no push."""
-    with pytest.raises(PushRefused) as refusal:
+    with pytest.raises(PushRejected) as refusal:
         pushed(session).parse_push({"BTCPay-Sig": sign(SECRET, body)}, body)
-    assert refusal.value.reason is Refusal.MALFORMED
+    assert refusal.value.reason is RejectReason.MALFORMED
 
 
 class Hooks:
@@ -736,7 +737,6 @@ async def test_register(wire: Wire, registrar: BTCPay) -> None:
     [
         {"enabled": False},
         {"automaticRedelivery": False},
-        {"url": "https://old.example/api/webhook/made-up"},
         {"authorizedEvents": {"everything": False, "specificEvents": ["InvoiceSettled"]}},
         {"authorizedEvents": {"everything": True, "specificEvents": None}},
         {"authorizedEvents": None},
@@ -759,14 +759,14 @@ async def test_what_was_changed_is_put_back(
 
 
 async def test_after_a_restart(wire: Wire, session: ClientSession) -> None:
-    """The secret and the address of before and of now become the same once each start."""
+    """The secret of before and of now become the same once each start."""
     settings = {
         **SETTINGS,
         "may_register_webhook": "yes",
         "webhook_secret": SECRET,
         "btcpay_webhook_id": "OldWebhook",
     }
-    hooks = Hooks(hook("Made"), hook(url="https://old.example/x"), hook("Double"))
+    hooks = Hooks(hook("Made"), hook(), hook("Double"))
     wire.answer(hooks)
     provider = BTCPay(session, settings)
     kept = await provider.async_register_webhook(HOOK_URL)
@@ -775,6 +775,27 @@ async def test_after_a_restart(wire: Wire, session: ClientSession) -> None:
     assert hooks.rows == {"OldWebhook": hook(secret=SECRET)}
     await provider.async_register_webhook(HOOK_URL)
     assert len(hooks.changes) == 3
+
+
+async def test_another_address(wire: Wire, session: ClientSession) -> None:
+    """A webhook with another address is somebody else's, but for the one that it replaces."""
+    settings = {
+        **SETTINGS,
+        "may_register_webhook": "yes",
+        "webhook_secret": SECRET,
+        "btcpay_webhook_id": "Original",
+    }
+    original = hook("Original", url="https://home.example/api/webhook/made-up")
+    hooks = Hooks(original)
+    wire.answer(hooks)
+    copy = BTCPay(session, settings)
+    await copy.async_register_webhook(HOOK_URL)
+    assert hooks.changes == [("POST", "NewWebhook")]
+    assert hooks.rows["Original"] == original
+    await copy.async_register_webhook("https://new.example/api/webhook/made-up", HOOK_URL)
+    assert hooks.changes[1:] == [("PUT", "NewWebhook")]
+    await copy.async_remove_webhook("https://new.example/api/webhook/made-up")
+    assert list(hooks.rows) == ["Original"]
 
 
 async def test_one_that_was_made_by_hand_is_taken_over(wire: Wire, registrar: BTCPay) -> None:
@@ -786,6 +807,14 @@ async def test_one_that_was_made_by_hand_is_taken_over(wire: Wire, registrar: BT
     assert hooks.rows["Made"]["secret"] == kept["webhook_secret"]
 
 
+async def test_made_and_never_heard_of(wire: Wire, registrar: BTCPay) -> None:
+    """One that was made while the answer got lost is found again, and removed with the account."""
+    hooks = Hooks(hook("Made"), hook("Another", url="https://shop.example/hook"))
+    wire.answer(hooks)
+    await registrar.async_remove_webhook(HOOK_URL)
+    assert list(hooks.rows) == ["Another"]
+
+
 @pytest.mark.parametrize("may", [{}, {"may_register_webhook": "no"}])
 async def test_key_that_may_not_register(
     wire: Wire, session: ClientSession, may: dict[str, str]
@@ -793,7 +822,7 @@ async def test_key_that_may_not_register(
     """Without the permission nothing is tried, and nothing taken back."""
     provider = BTCPay(session, {**SETTINGS, **may, "webhook_secret": SECRET})
     assert await provider.async_register_webhook(HOOK_URL) == {}
-    await provider.async_remove_webhook()
+    await provider.async_remove_webhook(HOOK_URL)
     assert wire.asked == []
     assert provider.accepts_push
 
@@ -803,13 +832,13 @@ async def test_remove(wire: Wire, registrar: BTCPay) -> None:
     hooks = Hooks(hook("Another", url="https://shop.example/hook"))
     wire.answer(hooks)
     await registrar.async_register_webhook(HOOK_URL)
-    await registrar.async_remove_webhook()
+    await registrar.async_remove_webhook(HOOK_URL)
     assert list(hooks.rows) == ["Another"]
     await registrar.async_register_webhook(HOOK_URL)
     hooks.rows.clear()
-    await registrar.async_remove_webhook()
-    await registrar.async_remove_webhook()
-    assert [method for method, _ in hooks.changes] == ["POST", "DELETE", "POST", "DELETE"]
+    await registrar.async_remove_webhook(HOOK_URL)
+    await registrar.async_remove_webhook(HOOK_URL)
+    assert [method for method, _ in hooks.changes] == ["POST", "DELETE", "POST"]
 
 
 @pytest.mark.parametrize(
@@ -932,7 +961,7 @@ async def test_any_answer(wire: Wire, session: ClientSession, **drawn: Any) -> N
     provider = BTCPay(session, settings)
     try:
         await provider.async_register_webhook(HOOK_URL)
-        await provider.async_remove_webhook()
+        await provider.async_remove_webhook(HOOK_URL)
     except FIVE:
         pass
 
@@ -964,8 +993,8 @@ async def test_any_permissions(
 async def test_any_push(session: ClientSession, body: bytes, signature: str | None) -> None:
     """Any body with any signature is a hint or refused."""
     provider = pushed(session)
-    with pytest.raises(PushRefused):
+    with pytest.raises(PushRejected):
         provider.parse_push({"BTCPay-Sig": signature or ""}, body)
-    with suppress(PushRefused):
+    with suppress(PushRejected):
         hint = provider.parse_push({"BTCPay-Sig": sign(SECRET, body)}, body)
         assert len(hint.invoice_ids) == 1

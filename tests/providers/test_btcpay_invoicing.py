@@ -9,15 +9,12 @@ from aiohttp import ClientSession
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers.btcpay import BTCPay
-from custom_components.crypto_invoices.providers.btcpay_store import PAGE
-from custom_components.crypto_invoices.providers.invoicing import (
+from custom_components.crypto_invoices.providers.btcpay.store import PAGE
+from custom_components.crypto_invoices.providers.btcpay.till import BTCPay
+from custom_components.crypto_invoices.providers.capabilities import (
     CanCancelInvoice,
     CanCreateInvoice,
     CanListInvoices,
-    Flaw,
-    InvalidField,
-    NewInvoice,
     NoLongerOpen,
     OutcomeUnknown,
     PermissionMissing,
@@ -32,6 +29,7 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderError,
     SettingNeeded,
 )
+from custom_components.crypto_invoices.providers.new_invoice import Flaw, InvalidField, NewInvoice
 from sandbox.btcpay_access import READ_ONLY_KEY, TILL_KEY
 from sandbox.btcpay_webhooks import KEY, STORE_ID
 from sandbox.faults import Fault

@@ -7,8 +7,8 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 import pytest
 
-from custom_components.crypto_invoices.providers.btcpay import BTCPay
-from custom_components.crypto_invoices.providers.btcpay_store import PAGE
+from custom_components.crypto_invoices.providers.btcpay.store import PAGE
+from custom_components.crypto_invoices.providers.btcpay.till import BTCPay
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -21,7 +21,7 @@ from custom_components.crypto_invoices.providers.model import (
     RateLimited,
     SettingNeeded,
 )
-from custom_components.crypto_invoices.providers.push import Hint, PushRefused
+from custom_components.crypto_invoices.providers.push import Hint, PushRejected
 from sandbox.app import create_app
 from sandbox.btcpay import BTCPAY
 from sandbox.btcpay_access import (
@@ -85,7 +85,7 @@ class Bench:
             return web.Response(status=self.answers.pop(0))
         try:
             self.hints.append(self.account.parse_push(request.headers, await request.read()))
-        except PushRefused:
+        except PushRejected:
             return web.Response(status=401)
         return web.Response()
 
@@ -204,8 +204,8 @@ async def test_keys(
     if outcome is None:
         learned = {"store_id": settings.get("store_id", STORE_ID)}
         may = "yes" if key in (OWN_KEY, ALL_STORES_KEY) else "no"
-        assert provider.learned == {**learned, "may_register_webhook": may}
-        again = bench.provider(key, **provider.learned)
+        assert provider.discovered_settings == {**learned, "may_register_webhook": may}
+        again = bench.provider(key, **provider.discovered_settings)
         made = bench.sell()
         found = await read_one(again, made.id)
         assert isinstance(found, Invoice if learned["store_id"] == STORE_ID else InvoiceNotFound)
@@ -278,14 +278,14 @@ async def test_webhook_round_trip(bench: Bench) -> None:
     assert {delivery.http_code for delivery in hook.deliveries} == {200}
     bench.sell()
     assert made.id in await bench.hinted()
-    await bench.account.async_remove_webhook()
+    await bench.account.async_remove_webhook(bench.hook)
     assert not bench.webhooks.all
 
 
 async def test_webhook_is_kept_over_a_restart(bench: Bench) -> None:
     """Another start with what was kept changes nothing, and puts back what was deleted."""
     kept = await bench.account.async_register_webhook(bench.hook)
-    settings = {**bench.account.learned, **kept}
+    settings = {**bench.account.discovered_settings, **kept}
     bench.account = bench.provider(**settings)
     assert await bench.account.async_register_webhook(bench.hook) == kept
     assert list(bench.webhooks.all) == [kept["btcpay_webhook_id"]]
@@ -294,7 +294,7 @@ async def test_webhook_is_kept_over_a_restart(bench: Bench) -> None:
     assert list(bench.webhooks.all) == [again["btcpay_webhook_id"]]
     made = bench.sell("pay")
     assert set(await bench.hinted()) == {made.id}
-    await bench.provider(**{**settings, **again}).async_remove_webhook()
+    await bench.provider(**{**settings, **again}).async_remove_webhook(bench.hook)
     assert not bench.webhooks.all
 
 

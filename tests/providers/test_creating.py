@@ -22,16 +22,12 @@ import orjson
 import pytest
 
 from custom_components.crypto_invoices.providers import PROVIDERS
-from custom_components.crypto_invoices.providers.base import Provider
-from custom_components.crypto_invoices.providers.invoicing import (
+from custom_components.crypto_invoices.providers.capabilities import (
     CanCancelInvoice,
     CanCreateInvoice,
     CanListInvoices,
     CanReadBalance,
     CanReadStatistics,
-    Flaw,
-    InvalidField,
-    NewInvoice,
     OutcomeUnknown,
     Rejected,
 )
@@ -42,6 +38,8 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderUnavailable,
     RateLimited,
 )
+from custom_components.crypto_invoices.providers.new_invoice import Flaw, InvalidField, NewInvoice
+from custom_components.crypto_invoices.providers.provider import Provider
 
 from .conftest import ADDRESS, Answer, Asked, Wire, fixture_bytes
 

@@ -10,15 +10,14 @@ from aiohttp import ClientSession, ClientTimeout, web
 from aiohttp.test_utils import TestServer
 import pytest
 
-from custom_components.crypto_invoices.providers import PROVIDERS, base
-from custom_components.crypto_invoices.providers.cryptocloud import CryptoCloud
-from custom_components.crypto_invoices.providers.invoicing import (
+from custom_components.crypto_invoices.providers import PROVIDERS, http
+from custom_components.crypto_invoices.providers.capabilities import (
     CanCreateInvoice,
-    NewInvoice,
     NoLongerOpen,
     OutcomeUnknown,
     Rejected,
 )
+from custom_components.crypto_invoices.providers.cryptocloud.v2 import CryptoCloud
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     Balance,
@@ -29,6 +28,7 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderUnavailable,
     RateLimited,
 )
+from custom_components.crypto_invoices.providers.new_invoice import NewInvoice
 from custom_components.crypto_invoices.providers.push import CanPush
 from sandbox.faults import Fault
 from tests.conftest import SandboxServer
@@ -155,8 +155,8 @@ async def test_it_may_exist(
     till = Till(sandbox, session, key)
     # A connection that is open already may be found closed: not even then is it tried again.
     await read_one(till.provider, sandbox.store.create(key).id)
-    monkeypatch.setattr(base, "REQUEST_TIMEOUT", ClientTimeout(total=0.3, connect=0.2))
-    monkeypatch.setattr(base, "MAX_ANSWER_BYTES", 5000)
+    monkeypatch.setattr(http, "REQUEST_TIMEOUT", ClientTimeout(total=0.3, connect=0.2))
+    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 5000)
     sandbox.switch(key, fault)
     with pytest.raises(OutcomeUnknown):
         await till.create()

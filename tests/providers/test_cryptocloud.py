@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers.cryptocloud import CryptoCloud
+from custom_components.crypto_invoices.providers.cryptocloud.v2 import CryptoCloud
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
@@ -479,5 +479,5 @@ async def test_refusal_while_searching_stops_the_rest(
 
 async def test_reports(provider: CryptoCloud) -> None:
     """This account can tell amounts and times."""
-    assert provider.reports == {"status", "amount", "amount_received", "expires_at"}
-    assert provider.learned == {}
+    assert provider.reported_fields == {"status", "amount", "amount_received", "expires_at"}
+    assert provider.discovered_settings == {}

@@ -9,22 +9,19 @@ from typing import Any
 from aiohttp import ClientSession
 import pytest
 
-from custom_components.crypto_invoices.providers.cryptocloud import CryptoCloud
-from custom_components.crypto_invoices.providers.cryptocloud_v1 import CryptoCloudV1
-from custom_components.crypto_invoices.providers.invoicing import (
+from custom_components.crypto_invoices.providers.capabilities import (
     CanCancelInvoice,
     CanCreateInvoice,
     CanListInvoices,
     CanReadBalance,
     CanReadStatistics,
-    Flaw,
-    InvalidField,
-    NewInvoice,
     NoLongerOpen,
     Rejected,
     Statistics,
     Total,
 )
+from custom_components.crypto_invoices.providers.cryptocloud.v1 import CryptoCloudV1
+from custom_components.crypto_invoices.providers.cryptocloud.v2 import CryptoCloud
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -36,6 +33,7 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderUnavailable,
     SettingNeeded,
 )
+from custom_components.crypto_invoices.providers.new_invoice import Flaw, InvalidField, NewInvoice
 
 from .conftest import ADDRESS, Answer, Asked, Wire
 from .test_creating import GOOD, ROW

@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import ClientSession
 import pytest
 
-from custom_components.crypto_invoices.providers.cryptocloud import CryptoCloud
-from custom_components.crypto_invoices.providers.cryptocloud_v1 import CryptoCloudV1
+from custom_components.crypto_invoices.providers.cryptocloud.v1 import CryptoCloudV1
+from custom_components.crypto_invoices.providers.cryptocloud.v2 import CryptoCloud
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -238,8 +238,8 @@ def test_parse_invoice_id(typed: str) -> None:
 
 async def test_reports(provider: CryptoCloudV1) -> None:
     """This account can tell the status and nothing else."""
-    assert provider.reports == {"status"}
-    assert provider.learned == {}
+    assert provider.reported_fields == {"status"}
+    assert provider.discovered_settings == {}
 
 
 async def test_another_accounts_key(wire: Wire, session: ClientSession) -> None:

@@ -14,7 +14,8 @@ from aiohttp import ClientSession
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers.egates import SIGNINGS, EGates, sign
+from custom_components.crypto_invoices.providers.egates.gateway import EGates
+from custom_components.crypto_invoices.providers.egates.signing import SIGNINGS, sign
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -195,7 +196,7 @@ async def test_times_in_a_zone(
     assert (invoice.created_at, invoice.expires_at) == (created_at, expires_at)
     assert invoice.paid_at is None
     assert invoice.local_times["updated_at"] == "2023-08-11 16:11:29"
-    assert "expires_at" in provider.reports
+    assert "expires_at" in provider.reported_fields
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", 1691788320, "2023-08-32 00:00:00", "0000"])
@@ -222,7 +223,7 @@ async def test_times_at_the_edge(wire: Wire, session: ClientSession, text: str) 
 
 async def test_reports(provider: EGates) -> None:
     """Without a zone, this account never tells when an invoice expires."""
-    assert provider.reports == {"status", "amount", "amount_received"}
+    assert provider.reported_fields == {"status", "amount", "amount_received"}
 
 
 async def test_request(wire: Wire, provider: EGates) -> None:
@@ -377,13 +378,13 @@ async def test_set_up_finds_the_way(wire: Wire, session: ClientSession, way: str
     account = await provider.async_get_account()
     assert account.title == "E-Gates (api.example)"
     assert len(wire.asked) == list(MESSAGES).index(way) + 1
-    assert provider.learned == {"signing": way}
+    assert provider.discovered_settings == {"signing": way}
 
     wire.asked.clear()
-    later = EGates(session, {**SETTINGS, **provider.learned})
+    later = EGates(session, {**SETTINGS, **provider.discovered_settings})
     assert isinstance(await read_one(later, ID), Invoice)
     assert len(wire.asked) == 1
-    assert later.learned == {"signing": way}
+    assert later.discovered_settings == {"signing": way}
 
 
 @pytest.mark.parametrize("way", MESSAGES)
@@ -395,7 +396,7 @@ async def test_invoice_finds_the_way(wire: Wire, session: ClientSession, way: st
     assert isinstance(await read_one(provider, ID), Invoice)
     gateway.way = way
     assert isinstance(await read_one(provider, ID), Invoice)
-    assert provider.learned == {"signing": way}
+    assert provider.discovered_settings == {"signing": way}
     wire.asked.clear()
     assert isinstance(await read_one(provider, ID), Invoice)
     assert len(wire.asked) == 1
@@ -409,7 +410,7 @@ async def test_unknown_way_remembered(
     wire.answer(Gateway("invoice_id"))
     provider = EGates(session, {**SETTINGS, "signing": remembered})
     assert isinstance(await read_one(provider, ID), Invoice)
-    assert provider.learned == {"signing": "invoice_id"}
+    assert provider.discovered_settings == {"signing": "invoice_id"}
 
 
 @pytest.mark.parametrize(

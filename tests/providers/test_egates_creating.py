@@ -8,24 +8,24 @@ from typing import Any
 from aiohttp import ClientSession
 import pytest
 
-from custom_components.crypto_invoices.providers.egates import EGates, sign
-from custom_components.crypto_invoices.providers.invoicing import (
+from custom_components.crypto_invoices.providers.capabilities import (
     CanCancelInvoice,
     CanCreateInvoice,
     CanListInvoices,
     CanReadBalance,
     CanReadStatistics,
-    Flaw,
-    InvalidField,
     OutcomeUnknown,
     Rejected,
 )
+from custom_components.crypto_invoices.providers.egates.gateway import EGates
+from custom_components.crypto_invoices.providers.egates.signing import sign
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     Invoice,
     InvoiceStatus,
     ProviderError,
 )
+from custom_components.crypto_invoices.providers.new_invoice import Flaw, InvalidField
 
 from .conftest import ADDRESS, Answer, Wire
 from .test_creating import GOOD, NEW

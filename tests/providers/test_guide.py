@@ -13,7 +13,6 @@ from aiohttp import ClientSession
 import pytest
 
 from custom_components.crypto_invoices import providers
-from custom_components.crypto_invoices.providers.base import Provider
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -21,6 +20,7 @@ from custom_components.crypto_invoices.providers.model import (
     InvoiceNotFound,
     InvoiceStatus,
 )
+from custom_components.crypto_invoices.providers.provider import Provider
 
 from .conftest import ADDRESS, Answer, Wire, read_one
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.crypto_invoices.providers.invoicing import (
+from custom_components.crypto_invoices.providers.new_invoice import (
     Flaw,
     InvalidField,
     NewInvoice,
@@ -94,7 +94,7 @@ def test_refused_everywhere(changes: dict[str, Any], flaw: tuple[str, Flaw, int 
 def test_texts_of_any_script() -> None:
     """Names and descriptions may be in any language, descriptions in several lines."""
     made = new(order_id="Счёт № 7 🧾", description="Kaffee\nKuchen\n")
-    made.check_for(takes={"order_id", "description"}, knows_currency=True, decimals=2)
+    made.check_for(supported={"order_id", "description"}, knows_currency=True, decimals=2)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_refused_for_a_provider(
     made = new(**{"payment_method": "ETHER", **changes})
     with pytest.raises(InvalidField) as err:
         made.check_for(
-            takes={"payment_method"}, needs={"payment_method"}, knows_currency=True, decimals=2
+            supported={"payment_method"}, needs={"payment_method"}, knows_currency=True, decimals=2
         )
     assert flaw_of(err) == flaw
 
@@ -130,7 +130,7 @@ def test_refused_for_a_provider(
 def test_unknown_currency() -> None:
     """The provider says which currencies it knows."""
     with pytest.raises(InvalidField) as err:
-        new(currency="eur").check_for(takes=(), knows_currency=False, decimals=2)
+        new(currency="eur").check_for(supported=(), knows_currency=False, decimals=2)
     assert flaw_of(err) == ("currency", Flaw.UNKNOWN, None)
 
 
@@ -140,7 +140,7 @@ def test_unknown_currency() -> None:
 def test_as_exact_as_the_currency(amount: str, currency: str) -> None:
     """What a template makes of a whole number is one, and some currencies have three decimals."""
     new(amount=Decimal(amount), currency=currency).check_for(
-        takes=(), knows_currency=True, decimals=2
+        supported=(), knows_currency=True, decimals=2
     )
 
 

@@ -17,9 +17,9 @@ from hypothesis import given
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers import lnbits
-from custom_components.crypto_invoices.providers.lnbits import LNbits
-from custom_components.crypto_invoices.providers.lnbits_rows import parse_rows
+from custom_components.crypto_invoices.providers.lnbits.hints import LARGEST_MESSAGE, LNbitsHints
+from custom_components.crypto_invoices.providers.lnbits.rows import parse_rows
+from custom_components.crypto_invoices.providers.lnbits.till import LNbits
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -31,9 +31,9 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderError,
     ProviderUnavailable,
     RateLimited,
-    Trouble,
+    UnavailableReason,
 )
-from custom_components.crypto_invoices.providers.push import CanPush, CanStream, Hint, PushRefused
+from custom_components.crypto_invoices.providers.push import CanPush, CanStream, Hint, PushRejected
 from tests.servers import untrusted_site
 
 from .conftest import ADDRESS, Answer, Asked, Wire, fixture_bytes, read_account, read_one
@@ -673,14 +673,14 @@ async def test_stream(socket: Socket, session: ClientSession) -> None:
     ]
     assert not any(hint.is_verified for hint in hints[1:])
     assert "private memo" not in repr(hints)
-    assert error.reason is Trouble.CANNOT_CONNECT
+    assert error.reason is UnavailableReason.CANNOT_CONNECT
     assert_key_is_untold(error)
     assert socket.paths == ["/api/v1/ws/made-up%2Fkey%3F%23%25"]
 
 
 async def test_stream_with_a_long_message(socket: Socket, session: ClientSession) -> None:
     """A message that no payment fills ends the stream."""
-    socket.messages = ["x" * (lnbits.LARGEST_MESSAGE + 1), notice()]
+    socket.messages = ["x" * (LARGEST_MESSAGE + 1), notice()]
     hints, error = await listen(LNbits(session, {**SETTINGS, "url": socket.url}))
     assert [hint.invoice_ids for hint in hints] == [frozenset()]
     assert_key_is_untold(error)
@@ -725,7 +725,7 @@ async def test_stream_behind_a_certificate_nobody_trusts(
     """A self-signed certificate is said to be the trouble."""
     async with untrusted_site(tmp_path) as url:
         _, error = await listen(LNbits(session, {**SETTINGS, "url": url}))
-    assert error.reason is Trouble.CERTIFICATE
+    assert error.reason is UnavailableReason.CERTIFICATE
     assert_key_is_untold(error)
 
 
@@ -733,7 +733,7 @@ async def test_stream_that_never_opens(
     socket_enabled: None, session: ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that doesn't answer is a time-out."""
-    monkeypatch.setattr(lnbits, "REQUEST_TIMEOUT", ClientTimeout(total=0.2))
+    monkeypatch.setattr(f"{LNbitsHints.__module__}.REQUEST_TIMEOUT", ClientTimeout(total=0.2))
 
     async def async_wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(1)
@@ -743,7 +743,7 @@ async def test_stream_that_never_opens(
     async with server:
         host, port = server.sockets[0].getsockname()
         _, error = await listen(LNbits(session, {**SETTINGS, "url": f"http://{host}:{port}"}))
-    assert error.reason is Trouble.TIMEOUT
+    assert error.reason is UnavailableReason.TIMEOUT
     assert_key_is_untold(error)
 
 
@@ -772,7 +772,7 @@ def test_push(provider: LNbits, body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b'"', b'"{"', b'"\\"a\\""', b"[]", b"null", b"{}"])
 def test_push_that_names_nothing(provider: LNbits, body: bytes) -> None:
     """What names no invoice is refused."""
-    with pytest.raises(PushRefused):
+    with pytest.raises(PushRejected):
         provider.parse_push({}, body)
 
 
@@ -782,6 +782,6 @@ def test_any_push(body: str) -> None:
     """Whatever is posted is a hint at one invoice or refused, and never anything else."""
     provider = LNbits(Mock(), SETTINGS)
     for posted in (body.encode(), json.dumps(body).encode()):
-        with suppress(PushRefused):
+        with suppress(PushRejected):
             (id_,) = provider.parse_push({}, posted).invoice_ids
             assert provider.parse_invoice_id(id_) == id_

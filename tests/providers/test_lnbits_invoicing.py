@@ -8,19 +8,16 @@ from typing import Any
 from aiohttp import ClientSession
 import pytest
 
-from custom_components.crypto_invoices.providers.invoicing import (
+from custom_components.crypto_invoices.providers.capabilities import (
     CanCancelInvoice,
     CanCreateInvoice,
     CanListInvoices,
     CanReadBalance,
     CanReadStatistics,
-    Flaw,
-    InvalidField,
-    NewInvoice,
     OutcomeUnknown,
     Rejected,
 )
-from custom_components.crypto_invoices.providers.lnbits import LNbits
+from custom_components.crypto_invoices.providers.lnbits.till import LNbits
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -29,6 +26,7 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderError,
     ProviderUnavailable,
 )
+from custom_components.crypto_invoices.providers.new_invoice import Flaw, InvalidField, NewInvoice
 
 from .conftest import ADDRESS, Answer, Asked, Wire
 from .test_creating import GOOD

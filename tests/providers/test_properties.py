@@ -14,15 +14,14 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers import (
-    PROVIDERS,
-    base,
-    btcpay_invoice,
-    cryptocloud,
-    cryptocloud_v1,
-    egates,
+from custom_components.crypto_invoices.providers import PROVIDERS, http
+from custom_components.crypto_invoices.providers.btcpay import invoices as btcpay_invoices
+from custom_components.crypto_invoices.providers.cryptocloud import (
+    invoices as cloud,
+    v1 as cryptocloud_v1,
 )
-from custom_components.crypto_invoices.providers.base import parse_retry_after
+from custom_components.crypto_invoices.providers.egates import invoices as egates
+from custom_components.crypto_invoices.providers.http import parse_retry_after
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
@@ -144,7 +143,7 @@ def rows_like(key: str) -> st.SearchStrategy[Any]:
 
 def parse_cloud(payload: Any) -> list[Invoice | ProviderError]:
     """Parse a CryptoCloud answer."""
-    return list(cryptocloud.parse_rows(payload).values())
+    return list(cloud.parse_rows(payload).values())
 
 
 def parse_cloud_v1(payload: Any) -> list[Invoice | ProviderError]:
@@ -160,8 +159,8 @@ def parse_gates(payload: Any) -> list[Invoice | ProviderError]:
 def parse_btcpay(payload: Any) -> list[Invoice | ProviderError]:
     """Parse a BTCPay Server answer, as one invoice and as a page of them."""
     rows = payload if isinstance(payload, list) else [payload]
-    on_page = btcpay_invoice.parse_rows(rows, {BTCPAY_ID}).values()
-    return [*on_page, btcpay_invoice.parse_invoice(BTCPAY_ID, payload)]
+    on_page = btcpay_invoices.parse_rows(rows, {BTCPAY_ID}).values()
+    return [*on_page, btcpay_invoices.parse_invoice(BTCPAY_ID, payload)]
 
 
 PARSERS: Mapping[str, Callable[[Any], list[Invoice | ProviderError]]] = {
@@ -405,7 +404,7 @@ async def raw_server(
     socket_enabled: None, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[RawServer]:
     """Serve bytes on loopback."""
-    monkeypatch.setattr(base, "REQUEST_TIMEOUT", ClientTimeout(total=2))
+    monkeypatch.setattr(http, "REQUEST_TIMEOUT", ClientTimeout(total=2))
     raw = RawServer()
     server = await asyncio.start_server(raw.async_serve, "127.0.0.1", 0)
     async with server:

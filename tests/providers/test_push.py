@@ -21,8 +21,8 @@ from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.push import (
     CanPush,
     Hint,
-    PushRefused,
-    Refusal,
+    PushRejected,
+    RejectReason,
     flatten,
 )
 
@@ -81,9 +81,9 @@ def sign(claims: Any, secret: str = SECRET, header: Any = None, digest: Any = sh
     return (text + b"." + part(hmac.new(secret.encode(), text, digest).digest())).decode()
 
 
-def refusal(key: str, headers: Mapping[str, str], body: bytes) -> Refusal:
+def refusal(key: str, headers: Mapping[str, str], body: bytes) -> RejectReason:
     """Return why a push is refused."""
-    with pytest.raises(PushRefused) as caught:
+    with pytest.raises(PushRejected) as caught:
         provider(key).parse_push(headers, body)
     return caught.value.reason
 
@@ -108,8 +108,8 @@ def test_genuine(key: str, token: str) -> None:
 @pytest.mark.parametrize("token", [BY_OTHER_SECRET, BY_NOBODY], ids=["secret", "none"])
 def test_forged(key: str, token: str) -> None:
     """The tokens of the contract that must fail do."""
-    assert refusal(key, JSON, orjson.dumps(cloud(token))) is Refusal.SIGNATURE
-    assert refusal(key, FORM, urlencode(cloud(token)).encode()) is Refusal.SIGNATURE
+    assert refusal(key, JSON, orjson.dumps(cloud(token))) is RejectReason.SIGNATURE
+    assert refusal(key, FORM, urlencode(cloud(token)).encode()) is RejectReason.SIGNATURE
 
 
 @each_cloud
@@ -133,7 +133,7 @@ def test_expiry(
     if is_valid:
         assert provider(key).parse_push(JSON, body).invoice_ids == {CLOUD_ID}
     else:
-        assert refusal(key, JSON, body) is Refusal.SIGNATURE
+        assert refusal(key, JSON, body) is RejectReason.SIGNATURE
 
 
 @each_cloud
@@ -195,7 +195,7 @@ def test_which_invoice(key: str, claims: dict[str, Any], named: object, found: s
     """What is signed names the invoice; where it has only a number, the body does."""
     body = orjson.dumps(cloud(sign(claims | {"exp": EXP}), invoice_id=named))
     if found is None:
-        assert refusal(key, JSON, body) is Refusal.MALFORMED
+        assert refusal(key, JSON, body) is RejectReason.MALFORMED
     else:
         assert provider(key).parse_push(JSON, body).invoice_ids == {found}
 
@@ -207,9 +207,9 @@ def test_other_algorithm(key: str, algorithm: str, digest: Callable[..., Any]) -
     """Nothing but HS256 is accepted, also where the right secret signed it."""
     header = {"alg": algorithm, "typ": "JWT"}
     token = sign({"id": "AB12CD34", "exp": EXP}, header=header, digest=digest)
-    assert refusal(key, JSON, orjson.dumps(cloud(token))) is Refusal.SIGNATURE
+    assert refusal(key, JSON, orjson.dumps(cloud(token))) is RejectReason.SIGNATURE
     unsigned = token.rpartition(".")[0] + "."
-    assert refusal(key, JSON, orjson.dumps(cloud(unsigned))) is Refusal.SIGNATURE
+    assert refusal(key, JSON, orjson.dumps(cloud(unsigned))) is RejectReason.SIGNATURE
 
 
 @each_cloud
@@ -218,9 +218,9 @@ def test_key_confusion(key: str, kind: str) -> None:
     """What is public is no secret to sign with."""
     pem = f"-----BEGIN {kind}-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END {kind}-----\n"
     body = orjson.dumps(cloud(sign({"id": "AB12CD34", "exp": EXP}, pem)))
-    with pytest.raises(PushRefused) as caught:
+    with pytest.raises(PushRejected) as caught:
         provider(key, postback_secret=pem).parse_push(JSON, body)
-    assert caught.value.reason is Refusal.SIGNATURE
+    assert caught.value.reason is RejectReason.SIGNATURE
 
 
 BAD_CLAIMS: tuple[Any, ...] = (
@@ -248,7 +248,7 @@ BAD_CLAIMS: tuple[Any, ...] = (
 @pytest.mark.parametrize("claims", BAD_CLAIMS, ids=range(len(BAD_CLAIMS)))
 def test_bad_claims(key: str, claims: Any) -> None:
     """A token without a time that can be told is refused, also where it is genuine."""
-    assert refusal(key, JSON, orjson.dumps(cloud(sign(claims)))) is Refusal.SIGNATURE
+    assert refusal(key, JSON, orjson.dumps(cloud(sign(claims)))) is RejectReason.SIGNATURE
 
 
 @each_cloud
@@ -278,7 +278,7 @@ BAD_HEADERS: tuple[Any, ...] = (
 def test_bad_header(key: str, header: Any) -> None:
     """A token whose header is not what it should be is refused."""
     token = sign({"id": "AB12CD34", "exp": EXP}, header=header)
-    assert refusal(key, JSON, orjson.dumps(cloud(token))) is Refusal.SIGNATURE
+    assert refusal(key, JSON, orjson.dumps(cloud(token))) is RejectReason.SIGNATURE
 
 
 @each_cloud
@@ -301,7 +301,7 @@ def test_bad_header(key: str, header: Any) -> None:
 )
 def test_no_token(key: str, token: object) -> None:
     """What is not quite a token is none."""
-    assert refusal(key, JSON, orjson.dumps(cloud(token))) is Refusal.SIGNATURE
+    assert refusal(key, JSON, orjson.dumps(cloud(token))) is RejectReason.SIGNATURE
 
 
 @each_cloud
@@ -311,9 +311,9 @@ def test_without_a_secret(key: str, secret: str | None) -> None:
     parsing = provider(key, postback_secret=secret)
     assert not parsing.accepts_push
     for token in (BY_ID, sign({"id": "AB12CD34", "exp": EXP}, "")):
-        with pytest.raises(PushRefused) as caught:
+        with pytest.raises(PushRejected) as caught:
             parsing.parse_push(JSON, orjson.dumps(cloud(token)))
-        assert caught.value.reason is Refusal.SIGNATURE
+        assert caught.value.reason is RejectReason.SIGNATURE
 
 
 DEEP = b'{"invoice":' + b"[" * 30_000 + b"]" * 30_000 + b"}"
@@ -340,7 +340,7 @@ BROKEN: Mapping[str, bytes] = {
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
 def test_broken_body(key: str, headers: Mapping[str, str], body: bytes) -> None:
     """What is neither JSON nor a form is refused as such."""
-    assert refusal(key, headers, body) is Refusal.MALFORMED
+    assert refusal(key, headers, body) is RejectReason.MALFORMED
 
 
 CALLBACK: Mapping[str, Any] = {
@@ -407,7 +407,7 @@ def test_unsigned_callback(signature: object) -> None:
 def test_callback_about_nothing(invoice: object) -> None:
     """A callback has to name an invoice."""
     body = orjson.dumps({**CALLBACK, "invoice": invoice})
-    assert refusal("egates", JSON, body) is Refusal.MALFORMED
+    assert refusal("egates", JSON, body) is RejectReason.MALFORMED
 
 
 TOO_MUCH: Mapping[str, Any] = {
@@ -422,7 +422,7 @@ TOO_MUCH: Mapping[str, Any] = {
 def test_callback_with_too_much_in_it(extra: Any) -> None:
     """What would take long to write out for its signature is refused before."""
     body = orjson.dumps({**CALLBACK, "extra": extra, "signature": gates_sign("")})
-    assert refusal("egates", JSON, body) is Refusal.MALFORMED
+    assert refusal("egates", JSON, body) is RejectReason.MALFORMED
 
 
 PARAMETERS: Mapping[str, Any] = {
@@ -565,7 +565,7 @@ def test_anything(key: str, data: st.DataObject) -> None:
     headers, body = data.draw(any_headers), data.draw(bodies(key))
     try:
         hint = provider(key).parse_push(CIMultiDict(headers), body)
-    except PushRefused:
+    except PushRejected:
         return
     assert isinstance(hint, Hint)
     assert hint.invoice_ids
@@ -591,7 +591,7 @@ def test_nothing_unsigned_is_believed(key: str, data: st.DataObject) -> None:
     if _means_the_same(token):
         return
     body = dumped(fields | {"token": token})
-    assert refusal(key, data.draw(any_headers), body) in set(Refusal)
+    assert refusal(key, data.draw(any_headers), body) in set(RejectReason)
 
 
 def _means_the_same(token: str) -> bool:

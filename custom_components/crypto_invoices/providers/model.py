@@ -98,12 +98,31 @@ class ProviderError(Exception):
     """Base of everything that leaves a provider; never carries a secret."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one request brought: a row for each invoice that it was about, and when.
+
+    Both times are those of the monotonic clock. Where several requests made one answer,
+    ``asked`` is that of the first: too old is safe, too new is not.
+    """
+
+    asked: float
+    """Right before the request was sent, after waiting for the budget."""
+    received: float
+    """When the answer was complete."""
+    rows: Mapping[str, Invoice | ProviderError]
+
+
 class AuthError(ProviderError):
     """The provider doesn't accept the credentials."""
 
 
 class KeyCanSpend(AuthError):
     """The key works, but it could send money: a weaker one is enough."""
+
+
+class ClockWrong(AuthError):
+    """The provider refuses the time in a request: this machine's clock is off, not the key."""
 
 
 class SettingNeeded(AuthError):
@@ -123,7 +142,7 @@ class BadResponse(ProviderError):
     """What came is not what the provider's contract says; the text says where."""
 
 
-class Trouble(StrEnum):
+class UnavailableReason(StrEnum):
     """Why a provider could not be reached."""
 
     CANNOT_CONNECT = "cannot_connect"
@@ -137,7 +156,7 @@ class ProviderUnavailable(ProviderError):
 
     def __init__(
         self,
-        reason: Trouble,
+        reason: UnavailableReason,
         detail: str = "",
         retry_after: float | None = None,
         *,

@@ -1,49 +1,32 @@
 """Reads the values in a provider's answer: lenient where a value is optional."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
+from yarl import URL
 
 from .model import BadResponse
 
+_LONGEST_LINK = 2000
 # More digits than any currency has: what is longer is not an amount.
 _MAX_DIGITS = 60
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _LOCAL_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?")
-# How many keys something is remembered for.
-_MORE_THAN_ANYBODY_TRACKS = 50_000
 
+# No invoice is from before or for after. Whoever adds to a time at an edge of the calendar fails.
+_YEARS = range(1970, 9000)
+# Control characters, and halves of characters that no text can be encoded with.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 # Where the providers write why they refuse something.
 _SAYS_WHY = ("result", "errors", "detail", "message", "error")
 _LONGEST_REASON = 200
 _DEEPEST_REASON = 3
-
-
-class LastRead[T]:
-    """What was read last: what comes as it came last time needs no work."""
-
-    def __init__(self, most: int = _MORE_THAN_ANYBODY_TRACKS) -> None:
-        """Remember nothing yet; begin anew when there are more than so many keys."""
-        self._most = most
-        self._last: dict[str, tuple[int, T]] = {}
-
-    def read(self, key: str, came: Hashable, parse: Callable[[], T]) -> T:
-        """Return what it is parsed to, the identical object while the same comes again."""
-        # The hash takes little memory; its secret seed lets nobody aim at another's.
-        mark = hash(came)
-        last = self._last.get(key)
-        if last is not None and last[0] == mark:
-            return last[1]
-        value = parse()
-        if len(self._last) >= self._most:
-            self._last.clear()
-        self._last[key] = (mark, value)
-        return value
 
 
 def as_it_came(row: object) -> bytes | None:
@@ -64,15 +47,22 @@ def read_object(value: object, where: str) -> Mapping[str, Any]:
 
 def read_word(value: object, where: str) -> str:
     """Return a text that isn't empty, or raise BadResponse."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not (word := _one_line(value)):
         raise BadResponse(f"{where} is {_kind(value)}, not a text")
-    return value.strip()
+    return word
+
+
+def _one_line(text: str) -> str:
+    """Return a text as one line that can be printed."""
+    if UNPRINTABLE.search(text):
+        text = " ".join(UNPRINTABLE.sub(" ", text).split())
+    return text.strip()
 
 
 def read_text(value: object) -> str | None:
     """Return an optional text; a number is a text too (order ids often are)."""
     if isinstance(value, str):
-        return value.strip() or None
+        return _one_line(value) or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -84,8 +74,15 @@ def read_text(value: object) -> str | None:
 
 def read_link(value: object) -> str | None:
     """Return an optional http(s) link; a browser should never be sent anywhere else."""
-    link = read_text(value)
-    return link if link and link.startswith(("https://", "http://")) else None
+    link = value.strip() if isinstance(value, str) else ""
+    if len(link) > _LONGEST_LINK or not link.startswith(("https://", "http://")):
+        return None
+    try:
+        # Both, as one takes what the other doesn't.
+        is_whole = bool(URL(link).host) and bool(urlsplit(link).hostname)
+    except ValueError:
+        return None
+    return link if is_whole and link.isprintable() and " " not in link else None
 
 
 def read_amount(value: object) -> Decimal | None:
@@ -152,10 +149,22 @@ def read_unix_time(value: object) -> datetime | None:
     if isinstance(value, str) and not value.strip().isdecimal():
         return None
     try:
-        return datetime.fromtimestamp(int(value) if isinstance(value, str) else value, UTC)
+        moment = datetime.fromtimestamp(int(value) if isinstance(value, str) else value, UTC)
     except OverflowError, OSError, ValueError:
         # Also what is no number at all, and an int of thousands of digits.
         return None
+    return moment if moment.year in _YEARS else None
+
+
+def read_iso_time(value: object) -> datetime | None:
+    """Return an optional time in ISO 8601, in UTC where it names no zone, or as unix time."""
+    if not isinstance(value, str) or value.strip().isdecimal():
+        return read_unix_time(value)
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return to_utc(moment, UTC)
 
 
 def read_local_time(value: object, zone: tzinfo) -> datetime | None:
@@ -165,9 +174,16 @@ def read_local_time(value: object, zone: tzinfo) -> datetime | None:
     day, clock, fraction = match.groups()
     try:
         naive = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}")
-        return naive.replace(tzinfo=zone).astimezone(UTC)
-    except OverflowError, ValueError:
+    except ValueError:
         return None
+    return to_utc(naive, zone)
+
+
+def to_utc(moment: datetime, zone: tzinfo) -> datetime | None:
+    """Return a time in UTC, written in the given zone where it has none of its own."""
+    if moment.year not in _YEARS:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _without_trailing_zeros(digits: tuple[int, ...], exponent: int) -> tuple[tuple[int, ...], int]:

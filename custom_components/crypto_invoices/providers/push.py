@@ -13,17 +13,17 @@ _MOST_FIELDS = 1000
 _LONGEST_NAME = 200
 
 
-class Refusal(StrEnum):
+class RejectReason(StrEnum):
     """Why a push is not believed to come from the provider."""
 
     MALFORMED = "malformed"
     SIGNATURE = "signature"
 
 
-class PushRefused(Exception):
+class PushRejected(Exception):
     """A push that is no hint; the text says why, never what was in it."""
 
-    def __init__(self, reason: Refusal, detail: str) -> None:
+    def __init__(self, reason: RejectReason, detail: str) -> None:
         """Keep the reason, for the answer and for counting."""
         super().__init__(detail)
         self.reason = reason
@@ -60,14 +60,18 @@ class CanRegisterWebhook(Protocol):
     def may_register_webhook(self) -> bool:
         """Whether the key may do that; otherwise it is done by hand."""
 
-    async def async_register_webhook(self, url: str) -> Mapping[str, str]:
+    async def async_register_webhook(
+        self, url: str, replaces: str | None = None
+    ) -> Mapping[str, str]:
         """See to it that the provider posts to ``url``; return settings to keep.
 
-        Raises a ProviderError. Called again later, it puts back what was deleted.
+        ``replaces`` is the address that was registered before, by the same Home Assistant. A
+        webhook with any other address isn't ours to change or to delete. Raises a ProviderError.
+        Called again later, it puts back what was deleted.
         """
 
-    async def async_remove_webhook(self) -> None:
-        """Take back what was registered. Raises a ProviderError."""
+    async def async_remove_webhook(self, url: str) -> None:
+        """Delete the webhook that posts to ``url``. Raises a ProviderError."""
 
 
 @runtime_checkable
@@ -79,7 +83,7 @@ class CanPush(Protocol):
         """Whether what is needed to believe a push is known."""
 
     def parse_push(self, headers: Mapping[str, str], body: bytes) -> Hint:
-        """Return the hint in a request. Raises PushRefused and nothing else."""
+        """Return the hint in a request. Raises PushRejected and nothing else."""
 
 
 def parse_body(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -90,7 +94,7 @@ def parse_body(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     for reader in readers:
         if (fields := reader(body)) is not None:
             return fields
-    raise PushRefused(Refusal.MALFORMED, "the body is neither JSON nor a form")
+    raise PushRejected(RejectReason.MALFORMED, "the body is neither JSON nor a form")
 
 
 def _read_json(body: bytes) -> dict[str, Any] | None:
@@ -113,7 +117,7 @@ def _read_form(body: bytes) -> dict[str, Any] | None:
 def flatten(value: Any) -> dict[str, str]:
     """Return nested parameters as PHP's ``http_build_query`` names and writes them, unencoded.
 
-    Raises PushRefused where they are more than a push can have.
+    Raises PushRejected where they are more than a push can have.
     """
     flat: dict[str, str] = {}
     _flatten_into(flat, value, None)
@@ -123,7 +127,7 @@ def flatten(value: Any) -> dict[str, str]:
 def _flatten_into(flat: dict[str, str], value: Any, name: str | None) -> None:
     """Add what is in a value; each level makes the names longer."""
     if len(name or "") > _LONGEST_NAME or len(flat) > _MOST_FIELDS:
-        raise PushRefused(Refusal.MALFORMED, "the body has too much in it")
+        raise PushRejected(RejectReason.MALFORMED, "the body has too much in it")
     match value:
         case dict():
             items = value.items()

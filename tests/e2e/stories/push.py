@@ -156,7 +156,7 @@ class _Play:
             Figure("readings for the forged ones", requests - 1, must_be=0),
             Figure("unsigned callbacks about untracked invoices", forged // 10),
             Figure("readings for those", unsigned, must_be=0),
-            Figure("log lines about refused pushes", len(lines), must_be=2),
+            Figure("log lines about rejected pushes", len(lines), must_be=2),
             Figure("memory before, in MiB", f"{memory:.1f}"),
             Figure("memory grown, in MiB", f"{grown:+.1f}"),
         )
@@ -212,12 +212,12 @@ class _Play:
         return await asyncio.to_thread(resident_mib, self._running.hass.pid)
 
     async def _log_lines(self, client: Client) -> list[str]:
-        """Return what was logged of refused pushes, with what is told at an unloading."""
+        """Return what was logged of rejected pushes, with what is told at an unloading."""
         path = f"{ENTRIES}/entry/{self._entry_ids[PROVIDER]}/reload"
         await client.request("POST", path)
         log = self._running.hass.log
         text = await asyncio.to_thread(log.read_text, errors="replace")
-        return [line for line in text.splitlines() if "refused" in line and DOMAIN in line]
+        return [line for line in text.splitlines() if "rejected" in line and DOMAIN in line]
 
     async def pay_in_turn(self, client: Client) -> None:
         """Pay invoices one after the other, each some time after the one before is reported."""

@@ -1,0 +1,1 @@
+"""Actions: what a script, an automation or a card can ask for."""

@@ -1,0 +1,136 @@
+"""What is known of one watched invoice, and survives a restart."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..providers.model import Invoice, InvoiceStatus
+
+# In these, what was received is final.
+_BROUGHT = frozenset({InvoiceStatus.PAID, InvoiceStatus.OVERPAID, InvoiceStatus.UNDERPAID})
+
+
+class Money(NamedTuple):
+    """An amount in a currency."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """One invoice for as long as it is watched.
+
+    What is still to be announced is the difference between ``status`` and ``announced``.
+    Times are aware, and the provider's own or by its clock where it has one.
+    """
+
+    id: str
+    times_watched: int = 0
+    """How often it was watched before."""
+    order_id: str | None = None
+    is_automatic: bool = False
+    """Whether it is watched because the account is."""
+    has_device: bool = True
+    asked: Money | None = None
+    """What it was made for: fixed at first knowledge, never re-denominated."""
+    status: InvoiceStatus
+    """The last believed status."""
+    announced: InvoiceStatus | None
+    """The status that automations know; None begins with the next reading."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """How many announcements of each kind there were."""
+    received: Money | None = None
+    """What the provider last said has arrived, final or not."""
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    paid_at: datetime | None = None
+    """When it was paid, as its provider says."""
+    ended_at: datetime | None = None
+    """Since when it is final, with what it brought."""
+    payment_url: str | None = None
+    payment_text: str | None = None
+    """Where and what to pay, kept for providers that say it only once."""
+    is_test: bool = False
+    is_over: bool = False
+    """Whether nothing of it can change any more, so that it is not polled."""
+    is_dated_here: bool = False
+    """Whether ``ended_at`` is by this machine's clock; not kept."""
+
+    @classmethod
+    def begin(cls, invoice: Invoice, baseline: InvoiceStatus | None = None) -> Record:
+        """Return the record of an invoice that is watched from now on.
+
+        ``baseline`` is the status that announces nothing, by default the one that it has.
+        """
+        return cls(
+            id=invoice.id,
+            order_id=invoice.order_id,
+            asked=asked_for(invoice),
+            status=baseline or invoice.status,
+            announced=baseline or invoice.status,
+            created_at=invoice.created_at,
+            expires_at=invoice.expires_at,
+            is_test=bool(invoice.is_test),
+        )
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether there is nothing to announce."""
+        return self.announced is None or self.announced is self.status
+
+    @property
+    def counted_at(self) -> datetime | None:
+        """When it was paid, or else when that was seen; None for what was paid before."""
+        if not self.status.is_paid or self.is_test:
+            return None
+        is_news = bool(self.counts["payment"]) or not self.is_announced
+        return self.paid_at or (self.ended_at if is_news else None)
+
+    @property
+    def missing(self) -> Money | None:
+        """What is still to be paid, None where nothing is or nobody knows."""
+        if not self.status.is_open or self.asked is None or self.is_test:
+            return None
+        if self.received is None or self.received.currency != self.asked.currency:
+            return self.asked
+        return Money(max(self.asked.amount - self.received.amount, Decimal(0)), self.asked.currency)
+
+    @property
+    def brought(self) -> Money | None:
+        """What it adds to the money received."""
+        return brought_by(self.status, self.asked, self.received, is_test=self.is_test)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """An invoice that was watched, and what it left in the sums."""
+
+    id: str
+    times_watched: int
+    """How often it was watched."""
+    gone_at: datetime
+    created_at: datetime | None = None
+    paid_at: datetime | None = None
+    brought: Money | None = None
+
+
+def brought_by(
+    status: InvoiceStatus, asked: Money | None, received: Money | None, *, is_test: bool
+) -> Money | None:
+    """Return what an invoice adds to the money received; test money is none.
+
+    Where the provider doesn't say what arrived, a paid one brought what it asked for.
+    """
+    if is_test or status not in _BROUGHT:
+        return None
+    return received or (asked if status.is_paid else None)
+
+
+def asked_for(invoice: Invoice) -> Money | None:
+    """Return what an invoice was made for, where its provider says so."""
+    if invoice.amount is None or invoice.currency is None:
+        return None
+    return Money(invoice.amount, invoice.currency)

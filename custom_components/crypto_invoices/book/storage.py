@@ -1,0 +1,272 @@
+"""The book on disk: a small SQLite database for each account. Knows nothing of Home Assistant.
+
+Everything here blocks, and is called from one thread at a time. Money is text, times are
+ISO 8601 in UTC.
+"""
+
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+import os
+from pathlib import Path
+import sqlite3
+
+from .database import (
+    PAGE_SIZE,
+    SCHEMA_VERSION,
+    TABLES,
+    StorageError,
+    StorageLost,
+    Transaction,
+    explain,
+)
+from .record import Money, Record, Tombstone
+from .rows import (
+    read_brought,
+    read_money,
+    read_record,
+    read_time,
+    read_tombstone,
+    record_row,
+    tombstone_row,
+    write_time,
+)
+from .sums import put
+
+# How long to wait for something else that has the file locked, in seconds.
+_LOCKED_FOR = 2.0
+
+
+@dataclass(slots=True)
+class Carried:
+    """What invoices that are no longer watched brought in one currency, and how many they were."""
+
+    amount: Money
+    number: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Contents:
+    """What is read when an account is loaded."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    """Those that are open, have a device, or have something to announce."""
+    on_disk: list[Money] = field(default_factory=list)
+    """What all others brought, added up by currency."""
+    carried: dict[str, Carried] = field(default_factory=dict)
+    paid: dict[str, datetime] = field(default_factory=dict)
+    """When invoices were paid that are not among ``records``, as far as it was lately."""
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def note_paid(self, invoice_id: str, paid_at: datetime | None) -> None:
+        """Note when an invoice was paid, if it was."""
+        if paid_at is not None:
+            self.paid[invoice_id] = paid_at
+
+
+@dataclass(slots=True, kw_only=True)
+class Changes:
+    """What one transaction writes."""
+
+    records: list[Record] = field(default_factory=list)
+    gone: list[Tombstone] = field(default_factory=list)
+    """Their records are deleted."""
+    forgotten: list[str] = field(default_factory=list)
+    """Tombstones of invoices that are watched again."""
+    carried: list[Carried] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    forget_before: datetime | None = None
+    """Tombstones older than that are deleted."""
+
+
+class Storage:
+    """One account's database."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep the path; nothing is opened yet."""
+        self.path = path
+        self._database: sqlite3.Connection | None = None
+
+    def open(self, *, must_exist: bool, paid_since: datetime) -> Contents:
+        """Open the file, make it if it need not exist, and return what is in it.
+
+        Raises StorageError where that may work later, and StorageLost where it can't.
+        """
+        try:
+            if not self.path.exists():
+                _check("the file is missing", is_fine=not must_exist)
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+            self._database = sqlite3.connect(
+                self.path, timeout=_LOCKED_FOR, isolation_level=None, check_same_thread=False
+            )
+            self._database.row_factory = sqlite3.Row
+            self._prepare(self._database, must_exist=must_exist)
+            return self._load(self._database, paid_since)
+        except BaseException as err:
+            self.close()
+            raise explain(err) from err
+
+    def _prepare(self, database: sqlite3.Connection, *, must_exist: bool) -> None:
+        """Check the schema, or make it in a file that is new."""
+        database.execute("PRAGMA synchronous = FULL")
+        [version] = database.execute("PRAGMA user_version").fetchone()
+        if version == 0 and not must_exist:
+            database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+            with Transaction(database):
+                for statement in TABLES.split(";"):
+                    database.execute(statement)
+                database.execute("PRAGMA user_version = 1")
+        elif version != SCHEMA_VERSION:
+            raise StorageLost(f"schema version {version}, not {SCHEMA_VERSION}")
+        [[verdict]] = database.execute("PRAGMA integrity_check(1)").fetchall()
+        if verdict != "ok":
+            raise StorageLost("the file is damaged")
+
+    def _load(self, database: sqlite3.Connection, paid_since: datetime) -> Contents:
+        """Return what is in the file."""
+        found = Contents()
+        for row in database.execute("SELECT * FROM in_memory"):
+            found.records[row["id"]] = read_record(row)
+        for row in database.execute("SELECT * FROM carried"):
+            money = read_money(row["amount"], row["currency"])
+            if money is None:
+                raise StorageLost("a sum has no amount")
+            found.carried[money.currency] = Carried(money, row["number"])
+        # Exact, as no sum in SQL would be; 10,000 rows take some milliseconds.
+        sums: dict[str, Decimal] = {}
+        for row in database.execute(
+            "SELECT status, is_test, asked_amount, asked_currency,"
+            " received_amount, received_currency FROM on_disk"
+        ):
+            put(sums, read_brought(row))
+        found.on_disk = [Money(amount, currency) for currency, amount in sums.items()]
+        lately = (write_time(paid_since),)
+        for row in database.execute(
+            "SELECT * FROM on_disk WHERE coalesce(paid_at, ended_at) >= ?", lately
+        ):
+            found.note_paid(row["id"], read_record(row).counted_at)
+        for row in database.execute("SELECT * FROM tombstones WHERE paid_at >= ?", lately):
+            found.note_paid(row["id"], read_time(row["paid_at"]))
+        found.facts = {row["name"]: row["value"] for row in database.execute("SELECT * FROM facts")}
+        return found
+
+    def write(self, changes: Changes) -> None:
+        """Write all of it or nothing. Raises StorageError."""
+        try:
+            database = self._opened
+            with Transaction(database):
+                self._write(database, changes)
+        except (OSError, sqlite3.Error) as err:
+            raise StorageError(str(err)) from err
+
+    def _write(self, database: sqlite3.Connection, changes: Changes) -> None:
+        """Write what changed."""
+        database.executemany(
+            "DELETE FROM tombstones WHERE id = ?", [(id_,) for id_ in changes.forgotten]
+        )
+        database.executemany(
+            "INSERT OR REPLACE INTO records VALUES"
+            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [record_row(record) for record in changes.records],
+        )
+        database.executemany(
+            "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [tombstone_row(gone) for gone in changes.gone],
+        )
+        database.executemany(
+            "DELETE FROM records WHERE id = ?", [(gone.id,) for gone in changes.gone]
+        )
+        database.executemany(
+            "INSERT OR REPLACE INTO carried VALUES (?, ?, ?)",
+            [
+                (sum_.amount.currency, str(sum_.amount.amount), sum_.number)
+                for sum_ in changes.carried
+            ],
+        )
+        database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", changes.facts.items())
+        if changes.forget_before is not None:
+            database.execute(
+                "DELETE FROM tombstones WHERE gone_at < ?", (write_time(changes.forget_before),)
+            )
+
+    def find(self, ids: Collection[str]) -> dict[str, Record | Tombstone]:
+        """Return what is on disk of these invoices, watched or not. Raises StorageError."""
+        found: dict[str, Record | Tombstone] = {}
+        try:
+            for id_ in ids:
+                for row in self._opened.execute("SELECT * FROM tombstones WHERE id = ?", (id_,)):
+                    found[id_] = read_tombstone(row)
+                for row in self._opened.execute("SELECT * FROM records WHERE id = ?", (id_,)):
+                    found[id_] = read_record(row)
+        except (ArithmeticError, LookupError, OSError, TypeError, ValueError, sqlite3.Error) as err:
+            raise StorageError(str(err)) from err
+        return found
+
+    def recent(self, most: int) -> list[str]:
+        """Return the IDs that were watched until lately, the latest first. Raises StorageError."""
+        try:
+            rows = self._opened.execute(
+                "SELECT id FROM tombstones ORDER BY gone_at DESC LIMIT ?", (most,)
+            ).fetchall()
+        except (OSError, sqlite3.Error) as err:
+            raise StorageError(str(err)) from err
+        return [row["id"] for row in rows]
+
+    def every_record(self) -> Iterable[Record]:
+        """Return all records, also those that are not kept in memory."""
+        return [read_record(row) for row in self._opened.execute("SELECT * FROM records")]
+
+    @property
+    def _opened(self) -> sqlite3.Connection:
+        """The database, which has to be open."""
+        if self._database is None:
+            raise StorageError("the book is closed")
+        return self._database
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._database is not None:
+            with suppress(sqlite3.Error):
+                self._database.close()
+            self._database = None
+
+    def set_aside(self) -> None:
+        """Keep a file that can't be understood under another name, with its journal."""
+        mark = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        for path in (self.path, self._journal):
+            with suppress(FileNotFoundError):
+                path.rename(f"{path}.unreadable.{mark}")
+
+    def discard(self) -> None:
+        """Delete the file and its journal."""
+        self.close()
+        for path in (self.path, self._journal):
+            path.unlink(missing_ok=True)
+
+    def delete(self) -> None:
+        """Delete the file, its journal, and what was set aside."""
+        self.discard()
+        for path in self._all_set_aside():
+            path.unlink(missing_ok=True)
+
+    @property
+    def _journal(self) -> Path:
+        """What SQLite writes before it changes the file."""
+        return Path(f"{self.path}-journal")
+
+    def _all_set_aside(self) -> list[Path]:
+        """Return the files that were set aside."""
+        return [
+            path
+            for path in self.path.parent.glob(f"{self.path.name}*")
+            if ".unreadable." in path.name
+        ]
+
+
+def _check(problem: str, *, is_fine: bool) -> None:
+    """Raise StorageLost where something is wrong with the file itself."""
+    if not is_fine:
+        raise StorageLost(problem)

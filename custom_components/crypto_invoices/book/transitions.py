@@ -1,0 +1,130 @@
+"""From readings to transitions: what counts as a step back, and what a change is called. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from ..providers.model import Invoice, InvoiceStatus
+from .record import Money, Record, asked_for
+
+# Fixed for ever: the same transition gets the same ID after a kill, or in a copy.
+_IDS = UUID("5f0c1d3e-6c0b-4d52-9a3f-6f1f2f6f7c11")
+_PAYMENT_REVERTED = "payment_reverted"
+_STATUS_CHANGED = "status_changed"
+_OF_ITS_OWN = frozenset(
+    {
+        InvoiceStatus.PARTIALLY_PAID,
+        InvoiceStatus.PAID,
+        InvoiceStatus.OVERPAID,
+        InvoiceStatus.UNDERPAID,
+        InvoiceStatus.EXPIRED,
+        InvoiceStatus.CANCELED,
+    }
+)
+KINDS = (*sorted(status.value for status in _OF_ITS_OWN), _PAYMENT_REVERTED, _STATUS_CHANGED)
+# How far an invoice has come.
+_PROGRESS = {
+    InvoiceStatus.PENDING: 0,
+    InvoiceStatus.PROCESSING: 1,
+    InvoiceStatus.PARTIALLY_PAID: 1,
+    InvoiceStatus.PAID: 3,
+    InvoiceStatus.OVERPAID: 4,
+}
+_ENDED_UNPAID = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """From the status that automations know to the one that is believed."""
+
+    id: str
+    """The announcement ID: the same whoever finds the same transition."""
+    counted_as: str
+    previous: InvoiceStatus
+    status: InvoiceStatus
+
+    @property
+    def kind(self) -> str:
+        """What happened, as event entities and triggers call it."""
+        return kind_of(self.previous, self.status)
+
+    @property
+    def is_payment(self) -> bool:
+        """Whether this is when the invoice became paid."""
+        return self.status.is_paid and not self.previous.is_paid
+
+
+def pending_transition(entry_id: str, record: Record) -> Transition | None:
+    """Return what is to be announced of a record, if anything is."""
+    previous = record.announced
+    if previous is None or previous is record.status:
+        return None
+    kind = kind_of(previous, record.status)
+    if record.status.is_paid and not previous.is_paid:
+        # Paid and overpaid are one payment: whichever a restart finds has the same ID.
+        kind = "payment"
+    elif kind == _STATUS_CHANGED:
+        kind = record.status.value
+    name = f"{entry_id}/{record.id}/{record.times_watched}/{kind}/{record.counts[kind]}"
+    return Transition(
+        id=uuid5(_IDS, name).hex, counted_as=kind, previous=previous, status=record.status
+    )
+
+
+def note_announced(record: Record, transition: Transition) -> None:
+    """Take down that automations know of a transition."""
+    record.announced = transition.status
+    record.counts[transition.counted_as] += 1
+
+
+def kind_of(previous: InvoiceStatus, status: InvoiceStatus) -> str:
+    """Return what a change of status is called."""
+    if previous.is_paid and not status.is_paid:
+        return _PAYMENT_REVERTED
+    if status in _OF_ITS_OWN and not (previous.is_paid and status is InvoiceStatus.PAID):
+        return status.value
+    return _STATUS_CHANGED
+
+
+def is_step_back(before: InvoiceStatus, after: InvoiceStatus) -> bool:
+    """Whether an invoice was further before; a word that nobody knows is neither."""
+    if before is InvoiceStatus.UNKNOWN:
+        return False
+    if before.is_paid and not after.is_paid:
+        return True
+    return _PROGRESS.get(after, _ENDED_UNPAID) < _PROGRESS.get(before, _ENDED_UNPAID)
+
+
+def enter(record: Record, invoice: Invoice, now: datetime, *, is_dated_here: bool = False) -> None:
+    """Enter a believed reading into a record.
+
+    ``now`` dates what the provider doesn't, by this machine's clock if ``is_dated_here``.
+    """
+    before = record.brought
+    if invoice.status is not InvoiceStatus.UNKNOWN:
+        record.status = invoice.status
+    if record.announced is None and invoice.status is not InvoiceStatus.UNKNOWN:
+        record.announced = invoice.status
+    if record.asked is None:
+        record.asked = asked_for(invoice)
+    if invoice.amount_received is not None and invoice.currency is not None:
+        record.received = Money(invoice.amount_received, invoice.currency)
+    record.order_id = invoice.order_id or record.order_id
+    record.created_at = invoice.created_at or record.created_at
+    record.expires_at = invoice.expires_at
+    if invoice.is_test is not None:
+        record.is_test = invoice.is_test
+    _date(record, invoice, now, is_new_money=record.brought != before, is_dated_here=is_dated_here)
+
+
+def _date(
+    record: Record, invoice: Invoice, now: datetime, *, is_new_money: bool, is_dated_here: bool
+) -> None:
+    """Date the end of an invoice, and its payment where the provider does."""
+    if record.status.is_open:
+        record.ended_at = record.paid_at = None
+        return
+    if record.ended_at is None or is_new_money:
+        # What is paid long after it ended is to be seen for as long as any other.
+        record.ended_at, record.is_dated_here = now, is_dated_here
+    record.paid_at = (invoice.paid_at or record.paid_at) if record.status.is_paid else None

@@ -1,0 +1,101 @@
+"""Whatever is done with an account's database: one job at a time, which no caller cancels."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+import logging
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+
+from .database import StorageError
+from .storage import Changes, Storage
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Writer:
+    """Commits the changes of one account's book; what fails is tried again with the next."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        storage: Storage,
+        take: Callable[[], Changes | None],
+        give_back: Callable[[Changes], None],
+    ) -> None:
+        """Keep where changes come from, and where those go that were not written."""
+        self._hass = hass
+        self._storage = storage
+        self._take = take
+        self._give_back = give_back
+        self._turn = asyncio.Lock()
+        self.is_held = False
+        """Whether nothing may be written now, as a backup is made."""
+        self.failed = False
+        """Whether the last transaction did not reach the disk."""
+
+    async def async_commit(self) -> bool:
+        """Write what changed so far; return whether all of it is on disk."""
+        return await self._async_own(self._async_write())
+
+    async def async_hold(self) -> None:
+        """Write what changed so far, and then nothing more while ``is_held``."""
+        await self._async_own(self._async_write(then_hold=True))
+
+    async def async_ask[T](self, question: Callable[[Storage], T]) -> T:
+        """Return what is on disk. Raises StorageError."""
+        return await self.async_ask_then(question, lambda answer: answer)
+
+    async def async_ask_then[T, R](
+        self, question: Callable[[Storage], T], follow_up: Callable[[T], R]
+    ) -> R:
+        """Return what follows from what is on disk. Raises StorageError.
+
+        ``follow_up`` is called before anybody else has a turn: the answer is still true then.
+        """
+        return await self._async_own(self._async_run(question, follow_up))
+
+    async def _async_own[T](self, job: Coroutine[Any, Any, T]) -> T:
+        """Do a job to its end, also when the caller is cancelled."""
+        # Tracked, not in the background: Home Assistant waits for it when it stops.
+        task = self._hass.async_create_task(job, f"{self._storage.path.name} job")
+        return await asyncio.shield(task)
+
+    async def _async_run[T, R](
+        self, question: Callable[[Storage], T], follow_up: Callable[[T], R]
+    ) -> R:
+        """Ask when it is its turn."""
+        async with self._turn:
+            return follow_up(await self._hass.async_add_executor_job(question, self._storage))
+
+    async def _async_write(self, *, then_hold: bool = False) -> bool:
+        """Write what changed, when it is its turn, unless nothing may be written."""
+        async with self._turn:
+            is_written = not self.is_held and await self._async_write_changes()
+            self.is_held |= then_hold
+            return is_written
+
+    async def _async_write_changes(self) -> bool:
+        """Make one transaction of what changed."""
+        if (changes := self._take()) is None:
+            return True
+        is_written = False
+        try:
+            await self._hass.async_add_executor_job(self._storage.write, changes)
+            is_written = True
+        except StorageError as err:
+            self._log(err)
+        finally:
+            self.failed = not is_written
+            if not is_written:
+                self._give_back(changes)
+        return is_written
+
+    def _log(self, err: StorageError) -> None:
+        """Log the first of many failures."""
+        if not self.failed:
+            _LOGGER.error(
+                "Can't write %s: %s. Nothing is lost while Home Assistant runs; it tries again",
+                self._storage.path.name,
+                err,
+            )

@@ -1,0 +1,25 @@
+"""From what a config entry stores to a client of its provider."""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from homeassistant.const import CONF_VERIFY_SSL
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.util import dt as dt_util
+
+from .const import CONF_PROVIDER
+from .providers import PROVIDERS
+from .providers.provider import FieldKind, Provider
+
+
+async def async_create_provider(hass: HomeAssistant, data: Mapping[str, Any]) -> Provider:
+    """Return the provider that a config entry's data describes."""
+    provider_class = PROVIDERS[data[CONF_PROVIDER]]
+    settings = dict(data)
+    for field in provider_class.fields:
+        if field.kind is FieldKind.TIME_ZONE and settings.get(field.key):
+            settings[field.key] = await dt_util.async_get_time_zone(settings[field.key])
+    session = async_get_clientsession(hass, verify_ssl=settings.get(CONF_VERIFY_SSL, True))
+    return provider_class(session, settings, monotonic)

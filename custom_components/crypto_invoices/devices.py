@@ -1,0 +1,101 @@
+"""Devices: the account's, and one for each watched invoice; they follow the book."""
+
+import asyncio
+from collections.abc import Mapping
+from itertools import batched
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+
+from .book.record import Record
+from .const import CONF_PROVIDER
+from .identifiers import account_device, invoice_device, invoice_of_device
+from .naming import invoice_name
+from .providers import PROVIDERS
+from .reading.watched import Watched
+
+# Each takes the entities of its invoice along.
+_REMOVED_AT_ONCE = 5
+
+
+@callback
+def async_register_account_device(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Create the account's device, or call it what the account is called now."""
+    dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id,
+        entry_type=DeviceEntryType.SERVICE,
+        identifiers={account_device(entry.entry_id)},
+        manufacturer=_manufacturer(entry),
+        model="Account",
+        name=entry.title,
+    )
+
+
+def account_device_info(entry: ConfigEntry) -> DeviceInfo:
+    """Return the device of an account, which is registered before its entities are."""
+    return DeviceInfo(identifiers={account_device(entry.entry_id)})
+
+
+def invoice_device_info(hass: HomeAssistant, entry: ConfigEntry, one: Watched) -> DeviceInfo:
+    """Return the device of a watched invoice."""
+    info = DeviceInfo(
+        entry_type=DeviceEntryType.SERVICE,
+        identifiers={invoice_device(entry.entry_id, one.record.id)},
+        manufacturer=_manufacturer(entry),
+        model="Invoice",
+        name=invoice_name(one.record),
+        configuration_url=one.invoice.payment_url if one.invoice else None,
+    )
+    account = dr.async_get(hass).async_get_device_by_identifier(
+        account_device(entry.entry_id), entry.entry_id
+    )
+    if account is not None:
+        info["via_device_id"] = account.id
+    return info
+
+
+def _manufacturer(entry: ConfigEntry) -> str:
+    """Return whose accounts and invoices these are."""
+    return PROVIDERS[entry.data[CONF_PROVIDER]].name
+
+
+class InvoiceDevices:
+    """Compares the devices of an account's invoices with its records."""
+
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, records: Mapping[str, Record]
+    ) -> None:
+        """Keep the records, which are always the present ones."""
+        self._hass = hass
+        self._entry = entry
+        self._records = records
+
+    async def async_compare(self) -> None:
+        """Remove the devices of what is no longer watched, a few at a time."""
+        registry = dr.async_get(self._hass)
+        invoices = {
+            device.id: invoice_id
+            for device in dr.async_entries_for_config_entry(registry, self._entry.entry_id)
+            if (invoice_id := invoice_of_device(self._entry.entry_id, device.identifiers))
+        }
+        gone = [id_ for id_, invoice_id in invoices.items() if invoice_id not in self._records]
+        for some in batched(gone, _REMOVED_AT_ONCE, strict=False):
+            for device_id in some:
+                # Somebody else may have removed it, or watch its invoice again.
+                if invoices[device_id] not in self._records and registry.async_get(device_id):
+                    registry.async_remove_device(device_id)
+            await asyncio.sleep(0)
+
+    @callback
+    def async_rename(self, invoice_id: str) -> None:
+        """Call an invoice's device what the invoice is called now."""
+        if (record := self._records.get(invoice_id)) is None:
+            return
+        registry = dr.async_get(self._hass)
+        device = registry.async_get_device_by_identifier(
+            invoice_device(self._entry.entry_id, invoice_id), self._entry.entry_id
+        )
+        if device is not None and device.name != (name := invoice_name(record)):
+            registry.async_update_device(device.id, name=name)

@@ -1,0 +1,82 @@
+"""Proves that settings work, before anything of them is stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntryState, ConfigFlow
+
+from ..clients import async_create_provider
+from ..const import CONF_PROVIDER
+from ..identifiers import account_unique_id
+from ..providers.model import Account, InvoiceNotFound, ProviderError
+from ..providers.provider import Field, Provider
+from ..runtime import CryptoInvoicesConfigEntry
+from .credentials import provider_errors, settings_errors
+
+# So many of the newest invoices are looked for with a new key.
+_LOOKED_FOR = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Settings that work, and what was found with them."""
+
+    settings: dict[str, Any]
+    provider: Provider
+    account: Account
+
+    @property
+    def unique_id(self) -> str:
+        """The unique ID of the account's entry."""
+        return account_unique_id(self.provider.key, self.account.unique_id)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What is stored: the settings, and what the provider found out beside them."""
+        return {**self.settings, **self.provider.discovered_settings}
+
+
+class ProvingFlow(ConfigFlow):
+    """A dialog that proves what is typed, as often as it is submitted."""
+
+    _exposed_address: str | None = None
+
+    async def async_prove(
+        self,
+        provider: type[Provider],
+        fields: Sequence[Field],
+        settings: dict[str, Any],
+        entry: CryptoInvoicesConfigEntry | None = None,
+    ) -> Proven | dict[str, str]:
+        """Check the settings and ask the provider; return what works, or the form's errors.
+
+        They have to be of the same account as ``entry``, as far as that can be told.
+        """
+        data = {**settings, CONF_PROVIDER: provider.key}
+        if errors := settings_errors(provider, fields, data, self._exposed_address):
+            if "url_not_encrypted" in errors.values():
+                self._exposed_address = data["url"]
+            return errors
+        client = await async_create_provider(self.hass, data)
+        try:
+            proven = Proven(data, client, await client.async_get_account())
+            is_another = entry is not None and await _async_is_another(proven, entry)
+        except ProviderError as err:
+            return provider_errors(fields, err)
+        return {"base": "another_account"} if is_another else proven
+
+
+async def _async_is_another(proven: Proven, entry: CryptoInvoicesConfigEntry) -> bool:
+    """Whether the account is another one than the entry's.
+
+    A new key has a new unique ID where the provider doesn't name its
+    accounts. What tells then is that none of the invoices can be found.
+    """
+    if proven.unique_id == entry.unique_id or entry.state is not ConfigEntryState.LOADED:
+        return False
+    account = entry.runtime_data
+    known = [id_ for id_, one in account.coordinator.data.items() if one.error is None]
+    known = known[-_LOOKED_FOR:] or await account.book.async_recent(_LOOKED_FOR)
+    found = await proven.provider.async_get_invoices(known)
+    return bool(found) and all(isinstance(each, InvoiceNotFound) for each in found.values())

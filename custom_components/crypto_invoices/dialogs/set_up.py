@@ -1,0 +1,105 @@
+"""Set up an account: its provider, its credentials, its first invoices."""
+
+from collections.abc import Mapping
+from typing import Any, override
+
+from homeassistant.components import webhook
+from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.const import CONF_URL, CONF_WEBHOOK_ID
+from homeassistant.core import HomeAssistant
+
+from ..book.loading import looked_up
+from ..const import CONF_INVOICES
+from ..notifications.address import webhook_address
+from ..providers import PROVIDERS
+from ..providers.provider import Provider
+from ..providers.push import CanPush, CanRegisterWebhook
+from .credentials import async_credentials_schema, key_page, read_settings, with_optional_keys
+from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
+from .proof import Proven, ProvingFlow
+
+
+class SetUpFlow(ProvingFlow):
+    """The steps that set up an account."""
+
+    _proven: Proven
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the provider."""
+        return self.async_show_menu(step_id="user", menu_options=list(PROVIDERS))
+
+    async def async_ask_credentials(
+        self, provider: type[Provider], user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the provider's credentials and prove them."""
+        errors: dict[str, str] = {}
+        settings: dict[str, Any] = {}
+        # Who has no key yet submits without one, and gets the link to make it.
+        fields = with_optional_keys(provider.fields) if provider.key_path else provider.fields
+        if user_input is not None:
+            settings = read_settings(provider, provider.fields, user_input)
+            proven = await self.async_prove(provider, provider.fields, settings)
+            if isinstance(proven, Proven):
+                self._proven = proven
+                # A dialog that somebody left open must not keep everybody out.
+                await self.async_set_unique_id(proven.unique_id, raise_on_progress=False)
+                self._abort_if_unique_id_configured()
+                return await self.async_step_invoices()
+            errors = proven
+        return self.async_show_form(
+            step_id=provider.key,
+            data_schema=await async_credentials_schema(self.hass, fields, settings, errors),
+            errors=errors,
+            description_placeholders={
+                "provider": provider.name,
+                "key_page": key_page(provider, settings.get(CONF_URL, "")),
+            },
+        )
+
+    async def async_step_invoices(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the invoices to watch and look them up; a till begins without any."""
+        checked = CheckedIds()
+        provider = self._proven.provider
+        if user_input is not None:
+            checked = await async_check_ids(provider, user_input, (), needed=False)
+            if not checked.errors:
+                # A new key of another account may have become this one meanwhile.
+                self._abort_if_unique_id_configured()
+                data = {
+                    **self._proven.data,
+                    CONF_WEBHOOK_ID: webhook.async_generate_id(),
+                    # The account's book takes them over.
+                    CONF_INVOICES: [looked_up(invoice) for invoice in checked.invoices],
+                }
+                return self.async_create_entry(
+                    title=self._proven.account.title,
+                    data=data,
+                    **_how_to_push(self.hass, provider, data),
+                )
+        return self.async_show_form(
+            step_id="invoices",
+            data_schema=invoices_schema((user_input or {}).get(CONF_INVOICES, "")),
+            errors=checked.errors,
+            description_placeholders={"provider": provider.name, **checked.placeholders},
+        )
+
+
+def _how_to_push(
+    hass: HomeAssistant, provider: Provider, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the last dialog says of pushes: nothing where there can't be any."""
+    is_up_to_user = (
+        not provider.may_register_webhook
+        if isinstance(provider, CanRegisterWebhook)
+        else isinstance(provider, CanPush) and provider.accepts_push
+    )
+    address = webhook_address(hass, data) if is_up_to_user else None
+    if address is None:
+        return {}
+    return {
+        "description": provider.key,
+        "description_placeholders": {"provider": provider.name, "webhook_url": address},
+    }

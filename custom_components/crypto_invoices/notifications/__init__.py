@@ -1,0 +1,1 @@
+"""Notifications: how providers reach Home Assistant, and what they say is only ever a hint."""

@@ -1,0 +1,121 @@
+"""Tells a provider where to post, and puts back what was deleted there."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+import logging
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.event import async_call_later
+
+from ..const import DOMAIN
+from ..issues import WEBHOOK_REFUSED, async_create_issue, async_delete_issue
+from ..providers.model import ProviderError, ProviderUnavailable, RateLimited
+from ..providers.push import CanRegisterWebhook
+from ..reading.back_off import BackOff
+from .address import webhook_address
+
+_LOGGER = logging.getLogger(__name__)
+
+# How often to check that what was registered is still there.
+INTERVAL = timedelta(hours=6)
+# After so many refusals in a row somebody has to look after it.
+REFUSED_FOR_LONG = 2
+
+
+class Registration:
+    """The webhook that an account has at its provider, while the account is loaded."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        provider: CanRegisterWebhook,
+        back_off: BackOff,
+    ) -> None:
+        """Begin with nothing registered."""
+        self._hass = hass
+        self._entry = entry
+        self._provider = provider
+        self._back_off = back_off
+        self._cancel_timer: Callable[[], None] | None = None
+        self._registered: str | None = None
+        self._turn = asyncio.Lock()
+        self._stopped = asyncio.Event()
+        self.refused = 0
+        """How many registrations in a row the provider refused."""
+
+    @callback
+    def async_start(self) -> None:
+        """Register, in a task that ends with the account."""
+        self._cancel()
+        self._entry.async_create_background_task(
+            self._hass, self.async_register(), f"{DOMAIN} {self._entry.title} registration"
+        )
+
+    @callback
+    def async_stop(self) -> None:
+        """Register no more."""
+        self._stopped.set()
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Stop the timer."""
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+            self._cancel_timer = None
+
+    async def async_register(self) -> None:
+        """Tell the provider where to post, where there is an address that it can reach."""
+        # Two at once would make two webhooks.
+        async with self._turn:
+            await self._async_register()
+
+    async def _async_register(self) -> None:
+        """Tell the provider where to post."""
+        if self._stopped.is_set():
+            return
+        data = self._entry.data
+        if (address := webhook_address(self._hass, data)) is None:
+            self._note(None)
+            return
+        wait = INTERVAL.total_seconds()
+        error: ProviderError | None = None
+        settings: Mapping[str, str] = {}
+        try:
+            settings = await self._provider.async_register_webhook(address, self._registered)
+        except ProviderError as err:
+            _LOGGER.debug("%s: can't register the webhook: %r", self._entry.title, err)
+            error = err
+            if isinstance(err, ProviderUnavailable | RateLimited):
+                wait = self._back_off.failed(err)
+        if self._stopped.is_set():
+            # Whoever waited for this outlived the account.
+            return
+        if error is None:
+            self._back_off.succeeded()
+            self._registered = address
+            # What was changed meanwhile is not ours any more: the account is loaded anew.
+            if self._entry.data == data and not settings.items() <= data.items():
+                self._hass.config_entries.async_update_entry(self._entry, data={**data, **settings})
+        self._note(error)
+        self._cancel()
+        self._cancel_timer = async_call_later(self._hass, wait, self._ring)
+
+    @callback
+    def _ring(self, now: datetime) -> None:
+        """Check it again."""
+        self._cancel_timer = None
+        self.async_start()
+
+    @callback
+    def _note(self, error: ProviderError | None) -> None:
+        """Show it when the provider, which is there, refuses to post to us for long."""
+        if isinstance(error, ProviderUnavailable | RateLimited):
+            return
+        self.refused = 0 if error is None else self.refused + 1
+        if error is None:
+            async_delete_issue(self._hass, self._entry, WEBHOOK_REFUSED)
+        elif self.refused >= REFUSED_FOR_LONG:
+            async_create_issue(self._hass, self._entry, WEBHOOK_REFUSED)

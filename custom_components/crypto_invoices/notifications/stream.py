@@ -1,0 +1,48 @@
+"""Listens to providers that can be listened to."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+import logging
+
+from ..providers.model import ProviderError
+from ..providers.push import CanStream
+from ..reading.back_off import BackOff
+
+_LOGGER = logging.getLogger(__name__)
+
+FIRST_DELAY = 5.0
+LONGEST_DELAY = 5 * 60.0
+# A connection that lasted so many seconds, or brought something, was a success.
+LASTED = 30.0
+
+
+async def async_listen(
+    name: str,
+    provider: CanStream,
+    *,
+    hint: Callable[[Iterable[str]], object],
+    open_invoices: Callable[[], Iterable[str]],
+    clock: Callable[[], float],
+    back_off: BackOff,
+) -> None:
+    """Connect again whenever the connection ends, each time later if nothing comes of it.
+
+    Runs until it is cancelled.
+    """
+    may_have_missed = True
+    while True:
+        began, brought_something = clock(), False
+        try:
+            async for news in provider.async_stream():
+                if news.invoice_ids:
+                    brought_something = True
+                    hint(news.invoice_ids)
+                elif may_have_missed:
+                    hint(open_invoices())
+        except ProviderError as err:
+            _LOGGER.debug("%s: the stream ended: %r", name, err)
+        # Of a server that hangs up on everybody, polls bring more than connections do.
+        may_have_missed = brought_something or clock() - began >= LASTED
+        if may_have_missed:
+            back_off.succeeded()
+        await asyncio.sleep(back_off.failed(ProviderError()))

@@ -1,0 +1,42 @@
+"""CryptoCloud's balances and statistics, as version 2 of its API writes them."""
+
+from decimal import Context, Decimal
+
+from ..capabilities import Statistics, Total
+from ..model import BadResponse, Balance
+from ..parse import read_amount, read_object, read_text
+from .project import read_success
+
+# Twice the digits of the longest amount that is read.
+_EXACT = Context(prec=130)
+
+
+def parse_balances(payload: object) -> tuple[Balance, ...]:
+    """Return the balances of an answer, those of one coin in several networks as one."""
+    rows = read_success(payload, "the balance").get("result")
+    if not isinstance(rows, list):
+        raise BadResponse("the answer has no list of balances")
+    held: dict[str, Decimal] = {}
+    for row in rows:
+        coin = row.get("currency") if isinstance(row, dict) else None
+        if not isinstance(coin, dict):
+            continue
+        code = read_text(coin.get("short_code")) or read_text(coin.get("code"))
+        amount = read_amount(row.get("balance_crypto"))
+        if code is not None and amount is not None:
+            held[code] = _EXACT.add(held.get(code, Decimal(0)), amount)
+    return tuple(Balance(amount=amount, currency=code) for code, amount in held.items())
+
+
+def parse_statistics(payload: object) -> Statistics:
+    """Return the counts and sums of an answer, in dollars."""
+    result = read_object(read_success(payload, "the statistics").get("result"), "result")
+    counts = read_object(result.get("count"), "count")
+    amounts = read_object(result.get("amount"), "amount")
+    totals: dict[str, Total] = {}
+    for word, count in counts.items():
+        amount = read_amount(amounts.get(word))
+        if isinstance(count, bool) or not isinstance(count, int) or amount is None:
+            raise BadResponse("a total is not a number")
+        totals[word] = Total(count=count, amount=amount)
+    return Statistics(currency="USD", totals=totals)

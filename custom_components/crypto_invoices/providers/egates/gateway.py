@@ -1,0 +1,278 @@
+"""A merchant's E-Gates gateway."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import tzinfo
+import re
+import time
+from typing import Any, ClassVar, override
+from uuid import uuid4
+
+from ..cache import Cache, LastRead
+from ..model import (
+    Account,
+    AuthError,
+    BadResponse,
+    ClockWrong,
+    Invoice,
+    InvoiceNotFound,
+    ProviderError,
+)
+from ..new_invoice import MOST_DECIMALS, NewInvoice
+from ..parse import read_object
+from ..provider import Field, FieldKind, Provider, fingerprint
+from ..push import Hint, PushRejected, RejectReason, parse_body
+from .invoices import parse_created, parse_invoice, parse_invoice_id
+from .signing import SIGNINGS, is_signed, sign
+
+# Which there are is documented nowhere.
+_TICKER = re.compile(r"[A-Z0-9]{2,12}")
+# A missing timestamp is one that should have been signed.
+_ABOUT_THE_KEY = re.compile(
+    r"signature|api.?key|(?:bad|invalid|wrong) key|unauthori[sz]ed|timestamp", re.IGNORECASE
+)
+_ABOUT_THE_TIME = re.compile(r"(?:timestamp|clock)(?!.*(?:required|missing))", re.IGNORECASE)
+_ABOUT_THE_INVOICE = re.compile(r"not.?found|not.?exist|no such", re.IGNORECASE)
+# What an answer is late by is less, in seconds.
+_CLOCK_OFF = 30
+
+
+class EGates(Provider):
+    """A merchant's E-Gates gateway, one request per invoice."""
+
+    key = "egates"
+    name = "E-Gates"
+    fields = (
+        Field(key="url", kind=FieldKind.URL),
+        Field(key="api_key", kind=FieldKind.SECRET),
+        Field(key="api_secret", kind=FieldKind.SECRET),
+        Field(key="time_zone", kind=FieldKind.TIME_ZONE, required=False, advanced=True),
+    )
+    concurrency: ClassVar[int] = 4
+    requests_per_minute: ClassVar[int] = 300
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Start with the way of signing that worked last, if there is one."""
+        super().__init__(*args, **kwargs)
+        self._zone: tzinfo | None = self._settings.get("time_zone")
+        # Where an invoice is paid is told when it is made, and never again.
+        self.links: Cache[str] = self._remembers(Cache())
+        remembered = str(self._settings.get("signing"))
+        self._signing = remembered if remembered in SIGNINGS else next(iter(SIGNINGS))
+        self._last_answers: LastRead[Invoice] = self._remembers(LastRead())
+
+    @property
+    @override
+    def reported_fields(self) -> frozenset[str]:
+        """The fields of an invoice that this account can ever tell."""
+        return super().reported_fields - (frozenset() if self._zone else {"expires_at"})
+
+    @property
+    @override
+    def discovered_settings(self) -> Mapping[str, str]:
+        """The way of signing that the gateway accepted."""
+        return {"signing": self._signing}
+
+    @property
+    @override
+    def diagnostics(self) -> Mapping[str, str | int | bool]:
+        """Which parameters a signature covers."""
+        return {"signing": self._signing}
+
+    @classmethod
+    @override
+    def parse_invoice_id(cls, text: str) -> str | None:
+        """Return the UUID in what a user typed or pasted, or None."""
+        return parse_invoice_id(text)
+
+    @override
+    async def async_get_account(self) -> Account:
+        """Prove the key and find the way of signing with an invoice that isn't there."""
+        with suppress(InvoiceNotFound):
+            await self._async_get(str(uuid4()), bool, LastRead())
+        host = self.http.url.partition("://")[2]
+        return Account(
+            unique_id=fingerprint(self.http.url, self._settings["api_key"]),
+            title=f"{self.name} ({host})",
+        )
+
+    @property
+    def supported_fields(self) -> frozenset[str]:
+        """The optional fields of a new invoice that mean something here."""
+        return frozenset({"callback_url", "description", "order_id", "payment_method"})
+
+    async def async_create_invoice(self, new: NewInvoice) -> Invoice:
+        """Make an invoice, for which an order ID and a payment method are needed.
+
+        Raises a ProviderError.
+        """
+        new.check_for(
+            supported=self.supported_fields,
+            needs=("order_id", "payment_method"),
+            knows_currency=_TICKER.fullmatch(new.currency) is not None,
+            decimals=MOST_DECIMALS,
+        )
+        now = self._now()
+        fields = _fields_of(new)
+        return await self._request_once(
+            "/api/external/v1/gateway/create-payment-invoice",
+            self._read_created,
+            headers=self._headers({**fields, "timestamp": str(now)}),
+            json={**fields, "timestamp": now},
+        )
+
+    def _read_created(self, envelope: object) -> Invoice:
+        """Return the invoice that was made."""
+        answer = read_object(envelope, "the answer")
+        if answer.get("success") is False:
+            raise self._refusal(400, {}, answer)
+        row = read_object(answer.get("response"), "response")
+        invoice = parse_created(row)
+        if invoice.payment_url is not None:
+            self.links[invoice.id] = invoice.payment_url
+        return invoice
+
+    def _now(self) -> int:
+        """Return the time by the gateway's clock, once it has told it: that is what it checks."""
+        if self.server_time is None:
+            return int(time.time())
+        date, at = self.server_time
+        return int(date.timestamp() + self.clock() - at)
+
+    def _headers(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return what says who asks, and proves it."""
+        return {
+            "API-KEY": self._settings["api_key"],
+            "SIGNATURE": sign(self._settings["api_secret"], parameters),
+        }
+
+    @property
+    def accepts_push(self) -> bool:
+        """Whether what is needed to believe a push is known; an unsigned one is a hint too."""
+        return True
+
+    def parse_push(self, headers: Mapping[str, str], body: bytes) -> Hint:
+        """Return the hint in a callback ("Receipt Invoice Callback").
+
+        Which message its signature signs is documented nowhere, so that one
+        that doesn't verify proves nothing: the address of the webhook is the
+        secret, and the API is read before anything is believed.
+        """
+        fields = parse_body(headers, body)
+        invoice = fields.get("invoice")
+        id_ = invoice.get("invoice") if isinstance(invoice, dict) else None
+        if not isinstance(id_, str) or (known := self.parse_invoice_id(id_)) is None:
+            raise PushRejected(RejectReason.MALFORMED, "no invoice is named")
+        signature = fields.pop("signature", None)
+        return Hint(
+            invoice_ids=frozenset({known}),
+            is_verified=isinstance(signature, str)
+            and is_signed(self._settings["api_secret"], fields, signature),
+        )
+
+    @override
+    async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
+        """Read one invoice."""
+        try:
+            invoice = await self._async_get(
+                ids[0],
+                lambda envelope: replace(
+                    parse_invoice(ids[0], envelope, self._zone),
+                    payment_url=self.links.get(ids[0]),
+                ),
+                self._last_answers,
+            )
+        except InvoiceNotFound:
+            return {}
+        return {ids[0]: invoice}
+
+    async def _async_get[T](
+        self, id_: str, parse: Callable[[Any], T], last_answers: LastRead[T]
+    ) -> T:
+        """Return what one invoice's envelope is parsed to, trying the ways of signing in turn."""
+
+        def parse_checked(envelope: Any) -> T:
+            _check(envelope)
+            return parse(envelope)
+
+        refused_time = False
+        ways = [self._signing, *(way for way in SIGNINGS if way != self._signing)]
+        for way in ways:
+            now = self._now()
+            parameters = SIGNINGS[way](id_, str(now))
+            try:
+                answer = await self.http.async_request_again(
+                    last_answers,
+                    id_,
+                    parse_checked,
+                    "GET",
+                    f"/api/external/v1/gateway/payment-invoice/{id_}",
+                    headers=self._headers(parameters),
+                    params={key: parameters[key] for key in parameters if key == "timestamp"},
+                )
+            except AuthError as err:
+                if "timestamp" in parameters:
+                    refused_time = refused_time or isinstance(err, ClockWrong)
+                    if abs(self._now() - now) > _CLOCK_OFF and ways.count(way) == 1:
+                        # Now it is known what time it is there.
+                        ways.append(way)
+                continue
+            except InvoiceNotFound:
+                self._signing = way
+                raise
+            self._signing = way
+            return answer
+        if refused_time:
+            raise ClockWrong("the timestamp is refused")
+        raise AuthError("no way of signing is accepted")
+
+    @override
+    def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+        """Read the envelope that comes with an error, if one does."""
+        return _read_error(status, payload) or super()._error(status, headers, payload)
+
+
+def _fields_of(new: NewInvoice) -> dict[str, str]:
+    """Return what the gateway is asked for an invoice with."""
+    # Flat, and all of it text: on how anything else is signed, the pages disagree.
+    asked = {
+        "ticker": new.currency,
+        "payment_method": new.payment_method,
+        "amount": f"{new.amount:f}",
+        "order_number": new.order_id,
+        "purpose_of_payment": new.description,
+        "callback_url": new.callback_url,
+    }
+    return {name: text for name, text in asked.items() if text is not None}
+
+
+def _read_error(status: int, payload: object) -> ProviderError | None:
+    """Return the error that an answer's status and envelope stand for at this gateway only."""
+    errors = str(payload.get("errors")) if isinstance(payload, dict) else ""
+    if status in (400, 401, 403, 404, 422) and _ABOUT_THE_TIME.search(errors):
+        return ClockWrong(f"HTTP {status}")
+    if status in (400, 404, 422):
+        if not isinstance(payload, dict) or "success" not in payload:
+            return BadResponse(f"HTTP {status}")
+        if _ABOUT_THE_KEY.search(errors):
+            return AuthError(f"HTTP {status}")
+        return InvoiceNotFound(f"HTTP {status}")
+    return None
+
+
+def _check(envelope: object) -> None:
+    """Raise what an envelope that came with a 200 says went wrong."""
+    answer = read_object(envelope, "the answer")
+    if "success" not in answer:
+        raise BadResponse("the answer has no success")
+    if answer["success"] is True:
+        return
+    errors = str(answer.get("errors"))
+    if _ABOUT_THE_TIME.search(errors):
+        raise ClockWrong("refused by the gateway")
+    if _ABOUT_THE_KEY.search(errors):
+        raise AuthError("refused by the gateway")
+    if _ABOUT_THE_INVOICE.search(errors):
+        raise InvoiceNotFound("refused by the gateway")
+    raise BadResponse("the gateway answers without success")

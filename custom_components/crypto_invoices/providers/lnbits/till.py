@@ -1,0 +1,75 @@
+"""Makes invoices at an LNbits server."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+import re
+from typing import Any, override
+
+from ..capabilities import Rejected
+from ..model import Invoice, ProviderError
+from ..new_invoice import NewInvoice
+from ..parse import read_object
+from .hints import LNbitsHints
+from .rows import SATOSHI, parse_row
+
+_FIAT = re.compile(r"[A-Z]{3}")
+_SATOSHI = frozenset({"SAT", "SATS"})
+# What a server posts to unless its admin says otherwise. It refuses an invoice that
+# names another address, and is heard by its websocket anyway.
+_CALLBACK = re.compile(r"https?://[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}(?::\d+)?(?:/.*)?")
+# What a server takes for one; it keeps others only beside it.
+_EXTERNAL_ID = re.compile(r"\S+")
+
+
+class LNbits(LNbitsHints):
+    """A wallet at an LNbits server, with all that can be done there."""
+
+    @property
+    def supported_fields(self) -> frozenset[str]:
+        """The optional fields of a new invoice that mean something here."""
+        return frozenset({"callback_url", "description", "lifetime", "order_id"})
+
+    async def async_create_invoice(self, new: NewInvoice) -> Invoice:
+        """Make an invoice over whole satoshi, or a currency that the server allows.
+
+        Raises a ProviderError.
+        """
+        in_satoshi = new.currency.upper() in _SATOSHI
+        new.check_for(
+            supported=self.supported_fields,
+            knows_currency=in_satoshi or _FIAT.fullmatch(new.currency) is not None,
+            decimals=0 if in_satoshi else 2,
+        )
+        asked: dict[str, Any] = {
+            # Without it, the server would want to pay.
+            "out": False,
+            "amount": int(new.amount) if in_satoshi else float(new.amount),
+            "unit": SATOSHI if in_satoshi else new.currency,
+        }
+        if new.description is not None:
+            asked["memo"] = new.description
+        if new.lifetime is not None:
+            asked["expiry"] = -(-new.lifetime // timedelta(seconds=1))
+        if new.callback_url is not None and _CALLBACK.fullmatch(new.callback_url):
+            asked["webhook"] = new.callback_url
+        if new.order_id is not None:
+            asked["extra"] = {"order_id": new.order_id}
+            if _EXTERNAL_ID.fullmatch(new.order_id):
+                asked["external_id"] = new.order_id
+        return await self._request_once(
+            "/api/v1/payments", self._read_created, headers=self._headers, json=asked
+        )
+
+    def _read_created(self, payload: object) -> Invoice:
+        """Return the invoice that was made."""
+        row, now = read_object(payload, "the answer"), datetime.now(UTC)
+        id_, invoice = self._read_hash(row), parse_row(row, now)
+        self._learn(id_, invoice, checked=True, now=now)
+        return invoice
+
+    @override
+    def _refusal(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+        """Know the answer of a server whose wallet or node refuses to make an invoice."""
+        if status == 520 and isinstance(payload, dict) and payload.get("status") == "failed":
+            return Rejected(self._reason(payload) or "HTTP 520")
+        return super()._refusal(status, headers, payload)

@@ -1,0 +1,205 @@
+"""A wallet at an LNbits server: which one it is, and how its invoices are read."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+import re
+from typing import Any, ClassVar, override
+
+from ..cache import Cache
+from ..model import (
+    Account,
+    AuthError,
+    BadResponse,
+    Balance,
+    Invoice,
+    InvoiceNotFound,
+    InvoiceStatus,
+    KeyCanSpend,
+    ProviderError,
+)
+from ..pages import PAGE, Page, each_once
+from ..parse import read_object, read_text, read_word
+from ..provider import Field, FieldKind, Provider, fingerprint
+from .rows import BOLT11, SATOSHI, has_expired, parse_rows, to_satoshi
+
+# The server asks its node about every pending invoice, so that it is asked to
+# only so often; one that has just expired stays pending until then.
+RECHECK_EVERY = 4
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SCHEME = re.compile(r"lightning:(?://)?", re.IGNORECASE)
+_WRONG_KEY = re.compile(r"wallet not found", re.IGNORECASE)
+_WRONG_BOLT11 = re.compile(r"failed to decode", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was last read of an invoice, and how many readings ago it was checked."""
+
+    invoice: Invoice
+    unchecked: int
+
+    def wants_check(self, now: datetime) -> bool:
+        """Whether the server should ask its node before it answers."""
+        if not self.invoice.status.is_open:
+            return False
+        return self.unchecked + 1 >= RECHECK_EVERY or has_expired(self.invoice, now)
+
+
+class LNbitsWallet(Provider):
+    """A wallet at an LNbits server, and its invoices to be read."""
+
+    key = "lnbits"
+    name = "LNbits"
+    fields = (
+        Field(key="url", kind=FieldKind.URL),
+        Field(key="api_key", kind=FieldKind.SECRET),
+        Field(
+            key="verify_ssl",
+            kind=FieldKind.BOOLEAN,
+            required=False,
+            default=True,
+            advanced=True,
+        ),
+    )
+    # The hashes are in the address, which proxies cap at 8 kB.
+    batch_size: ClassVar[int] = 100
+    allows_path: ClassVar[bool] = True
+    concurrency: ClassVar[int] = 2
+    # The server lets 200 through, from one address.
+    requests_per_minute: ClassVar[int] = 150
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Start with nothing read."""
+        super().__init__(*args, **kwargs)
+        self._known: Cache[_Known] = self._remembers(Cache())
+        self._headers = {"X-Api-Key": self._settings["api_key"]}
+
+    @classmethod
+    @override
+    def parse_invoice_id(cls, text: str) -> str | None:
+        """Return the payment hash in what a user typed, or None."""
+        hash_ = text.strip().lower()
+        return hash_ if _HASH.fullmatch(hash_) else None
+
+    @override
+    async def async_resolve_id(self, text: str) -> str | None:
+        """Return the payment hash, which the server reads out of a pasted invoice."""
+        bolt11 = _SCHEME.sub("", text.strip(), count=1)
+        if not BOLT11.fullmatch(bolt11):
+            return self.parse_invoice_id(text)
+        try:
+            decoded = read_object(
+                await self._async_call("POST", "payments/decode", json={"data": bolt11.lower()}),
+                "the answer",
+            )
+        except InvoiceNotFound:
+            return None
+        return self._read_hash(decoded)
+
+    @override
+    async def async_get_account(self) -> Account:
+        """Prove the key with the wallet, as other answers don't tell a wrong one."""
+        wallet = await self._async_wallet()
+        # Only a key that can spend is told the wallet's id.
+        if wallet.get("id") is not None:
+            raise KeyCanSpend("an admin key")
+        host = self.http.url.partition("://")[2]
+        return Account(
+            unique_id=fingerprint(self.http.url, self._settings["api_key"]),
+            title=f"{self.name} ({read_text(wallet.get('name')) or host})",
+        )
+
+    def _read_hash(self, payment: Mapping[str, Any]) -> str:
+        """Return the payment hash of a payment that the server answered with."""
+        id_ = self.parse_invoice_id(read_word(payment.get("payment_hash"), "payment_hash"))
+        if id_ is None:
+            raise BadResponse("payment_hash is no hash")
+        return id_
+
+    async def async_list_invoices(
+        self, *, since: datetime, order_id: str | None = None
+    ) -> AsyncIterator[Invoice]:
+        """Yield the incoming payments made since then, each once, the newest first.
+
+        At most 10,000. Raises a ProviderError.
+        """
+        asked = {
+            "amount[gt]": "0",
+            "time[ge]": str(int(since.timestamp())),
+            "sortby": "time",
+            "direction": "desc",
+            "limit": str(PAGE),
+        }
+
+        async def read(offset: int) -> Page:
+            params = {**asked, "offset": str(offset)}
+            payload = await self._async_call("GET", "payments/paginated", params=params)
+            rows = parse_rows(payload, datetime.now(UTC))
+            found = {id_: entry for id_, entry in rows.items() if _HASH.fullmatch(id_)}
+            return Page(len(payload["data"]), found, payload.get("total"))
+
+        async for invoice in each_once(read, since=since, order_id=order_id):
+            yield invoice
+
+    async def async_get_balances(self) -> tuple[Balance, ...]:
+        """Return what the wallet holds. Raises a ProviderError."""
+        balance = to_satoshi((await self._async_wallet())["balance"])
+        if balance is None:
+            raise BadResponse("balance is not an amount")
+        return (Balance(amount=balance, currency=SATOSHI),)
+
+    async def _async_wallet(self) -> Mapping[str, Any]:
+        """Get the wallet that the key belongs to."""
+        wallet = read_object(await self._async_call("GET", "wallet"), "the answer")
+        if "name" not in wallet or "balance" not in wallet:
+            raise BadResponse("the answer is not a wallet")
+        return wallet
+
+    @override
+    async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
+        """Read a batch of invoices with one request."""
+        now = datetime.now(UTC)
+        known = [self._known.get(id_) for id_ in ids]
+        checks = any(one is None or one.wants_check(now) for one in known)
+        params = {
+            "payment_hash[in]": ",".join(ids),
+            # A wallet that pays itself has two payments of one hash.
+            "amount[ge]": "0",
+            "limit": str(2 * len(ids)),
+        }
+        if checks:
+            params["recheck_pending"] = "true"
+        rows = parse_rows(await self._async_call("GET", "payments/paginated", params=params), now)
+        return {id_: self._learn(id_, rows.get(id_), checked=checks, now=now) for id_ in ids}
+
+    def _learn(
+        self, id_: str, entry: Invoice | ProviderError | None, *, checked: bool, now: datetime
+    ) -> Invoice | ProviderError:
+        """Keep what was read of an invoice; one that was deleted after its expiry has expired."""
+        known = self._known.get(id_)
+        if entry is None:
+            if known is None or known.invoice.status.is_paid or not has_expired(known.invoice, now):
+                return InvoiceNotFound(id_)
+            entry = replace(known.invoice, status=InvoiceStatus.EXPIRED, provider_status="deleted")
+        if isinstance(entry, Invoice):
+            unchecked = 0 if checked or known is None else known.unchecked + 1
+            self._known[id_] = _Known(entry, unchecked)
+        return entry
+
+    async def _async_call(self, method: str, path: str, **kwargs: Any) -> Any:
+        """Make a request with the key."""
+        return await self.http.async_request(
+            method, f"/api/v1/{path}", headers=self._headers, **kwargs
+        )
+
+    @override
+    def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+        """Read the text that comes with an error: the wrong key is a 404."""
+        fields = payload if isinstance(payload, dict) else {}
+        if status == 404:
+            is_wrong_key = _WRONG_KEY.search(str(fields.get("detail")))
+            return (AuthError if is_wrong_key else BadResponse)("HTTP 404")
+        if status == 400 and _WRONG_BOLT11.search(str(fields.get("message"))):
+            return InvoiceNotFound("HTTP 400")
+        return super()._error(status, headers, payload)

@@ -1,0 +1,97 @@
+"""Calls those who want to know what a reading changed: entities, above all."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import batched
+import logging
+
+from homeassistant.core import CALLBACK_TYPE, callback
+
+_LOGGER = logging.getLogger(__name__)
+
+# Entities of so many invoices are written before others get their turn.
+PUBLISHED_AT_ONCE = 20
+
+
+class Publisher:
+    """The listeners to the readings of one account."""
+
+    def __init__(self, account: str) -> None:
+        """Begin with none; ``account`` is what the log calls it."""
+        self._account = account
+        self._reading_listeners: set[CALLBACK_TYPE] = set()
+        self._watched_listeners: set[CALLBACK_TYPE] = set()
+        self._change_listeners: set[Callable[[list[str]], None]] = set()
+        self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
+
+    @callback
+    def async_add_reading_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Call ``listener`` after each step of the reader, also one that changed nothing."""
+        self._reading_listeners.add(listener)
+        return lambda: self._reading_listeners.discard(listener)
+
+    @callback
+    def async_add_watched_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Call ``listener`` whenever other invoices are watched than before."""
+        self._watched_listeners.add(listener)
+        return lambda: self._watched_listeners.discard(listener)
+
+    @callback
+    def async_add_change_listener(self, listener: Callable[[list[str]], None]) -> CALLBACK_TYPE:
+        """Call ``listener`` with the IDs of the invoices that a reading changed."""
+        self._change_listeners.add(listener)
+        return lambda: self._change_listeners.discard(listener)
+
+    @callback
+    def async_add_invoice_listener(self, invoice_id: str, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Call ``listener`` after each reading that changed this invoice."""
+        self._invoice_listeners.setdefault(invoice_id, []).append(listener)
+        # Each entity has one of these: a partial is smaller than a closure.
+        return partial(self._remove_invoice_listener, invoice_id, listener)
+
+    @callback
+    def _remove_invoice_listener(self, invoice_id: str, listener: CALLBACK_TYPE) -> None:
+        """Call a listener no more."""
+        listeners = self._invoice_listeners[invoice_id]
+        listeners.remove(listener)
+        if not listeners:
+            del self._invoice_listeners[invoice_id]
+
+    @callback
+    def async_publish_watched(self) -> None:
+        """Let entities and devices be those of what is watched."""
+        for listener in tuple(self._watched_listeners):
+            self._call(listener, "which invoices there are")
+
+    async def async_publish(self, changed: list[str]) -> None:
+        """Write the entities of the invoices that a reading changed, a few at a time."""
+        for some in batched(changed, PUBLISHED_AT_ONCE, strict=False):
+            for invoice_id in some:
+                for listener in tuple(self._invoice_listeners.get(invoice_id, ())):
+                    self._call(listener, invoice_id)
+            for changes in tuple(self._change_listeners):
+                self._call(partial(changes, list(some)), ", ".join(some))
+            if len(changed) > PUBLISHED_AT_ONCE:
+                await asyncio.sleep(0)
+        for listener in tuple(self._reading_listeners):
+            self._call(listener, "what they add up to")
+
+    async def async_publish_all(
+        self, listeners: Mapping[int, tuple[CALLBACK_TYPE, object]]
+    ) -> None:
+        """Write all the entities of a coordinator, a few at a time."""
+        for some in batched(tuple(listeners), PUBLISHED_AT_ONCE, strict=False):
+            for key in some:
+                # It may have been removed meanwhile.
+                if (listening := listeners.get(key)) is not None:
+                    self._call(listening[0], "whether it can be read")
+            await asyncio.sleep(0)
+
+    @callback
+    def _call(self, listener: CALLBACK_TYPE, what: str) -> None:
+        """Call a listener; what can't be shown must not keep a payment from being announced."""
+        try:
+            listener()
+        except Exception:
+            _LOGGER.exception("%s: can't show %s", self._account, what)

@@ -1,0 +1,51 @@
+"""What is known of a watched invoice while its account is loaded."""
+
+from dataclasses import dataclass
+import math
+
+from ..book.record import Record
+from ..providers.model import Invoice, ProviderError
+from .evidence import Doubt
+
+
+@dataclass(slots=True)
+class Problem:
+    """What has been wrong with an invoice."""
+
+    key: str
+    """Which issue it becomes when it lasts."""
+    detail: str
+    since: float
+    readings: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """One invoice: all that goes with it when it goes. Times are monotonic seconds."""
+
+    record: Record
+    born: float
+    """When it was made or first seen, as far as its polling is concerned."""
+    since: float
+    """Since when it has its status."""
+    invoice: Invoice | None = None
+    """As it was last read and believed; None while it can't be read."""
+    error: ProviderError | None = None
+    """Why it can't be read."""
+    known_at: float = -math.inf
+    """When the latest answer that is believed was received."""
+    doubt: Doubt | None = None
+    due: float | None = None
+    """When to poll it next; None once nothing of it can change any more."""
+    soonest: float = math.inf
+    """From when on it may come along with a request that is made anyway."""
+    problem: Problem | None = None
+    misses: int = 0
+    """How many readings of it failed in a row."""
+    hinted_at: float = -math.inf
+    """When it was last read for a hint."""
+
+    def plan(self, due: float | None, soonest: float | None = None) -> None:
+        """Poll it then, or never; it may come along from ``soonest`` on."""
+        self.due = due
+        self.soonest = math.inf if due is None else due if soonest is None else soonest

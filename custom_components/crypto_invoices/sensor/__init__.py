@@ -1,0 +1,28 @@
+"""Sensors of accounts and their invoices."""
+
+from functools import partial
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from ..entity import async_add_invoice_entities
+from ..runtime import CryptoInvoicesConfigEntry
+from .account import async_add_account_sensors
+from .invoice import invoice_sensors
+
+PARALLEL_UPDATES = 0
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: CryptoInvoicesConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Set up the account's sensors, and those of each invoice as it gets watched."""
+    account = entry.runtime_data
+    async_add_account_sensors(hass, account, async_add_entities)
+    async_add_invoice_entities(
+        account.coordinator,
+        async_add_entities,
+        partial(invoice_sensors, account.coordinator, account.provider.reported_fields),
+    )

@@ -1,0 +1,124 @@
+"""Sensors of an invoice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+)
+from homeassistant.core import callback
+from homeassistant.helpers.typing import StateType
+
+from ..coordinator import CryptoInvoicesCoordinator
+from ..entity import InvoiceEntity
+from ..invoice_values import invoice_attributes
+from ..money import exact
+from ..providers.model import Invoice, InvoiceStatus
+from .money import MoneySensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceSensorDescription(SensorEntityDescription):
+    """A sensor of an invoice."""
+
+    value_fn: Callable[[Invoice], StateType | datetime | Decimal]
+
+
+STATUS = InvoiceSensorDescription(
+    key="status",
+    translation_key="status",
+    name=None,
+    device_class=SensorDeviceClass.ENUM,
+    options=[status.value for status in InvoiceStatus],
+    value_fn=lambda invoice: invoice.status.value,
+)
+
+AMOUNTS = (
+    InvoiceSensorDescription(
+        key="amount",
+        translation_key="amount",
+        value_fn=lambda invoice: invoice.amount,
+    ),
+    InvoiceSensorDescription(
+        key="amount_received",
+        translation_key="amount_received",
+        value_fn=lambda invoice: invoice.amount_received,
+    ),
+)
+
+TIMES = (
+    InvoiceSensorDescription(
+        key="expires_at",
+        translation_key="expires_at",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        value_fn=lambda invoice: invoice.expires_at,
+    ),
+)
+
+
+def invoice_sensors(
+    coordinator: CryptoInvoicesCoordinator, reported_fields: frozenset[str], invoice_id: str
+) -> list[InvoiceSensor]:
+    """Return the sensors of an invoice: those its provider has something to say for."""
+    classes = ((StatusSensor, (STATUS,)), (AmountSensor, AMOUNTS), (InvoiceSensor, TIMES))
+    return [
+        sensor(coordinator, invoice_id, description)
+        for sensor, descriptions in classes
+        for description in descriptions
+        if description.key in reported_fields
+    ]
+
+
+class InvoiceSensor(InvoiceEntity, SensorEntity):
+    """A sensor of an invoice."""
+
+    entity_description: InvoiceSensorDescription
+
+    @property
+    @override
+    def native_value(self) -> StateType | datetime:
+        """Return the state of the sensor; money in plain digits, exactly as told."""
+        if self.invoice is None:
+            return None
+        value = self.entity_description.value_fn(self.invoice)
+        return exact(value) if isinstance(value, Decimal) else value
+
+
+class AmountSensor(InvoiceSensor, MoneySensor):
+    """An amount in the currency that the invoice was issued in."""
+
+    @override
+    def __init__(self, *args: Any) -> None:
+        """Begin with the invoice's currency."""
+        super().__init__(*args)
+        self._follow_currency()
+
+    @override
+    @callback
+    def _handle_coordinator_update(self) -> None:
+        """Take the currency before it is written."""
+        self._follow_currency()
+        super()._handle_coordinator_update()
+
+    @callback
+    def _follow_currency(self) -> None:
+        """Take the invoice's currency; an invoice that can't be read keeps it."""
+        if self.invoice and self.invoice.currency != self._attr_native_unit_of_measurement:
+            self._show_in(self.invoice.currency)
+
+
+class StatusSensor(InvoiceSensor):
+    """The status of an invoice, with what automations and templates ask for beside it."""
+
+    _unrecorded_attributes = frozenset({"payment_url"})
+
+    @property
+    @override
+    def extra_state_attributes(self) -> dict[str, Any] | None:
+        """Return what the provider says of the invoice; what it never says is left out."""
+        return invoice_attributes(self.invoice) if self.invoice else None

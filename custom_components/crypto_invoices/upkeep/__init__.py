@@ -1,0 +1,1 @@
+"""Upkeep: what runs beside the reading of an account."""

@@ -1,0 +1,77 @@
+"""What an account holds, where its provider says so; read rarely."""
+
+from datetime import timedelta
+from decimal import Decimal
+import logging
+from typing import override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+
+from ..const import DOMAIN
+from ..delivery.announcement import Announcement
+from ..identifiers import SIGNAL_ANNOUNCED_OF
+from ..providers.capabilities import CanReadBalance, PermissionMissing
+from ..providers.model import ProviderError
+from ..reading.reader import Reader
+
+_LOGGER = logging.getLogger(__name__)
+
+INTERVAL = timedelta(hours=1)
+
+
+class BalanceCoordinator(DataUpdateCoordinator[dict[str, Decimal] | None]):
+    """Reads the balances of one account each hour, and when an invoice is paid.
+
+    Its data is what the account holds, by currency, or None while that isn't known.
+    """
+
+    config_entry: ConfigEntry
+
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, provider: CanReadBalance, reader: Reader
+    ) -> None:
+        """Begin with nothing read."""
+        super().__init__(
+            hass,
+            _LOGGER,
+            config_entry=entry,
+            name=f"{DOMAIN} {entry.title} balance",
+            update_interval=INTERVAL,
+            always_update=False,
+        )
+        self._reader = reader
+        self._provider = provider
+        entry.async_on_unload(
+            async_dispatcher_connect(
+                hass, SIGNAL_ANNOUNCED_OF.format(entry.entry_id), self._announced
+            )
+        )
+
+    @callback
+    def _announced(self, announcement: Announcement) -> None:
+        """Read again when money came in, or was taken back."""
+        transition = announcement.transition
+        if transition.is_payment or transition.previous.is_paid:
+            self.config_entry.async_create_background_task(
+                self.hass, self.async_request_refresh(), f"{self.name} after a payment"
+            )
+
+    @override
+    async def _async_update_data(self) -> dict[str, Decimal] | None:
+        """Read the balances, unless the provider is to be left alone."""
+        if self._reader.is_backing_off:
+            return self.data
+        try:
+            balances = await self._provider.async_get_balances()
+        except PermissionMissing:
+            # A key that may only see invoices is good enough.
+            self.update_interval = None
+            return None
+        except ProviderError as err:
+            # An outage is logged once, by whoever reads the invoices.
+            self.logger.debug("%s: %r", self.name, err)
+            return None
+        return {balance.currency: balance.amount for balance in balances}

@@ -1,0 +1,60 @@
+"""Begins and ends the watching of invoices: in dialogs, in actions, and automatically."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from itertools import batched
+from types import MappingProxyType
+
+from .book.record import Record
+from .coordinator import CryptoInvoicesCoordinator
+from .providers.capabilities import KeepsPaymentLinks
+from .providers.model import Invoice, InvoiceStatus
+
+# So many are taken out of the book before others get their turn.
+_UNWATCHED_AT_ONCE = 100
+_NO_LINKS: Mapping[str, str] = MappingProxyType({})
+
+
+async def async_watch(
+    coordinator: CryptoInvoicesCoordinator,
+    invoices: Iterable[Invoice],
+    *,
+    baseline: InvoiceStatus | None = None,
+    is_automatic: bool = False,
+) -> list[Invoice]:
+    """Watch invoices with the readings that are given; return those that were not watched before.
+
+    ``baseline`` is the status that announces nothing, by default the one that each has. Returns
+    when they are on disk, as far as that is possible. Raises StorageError.
+    """
+    provider, given = coordinator.provider, {invoice.id: invoice for invoice in invoices}
+    links = dict(provider.links) if isinstance(provider, KeepsPaymentLinks) else _NO_LINKS
+    records = [Record.begin(invoice, baseline) for invoice in given.values()]
+    for record in records:
+        record.is_automatic = is_automatic
+        record.payment_url = links.get(record.id)
+    added = await coordinator.book.async_add(records)
+    if isinstance(provider, KeepsPaymentLinks):
+        provider.links.update({one.id: one.payment_url for one in added if one.payment_url})
+    new = [given[record.id] for record in added]
+    await coordinator.async_begin(new)
+    return new
+
+
+async def async_unwatch(coordinator: CryptoInvoicesCoordinator, invoice_ids: Iterable[str]) -> None:
+    """Stop watching invoices, also if the caller leaves; what they brought stays in the sums."""
+    entry, job = coordinator.config_entry, _async_unwatch(coordinator, tuple(invoice_ids))
+    await asyncio.shield(entry.async_create_task(coordinator.hass, job, "unwatch"))
+
+
+async def _async_unwatch(
+    coordinator: CryptoInvoicesCoordinator, invoice_ids: tuple[str, ...]
+) -> None:
+    """Stop watching invoices, a few at a time."""
+    now = coordinator.clocks.now()
+    for some in batched(invoice_ids, _UNWATCHED_AT_ONCE, strict=False):
+        for invoice_id in some:
+            coordinator.book.remove(invoice_id, now)
+        if len(invoice_ids) > _UNWATCHED_AT_ONCE:
+            await asyncio.sleep(0)
+    await coordinator.async_follow_book()

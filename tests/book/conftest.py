@@ -1,0 +1,94 @@
+"""What the tests of the book share: a disk, and somebody who does the jobs."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+import sqlite3
+from typing import Any, cast, override
+
+from homeassistant.core import HomeAssistant
+import pytest
+
+from custom_components.crypto_invoices.book.book import Book
+from custom_components.crypto_invoices.book.record import Money, Record
+from custom_components.crypto_invoices.book.storage import Changes, Contents, Storage
+from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def euros(amount: str) -> Money:
+    """Return an amount of money."""
+    return Money(Decimal(amount), "EUR")
+
+
+def record(id_: str = "A", status: S = S.PENDING, **fields: Any) -> Record:
+    """Return a record of an invoice of 10 EUR that automations know."""
+    return Record(
+        **{"id": id_, "status": status, "announced": status, "asked": euros("10"), **fields}
+    )
+
+
+class Disk(Storage):
+    """A file on a disk that may be full in the middle of a transaction."""
+
+    fulls = 0
+    writes = 0
+
+    @override
+    def _write(self, database: sqlite3.Connection, changes: Changes) -> None:
+        """Write as far as there is room."""
+        super()._write(database, changes)
+        if self.fulls:
+            raise sqlite3.OperationalError("database or disk is full")
+        self.writes += 1
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """Let the disk be full."""
+        self.fulls += 1
+        yield
+        self.fulls -= 1
+
+
+def read(path: Path, *, must_exist: bool = True) -> tuple[Disk, Contents]:
+    """Open a file as a start does."""
+    storage = Disk(path)
+    return storage, storage.open(must_exist=must_exist, paid_since=LONG_AGO)
+
+
+def make(path: Path) -> Disk:
+    """Begin a file."""
+    return read(path, must_exist=False)[0]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where a book may be."""
+    return tmp_path / "storage" / "book.db"
+
+
+class Jobs:
+    """Does the jobs that Home Assistant does for a book, at once."""
+
+    async def async_add_executor_job[T](self, job: Callable[..., T], *args: Any) -> T:
+        """Do a job; others have their turn before it and after it."""
+        await asyncio.sleep(0)
+        try:
+            return job(*args)
+        finally:
+            await asyncio.sleep(0)
+
+    def async_create_task[T](self, job: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Make a task."""
+        return asyncio.get_running_loop().create_task(job, name=name, eager_start=True)
+
+
+def open_book(path: Path, *, must_exist: bool = True) -> tuple[Book, Disk]:
+    """Return a book as it is on disk, and the disk."""
+    disk, contents = read(path, must_exist=must_exist)
+    return Book(cast("HomeAssistant", Jobs()), "entry", disk, contents), disk

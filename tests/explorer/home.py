@@ -1,0 +1,344 @@
+"""A Home Assistant that can be stopped, killed and started, with its disk."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock, patch
+
+from homeassistant.components import automation
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
+from homeassistant.config import async_process_component_and_handle_errors
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
+from homeassistant.core import CoreState, HomeAssistant, ServiceCall
+from homeassistant.helpers import trigger as trigger_helper
+from homeassistant.loader import DATA_CUSTOM_COMPONENTS, async_get_integration
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import (
+    INSTANCES,
+    MockConfigEntry,
+    async_test_home_assistant,
+    mock_storage,
+)
+
+from custom_components.crypto_invoices.book.database import StorageError
+from custom_components.crypto_invoices.book.loading import looked_up
+from custom_components.crypto_invoices.book.storage import Storage
+from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.delivery.announcement import Announcement
+from custom_components.crypto_invoices.delivery.deliveries import async_get_deliveries
+from custom_components.crypto_invoices.delivery.subscribers import Subscriber
+from custom_components.crypto_invoices.providers import PROVIDERS
+
+from .virtual import VirtualLoop
+from .world import INVOICES, MadeUpProvider, World
+
+AUTOMATIONS = ("payments", "changes")
+# What they need is there: no web server, no files.
+_LOADED = ("http", "websocket_api", "auth", "webhook", "system_log")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A run of an automation, as it began."""
+
+    automation: str
+    announcement_id: str
+    invoice: str
+    status: str
+    attempt: int
+    life: int
+    """In which life of Home Assistant, counted by its kills and stops."""
+
+
+@dataclass(frozen=True)
+class Announced:
+    """An announcement, and who was to hear it."""
+
+    id: str
+    invoice: str
+    is_payment: bool
+    status: str
+    to_hear: frozenset[str]
+    life: int
+
+
+@dataclass
+class Gate:
+    """A place where what is under way waits, while that is wanted."""
+
+    is_held: bool = False
+    waiting: list[asyncio.Future[str]] = field(default_factory=list)
+
+    async def async_pass(self) -> str:
+        """Wait until it is let through; return how."""
+        if not self.is_held:
+            return "well"
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.waiting.append(future)
+        try:
+            return await future
+        finally:
+            if future in self.waiting:
+                self.waiting.remove(future)
+
+    def release(self, how: str = "well") -> None:
+        """Let the first through."""
+        future = self.waiting.pop(0)
+        if not future.done():
+            future.set_result(how)
+
+
+class Home:
+    """One account in a Home Assistant that is not treated well."""
+
+    def __init__(self, folder: Path, loop: VirtualLoop, world: World) -> None:
+        """Prepare an empty disk."""
+        self.folder = folder
+        self.loop = loop
+        self.world = world
+        self.life = 0
+        self.heard: list[Heard] = []
+        self.disk = Gate()
+        self.actions = Gate()
+        self.arming = Gate()
+        self.versions = dict.fromkeys(AUTOMATIONS, 0)
+        self.deleted: set[str] = set()
+        self.callers: list[asyncio.Task[Any]] = []
+        self.announced: list[Announced] = []
+        self.off: set[str] = set()
+        self.storages: list[Storage] = []
+        self._manager: AbstractAsyncContextManager[HomeAssistant] | None = None
+        self._entry_data: dict[str, Any] = {
+            "provider": "made_up",
+            "url": "http://made.up",
+            "webhook_id": "hook",
+            "invoices": [looked_up(world.invoice(id_)) for id_ in INVOICES[:2]],
+        }
+        self._entry_before = dict(self._entry_data)
+
+    @contextmanager
+    def patched(self) -> Iterator[None]:
+        """Let time, disk and provider be ours."""
+        MadeUpProvider.world = self.world
+        with ExitStack() as stack:
+            stack.enter_context(mock_storage())
+            stack.enter_context(patch.dict(PROVIDERS, {"made_up": MadeUpProvider}))
+            stack.enter_context(patch.object(dt_util, "utcnow", self.loop.wall))
+            for module in ("account", "clients"):
+                stack.enter_context(
+                    patch(f"custom_components.{DOMAIN}.{module}.monotonic", self.loop.time)
+                )
+            get_platform = trigger_helper._async_get_trigger_platform
+
+            async def slow(*args: Any) -> Any:
+                await self.arming.async_pass()
+                return await get_platform(*args)
+
+            stack.enter_context(patch.object(trigger_helper, "_async_get_trigger_platform", slow))
+            stack.enter_context(
+                patch(f"custom_components.{DOMAIN}.clients.async_get_clientsession")
+            )
+            opened = Storage.open
+
+            def opening(storage: Storage, **how: Any) -> Any:
+                self.storages.append(storage)
+                return opened(storage, **how)
+
+            stack.enter_context(patch.object(Storage, "open", opening))
+            yield
+
+    async def async_start(self) -> None:
+        """Start Home Assistant, up to where the account is set up."""
+        self._manager = async_test_home_assistant(
+            config_dir=str(self.folder), initial_state=CoreState.starting
+        )
+        self.hass = hass = await self._manager.__aenter__()
+        vars(hass)["async_add_executor_job"] = self._executor(self.life)
+        hass.http = MagicMock()
+        hass.config.components.update(_LOADED)
+        hass.data.pop(DATA_CUSTOM_COMPONENTS, None)
+        await async_get_integration(hass, DOMAIN)
+        hass.services.async_register("test", "report", self._report(self.life))
+        assert await async_setup_component(hass, AUTOMATION_DOMAIN, self._automations())
+        component = hass.data[automation.DATA_COMPONENT]
+        vars(component)["async_prepare_reload"] = self._prepare_reload
+        self.entry = MockConfigEntry(
+            domain=DOMAIN, entry_id="account", title="Shop", data=dict(self._entry_data)
+        )
+        self.entry.add_to_hass(hass)
+        async_get_deliveries(hass).subscribe(Subscriber(self._watch, self._never))
+        await hass.config_entries.async_setup(self.entry.entry_id)
+
+    def _automations(self) -> dict[str, Any]:
+        """Return the automations as they are saved now."""
+        triggers = {"payments": "crypto_invoices.paid", "changes": "crypto_invoices.status_changed"}
+        return {
+            AUTOMATION_DOMAIN: [
+                {
+                    "id": name,
+                    "alias": name,
+                    "description": f"Version {self.versions[name]}",
+                    "mode": "parallel",
+                    "max": 100,
+                    "triggers": [{"trigger": triggers[name]}],
+                    "actions": [
+                        {
+                            "action": "test.report",
+                            "data": {
+                                "automation": name,
+                                "announcement_id": "{{ trigger.announcement_id }}",
+                                "invoice": "{{ trigger.invoice_id }}",
+                                "status": "{{ trigger.status }}",
+                                "attempt": "{{ trigger.attempt }}",
+                            },
+                        }
+                    ],
+                }
+                for name in AUTOMATIONS
+                if name not in self.deleted
+            ]
+        }
+
+    async def _prepare_reload(self, *, skip_reset: bool = False) -> Any:
+        """Return what the file of automations says."""
+        integration = await async_get_integration(self.hass, AUTOMATION_DOMAIN)
+        return await async_process_component_and_handle_errors(
+            self.hass, self._automations(), integration
+        )
+
+    def _report(self, life: int) -> Callable[[ServiceCall], Any]:
+        """Return the action that automations run."""
+
+        async def report(call: ServiceCall) -> None:
+            if life == self.life:
+                self.heard.append(Heard(life=life, **call.data))
+                await self.actions.async_pass()
+
+        return report
+
+    def _watch(self, announcement: Announcement) -> bool:
+        """Note an announcement, and which automations are to hear it."""
+        assert self.hass.state is CoreState.running, "announced before the start"
+        self.announced.append(
+            Announced(
+                announcement.id,
+                announcement.invoice_id,
+                announcement.transition.is_payment,
+                announcement.transition.status.value,
+                frozenset(name for name in AUTOMATIONS if self.is_on(name)),
+                self.life,
+            )
+        )
+        return False
+
+    def _never(self, announcement: Announcement, attempt: int) -> asyncio.Task[Any]:
+        """Run nothing."""
+        raise NotImplementedError
+
+    def is_on(self, name: str) -> bool:
+        """Whether an automation is on, also while it is being saved."""
+        return name not in self.deleted and name not in self.off
+
+    def _executor(self, life: int) -> Callable[..., asyncio.Future[Any]]:
+        """Return what does blocking work: at once, but for the disk."""
+
+        async def execute(target: Callable[..., Any], *args: Any) -> Any:
+            is_write = getattr(target, "__func__", None) is Storage.write
+            if is_write and await self.disk.async_pass() == "badly":
+                raise StorageError("the disk is full")
+            if life != self.life:
+                raise asyncio.CancelledError
+            result = target(*args)
+            if is_write:
+                # Written, but nobody knows it yet.
+                await self.disk.async_pass()
+            return result
+
+        def executor(target: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+            return self.loop.create_task(execute(target, *args))
+
+        return executor
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Begin something that may be cancelled."""
+        self.callers.append(self.loop.create_task(coroutine))
+        self.loop.settle()
+        self.callers = [task for task in self.callers if not task.done()]
+
+    def remember_entry(self) -> None:
+        """Keep what Home Assistant would have written of the account's entry."""
+        if self.entry.data != self._entry_data:
+            self._entry_before, self._entry_data = self._entry_data, dict(self.entry.data)
+
+    def stop(self) -> None:
+        """Stop Home Assistant in an orderly way."""
+        self.disk.is_held = self.actions.is_held = self.arming.is_held = False
+        self._release_all()
+        self.remember_entry()
+        stopping = self.loop.create_task(self.hass.async_stop(force=True))
+        self.loop.advance(0.1)
+        for _ in range(60):
+            if stopping.done():
+                break
+            self._release_all()
+            self.loop.advance(5)
+        assert stopping.done(), "Home Assistant does not stop"
+        stopping.result()
+        self._bury()
+
+    def _release_all(self) -> None:
+        """Let all through that waits at a gate."""
+        for gate in (self.disk, self.actions, self.arming):
+            while gate.waiting:
+                gate.release()
+                self.loop.settle()
+
+    def kill(self, *, entry_is_older: bool) -> None:
+        """Lose everything but the disk."""
+        self.remember_entry()
+        if entry_is_older:
+            self._entry_data = dict(self._entry_before)
+        self._bury()
+
+    def _bury(self) -> None:
+        """Let nothing be left of this life."""
+        self.life += 1
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.settle()
+        self.world.questions.clear()
+        for gate in (self.disk, self.actions, self.arming):
+            gate.waiting.clear()
+            gate.is_held = False
+        for storage in self.storages:
+            storage.close()
+        self.storages.clear()
+        self.callers.clear()
+        self.loop.drop_timers()
+        self.hass.import_executor.shutdown(wait=True)
+        if self.hass in INSTANCES:
+            INSTANCES.remove(self.hass)
+        assert self._manager is not None
+        self.loop.run_until_complete(self._manager.__aexit__(None, None, None))
+        self._manager = None
+
+    def started(self) -> None:
+        """Let Home Assistant have started."""
+        self.hass.set_state(CoreState.running)
+        self.hass.bus.async_fire_internal(EVENT_HOMEASSISTANT_STARTED)
+        self.loop.settle()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a Home Assistant."""
+        return self._manager is not None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the account is loaded."""
+        return self.entry.state is ConfigEntryState.LOADED

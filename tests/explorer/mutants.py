@@ -1,0 +1,203 @@
+"""Faults to plant: what went wrong once, and must be found again."""
+
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import re
+import shutil
+from statistics import median
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = Path("custom_components/crypto_invoices")
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A fault: one piece of code in place of another."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+MUTANTS = (
+    Mutant(
+        "what fails is not planned again",
+        "reading/reader.py",
+        "            if answers is None:\n                self._make_due(wanted)\n",
+        "            if answers is None:\n                for one in wanted:\n                    one.plan(None)\n",
+    ),
+    Mutant(
+        "an overlapping answer is believed backwards",
+        "reading/evidence.py",
+        "    if overlaps:\n        return Verdict.IGNORED\n",
+        "    if overlaps:\n        return Verdict.BELIEVED\n",
+    ),
+    Mutant(
+        "a doubt is believed immediately",
+        "reading/evidence.py",
+        "    if doubt is not None and asked >= doubt.until:\n",
+        "    if True:\n",
+    ),
+    Mutant(
+        "a doubt is never believed",
+        "reading/evidence.py",
+        "    if doubt is not None and asked >= doubt.until:\n",
+        "    if False:\n",
+    ),
+    Mutant(
+        "an announcement is done before it is delivered",
+        "delivery/deliveries.py",
+        "            await asyncio.gather(*waited_for)\n",
+        "            await asyncio.sleep(0)\n",
+    ),
+    Mutant(
+        "an automation that is being saved is not expected",
+        "delivery/deliveries.py",
+        "            if owner is not None:\n                self._expect(owner)\n",
+        "",
+    ),
+    Mutant(
+        "a run that was cut counts as heard",
+        "delivery/subscribers.py",
+        "    if task.cancelled():\n        return Ending.CUT\n",
+        "    return Ending.HEARD\n",
+    ),
+    Mutant(
+        "what was announced is not taken down",
+        "book/transitions.py",
+        "    record.announced = transition.status\n",
+        "    pass\n",
+    ),
+    Mutant(
+        "an announcement ID is drawn",
+        "book/transitions.py",
+        '    name = f"{entry_id}/{record.id}/{record.times_watched}/{kind}/{record.counts[kind]}"\n',
+        '    name = f"{id(record)}/{record.id}/{kind}/{record.counts[kind]}"\n',
+    ),
+    Mutant(
+        "a failed write is forgotten",
+        "book/writer.py",
+        "                if not was_written:\n                    self._give_back(changes)\n",
+        "",
+    ),
+    Mutant(
+        "half of the book is loaded",
+        "book/storage.py",
+        '            found.records[row["id"]] = read_record(row)\n',
+        '            if not found.records:\n                found.records[row["id"]] = read_record(row)\n',
+    ),
+    Mutant(
+        "invoices that are added are not compared with",
+        "book/book.py",
+        "            if record.id not in self.records\n        ]\n        self.version += 1\n",
+        "            if record.id not in self.records\n        ]\n",
+    ),
+    Mutant(
+        "a removed invoice takes its money along",
+        "book/book.py",
+        "        self._carry(record.brought)\n        self._gone",
+        "        self._gone",
+    ),
+    Mutant(
+        "an invoice that is added again counts twice",
+        "book/book.py",
+        "        self.sums.adopt(record.id, earlier.brought if earlier else None)\n",
+        "",
+    ),
+    Mutant(
+        "test money is in the sums",
+        "book/record.py",
+        "    if is_test or status not in _BROUGHT:\n",
+        "    if status not in _BROUGHT:\n",
+    ),
+    Mutant(
+        "a refused key is final",
+        "reading/back_off.py",
+        "            return max(1.0, KEY_DOUBTED_FOR - refused_for)\n",
+        "            return math.inf\n",
+    ),
+    Mutant(
+        "the timer is off after a reading",
+        "reading/reader.py",
+        "            self._hass.loop.call_soon(self.async_arm)\n\n    def _answer_waiters",
+        "            pass\n\n    def _answer_waiters",
+    ),
+    Mutant(
+        "announced before the start",
+        "delivery/account.py",
+        "        if not self._is_started:\n            return\n        deliveries",
+        "        deliveries",
+    ),
+    Mutant(
+        "the first of two transitions is enough",
+        "delivery/account.py",
+        "        self.async_compare()\n\n\n@callback",
+        "\n\n@callback",
+    ),
+    Mutant(
+        "what is set up is not taken over",
+        "book/loading.py",
+        "        await _async_take_over(hass, entry, book)\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "an invoice whose status is final is over",
+        "reading/intake.py",
+        "        if one.doubt is not None:\n            confirmed_in",
+        "        if one.record.status.is_paid:\n            return None\n        if one.doubt is not None:\n            confirmed_in",
+    ),
+)
+
+
+def examples_until_found(mutant: Mutant, most: int) -> int | None:
+    """Plant a fault in a copy; return how many examples it took to find, None if it wasn't."""
+    with TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder)
+        for name in ("custom_components", "tests", "sandbox"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        file = copy / PACKAGE / mutant.file
+        text = file.read_text()
+        if text.count(mutant.right) != 1:
+            raise SystemExit(f"{mutant.name}: the code is not there any more")
+        file.write_text(text.replace(mutant.right, mutant.wrong))
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.explorer.count"],
+            cwd=copy,
+            env={**os.environ, "EXPLORER_EXAMPLES": str(most)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = re.search(r"^found after (\d+)$", done.stdout, re.MULTILINE)
+        return int(found[1]) if found else None
+
+
+def main() -> None:
+    """Plant them all, and print what it took."""
+    wanted = set(sys.argv[1:])
+    most = int(os.environ.get("EXAMPLES", "100"))
+    took: list[int] = []
+    missed = []
+    for mutant in MUTANTS:
+        if wanted and mutant.name not in wanted:
+            continue
+        found = examples_until_found(mutant, most)
+        print(f"{mutant.name}: {found or f'not found in {most}'}", flush=True)
+        if found is None:
+            missed.append(mutant.name)
+        else:
+            took.append(found)
+    if took:
+        print(f"found: {len(took)}, median number of examples: {median(took):g}")
+    if missed:
+        raise SystemExit(f"not found: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()

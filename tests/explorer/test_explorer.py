@@ -1,0 +1,30 @@
+"""Every order of events: nothing lost, nothing doubled."""
+
+import os
+import sys
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+import pytest
+
+from .machine import Explorer
+
+
+def test_explorer(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is promised holds after each step, and nothing is lost in the end."""
+    Explorer.steps.clear()
+    run_state_machine_as_test(
+        Explorer,
+        settings=settings(
+            max_examples=int(os.environ.get("EXPLORER_EXAMPLES", "200")),
+            stateful_step_count=int(os.environ.get("EXPLORER_STEPS", "30")),
+            deadline=None,
+            database=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{Explorer.steps.total()} steps: {dict(Explorer.steps.most_common())}\n"
+        )

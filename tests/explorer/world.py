@@ -1,0 +1,155 @@
+"""What is true at a made-up provider, and what it answers, when it is told to."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import ClassVar, override
+
+from custom_components.crypto_invoices.providers.model import (
+    Account,
+    AuthError,
+    BadResponse,
+    Invoice,
+    InvoiceNotFound,
+    InvoiceStatus as S,
+    ProviderError,
+    ProviderUnavailable,
+    UnavailableReason,
+)
+from custom_components.crypto_invoices.providers.provider import Provider
+
+INVOICES = ("A", "B", "C")
+# The third is a test: its money counts in no sum.
+TESTS = frozenset({"C"})
+AMOUNT = Decimal("4.25")
+EVENTS = {
+    "is paid": S.PAID,
+    "is partly paid": S.PARTIALLY_PAID,
+    "is overpaid": S.OVERPAID,
+    "is taken back": S.PENDING,
+    "expires": S.EXPIRED,
+}
+_RECEIVED = {
+    S.PAID: AMOUNT,
+    S.OVERPAID: AMOUNT + 1,
+    S.PARTIALLY_PAID: AMOUNT - 1,
+}
+ANSWERS = ("the truth", "yesterday's state", "a part", "an unknown word", "a refusal", "an outage")
+
+
+@dataclass
+class Truth:
+    """What is so with one invoice, and what was so before."""
+
+    status: S = S.PENDING
+    before: S = S.PENDING
+    payments: int = 0
+    """How often it became paid."""
+
+
+@dataclass(eq=False)
+class Question:
+    """A request that was sent, and is not answered yet."""
+
+    ids: tuple[str, ...]
+    answer: asyncio.Future[Mapping[str, Invoice | ProviderError]]
+    then: dict[str, S]
+    """What was so when it was sent."""
+
+
+@dataclass
+class World:
+    """The provider's side."""
+
+    truth: dict[str, Truth] = field(default_factory=lambda: {id_: Truth() for id_ in INVOICES})
+    questions: list[Question] = field(default_factory=list)
+    is_held: bool = False
+    """Whether answers wait until they are released."""
+    mood: str = "the truth"
+    """What is answered while nothing is held."""
+
+    def happen(self, id_: str, status: S) -> None:
+        """Let something happen to an invoice."""
+        truth = self.truth[id_]
+        if truth.status is not status:
+            truth.payments += status.is_paid and not truth.status.is_paid
+            truth.before, truth.status = truth.status, status
+
+    def invoice(self, id_: str, status: S | None = None) -> Invoice:
+        """Return an invoice as it is described, now or then."""
+        status = status or self.truth[id_].status
+        return Invoice(
+            id=id_,
+            status=status,
+            provider_status=status.value,
+            amount=AMOUNT,
+            currency="EUR",
+            amount_received=_RECEIVED.get(status, Decimal(0)),
+            is_test=id_ in TESTS,
+        )
+
+    def rows(self, question: Question, how: str) -> Mapping[str, Invoice | ProviderError]:
+        """Return an answer. Raises a ProviderError."""
+        match how:
+            case "yesterday's state":
+                return {id_: self.invoice(id_, self.truth[id_].before) for id_ in question.ids}
+            case "a part":
+                first, *others = question.ids
+                errors = (BadResponse("spoiled"), InvoiceNotFound(first))
+                return {
+                    first: errors[len(first) % 2],
+                    **{id_: self.invoice(id_, question.then[id_]) for id_ in others},
+                }
+            case "an unknown word":
+                return {id_: self.invoice(id_, S.UNKNOWN) for id_ in question.ids}
+            case "a refusal":
+                raise AuthError("HTTP 403")
+            case "an outage":
+                raise ProviderUnavailable(UnavailableReason.TIMEOUT)
+        return {id_: self.invoice(id_, question.then[id_]) for id_ in question.ids}
+
+    def release(self, question: Question, how: str) -> None:
+        """Answer a question."""
+        self.questions.remove(question)
+        if question.answer.done():
+            return
+        try:
+            question.answer.set_result(self.rows(question, how))
+        except ProviderError as err:
+            question.answer.set_exception(err)
+
+
+class MadeUpProvider(Provider):
+    """Asks the world."""
+
+    key = "made_up"
+    name = "Made up"
+    fields = ()
+    batch_size = 10
+    can_revert = True
+
+    world: ClassVar[World]
+
+    @classmethod
+    @override
+    def parse_invoice_id(cls, text: str) -> str | None:
+        return text
+
+    @override
+    async def async_get_account(self) -> Account:
+        return Account(unique_id="1", title="Made up")
+
+    @override
+    async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
+        world = self.world
+        then = {id_: truth.status for id_, truth in world.truth.items()}
+        question = Question(ids, asyncio.get_running_loop().create_future(), then)
+        world.questions.append(question)
+        if not world.is_held:
+            world.release(question, world.mood)
+        try:
+            return await question.answer
+        finally:
+            if question in world.questions:
+                world.questions.remove(question)
