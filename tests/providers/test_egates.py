@@ -2,23 +2,29 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from email.utils import format_datetime
 import hashlib
 import hmac
+from itertools import count
 import time
 from typing import Any
+from unittest.mock import Mock
 from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession
 import orjson
 import pytest
 
+from custom_components.crypto_invoices.providers.egates import gateway
 from custom_components.crypto_invoices.providers.egates.gateway import EGates
 from custom_components.crypto_invoices.providers.egates.signing import SIGNINGS, sign
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
+    ClockWrong,
     Invoice,
     InvoiceNotFound,
     InvoiceStatus,
@@ -326,6 +332,9 @@ async def test_upper_case_answer(wire: Wire, provider: EGates) -> None:
         (refused({"signature": ["required"]}), AuthError),
         (refused("Invalid signature", 400), AuthError),
         (refused({"timestamp": ["The timestamp field is required."]}, 422), AuthError),
+        (refused({"timestamp": ["The timestamp is too old."]}, 422), ClockWrong),
+        (refused("Timestamp expired"), ClockWrong),
+        (refused("Check your clock", 401), ClockWrong),
         (refused("API key not found", 404), AuthError),
         (refused(None, 401), AuthError),
         (refused(None, 403), AuthError),
@@ -506,3 +515,38 @@ async def test_accounts_are_told_apart(wire: Wire, session: ClientSession) -> No
     accounts = [await EGates(session, {**SETTINGS, **each}).async_get_account() for each in changes]
     assert len({account.unique_id for account in accounts}) == 3
     assert not any(secret in repr(accounts) for secret in ("made-up-key", SECRET))
+
+
+@pytest.mark.parametrize("remembered", ["timestamp", "empty"])
+@pytest.mark.parametrize("hours", [-1, 1, 24 * 365])
+async def test_clock_is_off(
+    wire: Wire,
+    session: ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    hours: int,
+    remembered: str,
+) -> None:
+    """The gateway's answers tell what time it is there, and that is signed from then on."""
+    answer = Gateway("timestamp")
+    now = format_datetime(datetime.now(UTC), usegmt=True)
+    wire.answer(lambda asked: replace(answer(asked), headers={"Date": now}))
+    monkeypatch.setattr(gateway, "time", Mock(time=lambda: time.time() + hours * 3600))
+    provider = EGates(session, {**SETTINGS, "signing": remembered})
+    assert isinstance(await read_one(provider, ID), Invoice)
+    before = len(wire.asked)
+    assert isinstance(await read_one(provider, ID), Invoice)
+    assert len(wire.asked) == before + 1
+
+
+async def test_clocks_of_a_gateway_that_disagree(wire: Wire, provider: EGates) -> None:
+    """Where each answer names another time, a refusal is one all the same."""
+    hours = count()
+
+    def refuse(asked: Asked) -> Answer:
+        moment = datetime.now(UTC) + timedelta(hours=next(hours))
+        return replace(refused(None, 401), headers={"Date": format_datetime(moment, usegmt=True)})
+
+    wire.answer(refuse)
+    assert type(await read_one(provider, ID)) is AuthError
+    assert len(wire.asked) <= 5

@@ -719,6 +719,25 @@ async def test_stream_where_there_is_none(socket: Socket, session: ClientSession
         assert_key_is_untold(error)
 
 
+async def test_stream_follows_no_redirect(socket: Socket, session: ClientSession) -> None:
+    """A server that sends elsewhere, where the key would go too, is a server without a stream."""
+    app = web.Application()
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        raise web.HTTPFound(f"{socket.url}{request.path}")
+
+    app.router.add_get("/{path:.*}", elsewhere)
+    async with TestServer(app, host="127.0.0.1") as server:
+        url = str(server.make_url("")).rstrip("/")
+        hints, error = await listen(LNbits(session, {**SETTINGS, "url": url}))
+    assert not hints
+    assert not socket.paths
+    assert str(error) == "HTTP 302"
+    assert_key_is_untold(error)
+    # The account's own session is as it was.
+    assert not session.closed
+
+
 async def test_stream_behind_a_certificate_nobody_trusts(
     socket_enabled: None, session: ClientSession, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import batched
 
 import pytest
 
@@ -20,8 +21,9 @@ from custom_components.crypto_invoices.providers.model import (
 )
 from custom_components.crypto_invoices.reading.evidence import DOUBTED_FOR
 from custom_components.crypto_invoices.reading.intake import Taken
+from custom_components.crypto_invoices.reading.problems import note_problem
 
-from .world import DAY, HOUR, NOW, InBatches, World, invoice
+from .world import DAY, HOUR, NOW, InBatches, Stalls, World, invoice
 
 
 class Read:
@@ -217,3 +219,37 @@ def test_what_can_still_change() -> None:
         over.append([id_ for id_, record in records.items() if record.is_over])
         assert all((read.due_in(id_) is None) == record.is_over for id_, record in records.items())
     assert over == [[], ["1"], ["1", "2"], ["1"]]
+
+
+def test_ten_thousand_rows_hold_up_nobody() -> None:
+    """However many payments there are in one reading, others have their turn in between."""
+    invoices = [invoice(f"{number}") for number in range(10_000)]
+    read = Read(*invoices)
+    now = read.world.now + 1
+    answers = [
+        Answer(now, now, {one.id: replace(one, status=S.PAID) for one in some})
+        for some in batched(invoices, 100, strict=False)
+    ]
+
+    async def take() -> float:
+        stalls = Stalls()
+        taken = await read.intake.async_take(answers)
+        assert len(taken.changed) == 10_000
+        return await stalls.async_end()
+
+    assert read.world.loop.run(take()) < 0.05
+
+
+def test_the_same_answer_again() -> None:
+    """An answer that is the one before, byte for byte, ends a problem, and counts for one."""
+    row = invoice("1")
+    read = Read(row)
+    note_problem(read.intake.watched["1"], BadResponse("x"), read.world.now)
+    read.answer(row)
+    assert read.intake.watched["1"].problem is None
+    odd = invoice("1", S.UNKNOWN)
+    for _ in range(3):
+        read.answer(odd)
+    problem = read.intake.watched["1"].problem
+    assert problem is not None
+    assert problem.readings == 3  # type: ignore[unreachable]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-import time
+from functools import partial
 from typing import Any
 
 from homeassistant.components.homeassistant.const import DOMAIN as HOMEASSISTANT
@@ -40,7 +40,7 @@ from tests.conftest import (
 )
 
 from .told import Told, async_add_told, async_until
-from .world import invoice
+from .world import Stalls, invoice
 
 type Call = Callable[[HomeAssistant, ConfigEntry], Coroutine[Any, Any, object]]
 
@@ -125,10 +125,14 @@ async def test_two_dialogs_at_a_slow_provider(
     CLOCK.passed += 20
     make_due(entry)
     told.waits = True
+
+    def is_asked(times: int) -> bool:
+        return len(told.questions) == times
+
     asking = hass.async_create_task(coordinator.async_refresh())
     for number, id_ in enumerate(("first", "second"), start=1):
         told.truth[id_] = invoice(id_)
-        await async_until(lambda number=number: len(told.questions) == number)  # type: ignore[misc]
+        await async_until(partial(is_asked, number))
         await async_watch(coordinator, [invoice(id_)])
         coordinator.async_hint([id_])
     told.waits = False
@@ -340,29 +344,6 @@ async def test_polling_is_switched_off(hass: HomeAssistant, told: type[Told], ru
 
 
 # Many.
-
-
-class Stalls:
-    """How long others had to wait for their turn, in time that this thread was at work."""
-
-    def __init__(self) -> None:
-        """Begin to watch."""
-        self.longest = 0.0
-        self._task = asyncio.get_running_loop().create_task(self._async_watch())
-
-    async def _async_watch(self) -> None:
-        before = time.thread_time()
-        while True:
-            await asyncio.sleep(0)
-            now = time.thread_time()
-            self.longest = max(self.longest, now - before)
-            before = now
-
-    async def async_end(self) -> float:
-        """Return the longest stall in seconds."""
-        self._task.cancel()
-        await asyncio.wait((self._task,))
-        return self.longest
 
 
 async def test_an_outage_of_many(hass: HomeAssistant, told: type[Told]) -> None:

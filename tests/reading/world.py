@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 import random
+import time
 from types import SimpleNamespace
 from typing import Any, ClassVar, override
 from unittest.mock import Mock
@@ -252,3 +253,26 @@ def most_in_a_window(moments: Iterable[float]) -> int:
 
 async def _async_end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Stalls:
+    """How long others had to wait for their turn, in time that this thread was at work."""
+
+    def __init__(self) -> None:
+        """Begin to watch."""
+        self.longest = 0.0
+        self._task = asyncio.get_running_loop().create_task(self._async_watch())
+
+    async def _async_watch(self) -> None:
+        before = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            self.longest = max(self.longest, now - before)
+            before = now
+
+    async def async_end(self) -> float:
+        """Return the longest stall in seconds."""
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+        return self.longest

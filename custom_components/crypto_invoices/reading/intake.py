@@ -157,7 +157,8 @@ class Intake:
 
     def _take(self, one: Watched, row: Invoice | ProviderError, answer: Answer) -> bool:
         """Enter what an answer says of an invoice; return whether that is news."""
-        if row is one.invoice and answer.asked >= one.known_at and one.doubt is None:
+        is_plain = one.doubt is None and one.problem is None
+        if row is one.invoice and answer.asked >= one.known_at and is_plain:
             one.known_at = max(one.known_at, answer.received)
             one.misses = 0
             return False

@@ -77,8 +77,8 @@ class Publisher:
         for listener in tuple(self._reading_listeners):
             self._call(listener, "what they add up to")
 
-    async def async_publish_all(
-        self, listeners: Mapping[int, tuple[CALLBACK_TYPE, object]]
+    async def async_publish_all[Key](
+        self, listeners: Mapping[Key, tuple[CALLBACK_TYPE, object]]
     ) -> None:
         """Write all the entities of a coordinator, a few at a time."""
         for some in batched(tuple(listeners), PUBLISHED_AT_ONCE, strict=False):

@@ -13,7 +13,6 @@ from ..cache import Cache, LastRead
 from ..model import (
     Account,
     AuthError,
-    BadResponse,
     ClockWrong,
     Invoice,
     InvoiceNotFound,
@@ -23,17 +22,12 @@ from ..new_invoice import MOST_DECIMALS, NewInvoice
 from ..parse import read_object
 from ..provider import Field, FieldKind, Provider, fingerprint
 from ..push import Hint, PushRejected, RejectReason, parse_body
+from .errors import check, read_refusal
 from .invoices import parse_created, parse_invoice, parse_invoice_id
 from .signing import SIGNINGS, is_signed, sign
 
 # Which there are is documented nowhere.
 _TICKER = re.compile(r"[A-Z0-9]{2,12}")
-# A missing timestamp is one that should have been signed.
-_ABOUT_THE_KEY = re.compile(
-    r"signature|api.?key|(?:bad|invalid|wrong) key|unauthori[sz]ed|timestamp", re.IGNORECASE
-)
-_ABOUT_THE_TIME = re.compile(r"(?:timestamp|clock)(?!.*(?:required|missing))", re.IGNORECASE)
-_ABOUT_THE_INVOICE = re.compile(r"not.?found|not.?exist|no such", re.IGNORECASE)
 # What an answer is late by is less, in seconds.
 _CLOCK_OFF = 30
 
@@ -58,6 +52,7 @@ class EGates(Provider):
         self._zone: tzinfo | None = self._settings.get("time_zone")
         # Where an invoice is paid is told when it is made, and never again.
         self.links: Cache[str] = self._remembers(Cache())
+        self._clock_offset = 0.0
         remembered = str(self._settings.get("signing"))
         self._signing = remembered if remembered in SIGNINGS else next(iter(SIGNINGS))
         self._last_answers: LastRead[Invoice] = self._remembers(LastRead())
@@ -134,11 +129,17 @@ class EGates(Provider):
         return invoice
 
     def _now(self) -> int:
-        """Return the time by the gateway's clock, once it has told it: that is what it checks."""
+        """Return the time by the gateway's clock, as far as it is known: that is what it checks."""
+        return int(time.time() + self._clock_offset)
+
+    def _compare_clocks(self) -> bool:
+        """Compare the gateway's clock with this machine's; return whether that is news."""
         if self.server_time is None:
-            return int(time.time())
+            return False
         date, at = self.server_time
-        return int(date.timestamp() + self.clock() - at)
+        offset = date.timestamp() + self.clock() - at - time.time()
+        before, self._clock_offset = self._clock_offset, offset if abs(offset) > _CLOCK_OFF else 0.0
+        return abs(self._clock_offset - before) > _CLOCK_OFF
 
     def _headers(self, parameters: Mapping[str, str]) -> dict[str, str]:
         """Return what says who asks, and proves it."""
@@ -193,14 +194,13 @@ class EGates(Provider):
         """Return what one invoice's envelope is parsed to, trying the ways of signing in turn."""
 
         def parse_checked(envelope: Any) -> T:
-            _check(envelope)
+            check(envelope)
             return parse(envelope)
 
         refused_time = False
         ways = [self._signing, *(way for way in SIGNINGS if way != self._signing)]
         for way in ways:
-            now = self._now()
-            parameters = SIGNINGS[way](id_, str(now))
+            parameters = SIGNINGS[way](id_, str(self._now()))
             try:
                 answer = await self.http.async_request_again(
                     last_answers,
@@ -212,11 +212,11 @@ class EGates(Provider):
                     params={key: parameters[key] for key in parameters if key == "timestamp"},
                 )
             except AuthError as err:
-                if "timestamp" in parameters:
-                    refused_time = refused_time or isinstance(err, ClockWrong)
-                    if abs(self._now() - now) > _CLOCK_OFF and ways.count(way) == 1:
-                        # Now it is known what time it is there.
-                        ways.append(way)
+                has_time = "timestamp" in parameters
+                refused_time |= has_time and isinstance(err, ClockWrong)
+                if self._compare_clocks() and has_time and len(ways) == len(SIGNINGS):
+                    # Now it is known what time it is there.
+                    ways.append(way)
                 continue
             except InvoiceNotFound:
                 self._signing = way
@@ -230,7 +230,7 @@ class EGates(Provider):
     @override
     def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
         """Read the envelope that comes with an error, if one does."""
-        return _read_error(status, payload) or super()._error(status, headers, payload)
+        return read_refusal(status, payload) or super()._error(status, headers, payload)
 
 
 def _fields_of(new: NewInvoice) -> dict[str, str]:
@@ -245,34 +245,3 @@ def _fields_of(new: NewInvoice) -> dict[str, str]:
         "callback_url": new.callback_url,
     }
     return {name: text for name, text in asked.items() if text is not None}
-
-
-def _read_error(status: int, payload: object) -> ProviderError | None:
-    """Return the error that an answer's status and envelope stand for at this gateway only."""
-    errors = str(payload.get("errors")) if isinstance(payload, dict) else ""
-    if status in (400, 401, 403, 404, 422) and _ABOUT_THE_TIME.search(errors):
-        return ClockWrong(f"HTTP {status}")
-    if status in (400, 404, 422):
-        if not isinstance(payload, dict) or "success" not in payload:
-            return BadResponse(f"HTTP {status}")
-        if _ABOUT_THE_KEY.search(errors):
-            return AuthError(f"HTTP {status}")
-        return InvoiceNotFound(f"HTTP {status}")
-    return None
-
-
-def _check(envelope: object) -> None:
-    """Raise what an envelope that came with a 200 says went wrong."""
-    answer = read_object(envelope, "the answer")
-    if "success" not in answer:
-        raise BadResponse("the answer has no success")
-    if answer["success"] is True:
-        return
-    errors = str(answer.get("errors"))
-    if _ABOUT_THE_TIME.search(errors):
-        raise ClockWrong("refused by the gateway")
-    if _ABOUT_THE_KEY.search(errors):
-        raise AuthError("refused by the gateway")
-    if _ABOUT_THE_INVOICE.search(errors):
-        raise InvoiceNotFound("refused by the gateway")
-    raise BadResponse("the gateway answers without success")
