@@ -58,6 +58,12 @@ ICONS = json.loads((PACKAGE / "icons.json").read_text())
 type FlowResult = Mapping[str, Any]
 
 
+@pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """Give each test a configuration directory of its own: books are files."""
+    return hass_tmp_config_dir
+
+
 @pytest.fixture(autouse=True)
 def _custom_integrations(request: pytest.FixtureRequest) -> None:
     """Let Home Assistant find the integration, in tests that have a Home Assistant."""
@@ -542,9 +548,3 @@ def watched_name(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str) -> st
     device = dr.async_get(hass).async_get(device_id(hass, entry, invoice_id))
     assert device
     return device.name
-
-
-@pytest.fixture
-def hass_config_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Give each test a disk of its own."""
-    return str(tmp_path_factory.mktemp("config"))

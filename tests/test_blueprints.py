@@ -38,10 +38,10 @@ REMIND = "invoice_expiry_reminder.yaml"
 
 
 @pytest.fixture
-def hass_config_dir(tmp_path: Path) -> str:
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
     """Have the blueprints where a user has them after the import."""
-    shutil.copytree(FOLDER, tmp_path / "blueprints" / "automation" / DOMAIN)
-    return str(tmp_path)
+    shutil.copytree(FOLDER, Path(hass_tmp_config_dir, "blueprints", "automation", DOMAIN))
+    return hass_tmp_config_dir
 
 
 def using(blueprint: str, **inputs: Any) -> dict[str, Any]:

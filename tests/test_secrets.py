@@ -101,8 +101,11 @@ ABOUT_REQUESTS = (
     "homeassistant.components.webhook",
     "homeassistant.helpers.http",
 )
-# What becomes an issue if it lasts.
-LASTING = (Fault.HTML, Fault.MISSING_ROWS, Fault.UNKNOWN_STATUS, Fault.WRONG_TYPES)
+# What becomes an issue, or the dialog for a new key, if it lasts.
+LASTING = (
+    *(Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.HTML, Fault.MISSING_ROWS),
+    *(Fault.UNKNOWN_STATUS, Fault.WRONG_TYPES),
+)
 
 
 def planted(value: Any) -> Any:
@@ -162,12 +165,6 @@ def _plant(monkeypatch: pytest.MonkeyPatch) -> None:
 def hass_storage() -> dict[str, Any]:
     """Let Home Assistant use the disk."""
     return {}
-
-
-@pytest.fixture
-def hass_config_dir(tmp_path: Path) -> str:
-    """Return a folder of its own."""
-    return str(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -355,17 +352,21 @@ class Life:
                     await async_later(self.hass, 13 * 3600)
                     self.seen.note_present(self.entry)
                 await async_push(self.sandbox, self.client, self.entry, self.invoice_ids[-1])
-                await self.hass.config_entries.async_reload(self.entry.entry_id)
-                self.seen.note_present(self.entry)
+            await async_enter_keys(self.hass, self.sandbox, self.seen, self.entry)
+            with struck(self.sandbox, self.provider, fault):
+                await self.async_reload()
                 self.seen.note(
                     "diagnostics", await async_get_config_entry_diagnostics(self.hass, self.entry)
                 )
             await async_later(self.hass)
-            await async_enter_keys(self.hass, self.sandbox, self.seen, self.entry)
-            await self.hass.config_entries.async_reload(self.entry.entry_id)
-            await self.hass.async_block_till_done()
+            await self.async_reload()
             assert self.entry.state is ConfigEntryState.LOADED, fault
-            self.seen.note_present(self.entry)
+
+    async def async_reload(self) -> None:
+        """Begin anew, and read; keep what can be seen then."""
+        await self.hass.config_entries.async_reload(self.entry.entry_id)
+        await async_settle(self.hass)
+        self.seen.note_present(self.entry)
 
     async def async_go_through_changes(self) -> None:
         """Change the keys: to wrong ones, and to what they were."""
@@ -443,6 +444,7 @@ async def test_secrets_stay_secret(
     assert "invoices_gone" in str(seen.texts["issues"])
     assert "unreadable_answer" in str(seen.texts["issues"])
     assert "unknown_status" in str(seen.texts["issues"])
+    assert seen.texts["dialogs"], "no new key was ever asked for"
     leaks = list(seen.leaks())
     assert not leaks, "\n".join(leaks)
 
