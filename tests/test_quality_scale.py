@@ -148,6 +148,8 @@ def exceptions_are_translated() -> bool:
             if inspect.isclass(found) and issubclass(found, HomeAssistantError):
                 homeassistant_errors.add(name)
     assert {"ServiceValidationError", "UpdateFailed"} <= homeassistant_errors
+    # Home Assistant has words of its own for these, and takes no others.
+    homeassistant_errors -= {"Unauthorized", "UnknownUser"}
     for node in ast.walk(ast.parse(CODE)):
         if isinstance(node, ast.Raise):
             assert not (isinstance(node.exc, ast.Name) and node.exc.id in homeassistant_errors)
@@ -170,6 +172,20 @@ def imports() -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
     return found
+
+
+def sessions_are_injected() -> bool:
+    """Whether Home Assistant's session is used, or at least its connections are."""
+    own = [
+        {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        for node in ast.walk(ast.parse(CODE))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "ClientSession"
+    ]
+    assert all(given["connector"] == "shared.connector" for given in own)
+    assert all(given["connector_owner"] == "False" for given in own)
+    return "async_get_clientsession" in MODULES["clients"]
 
 
 def flow_has(*steps: str) -> bool:
@@ -257,9 +273,7 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
     "repair-issues": lambda: function("repairs", "async_create_fix_flow"),
     "stale-devices": lambda: function("__init__", "async_remove_config_entry_device"),
     "async-dependency": lambda: not imports() & {"httpx", "requests", "urllib3"},
-    "inject-websession": lambda: (
-        "async_get_clientsession" in MODULES["clients"] and "ClientSession(" not in CODE
-    ),
+    "inject-websession": sessions_are_injected,
     "strict-typing": lambda: (
         (PACKAGE / "py.typed").is_file()
         and tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["strict"]

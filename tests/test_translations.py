@@ -7,7 +7,6 @@ import re
 from string import Formatter
 from typing import Any
 
-from homeassistant.components.sensor import SensorEntityDescription
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
@@ -25,6 +24,7 @@ from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
+    ClockWrong,
     Invoice,
     InvoiceNotFound,
     InvoiceStatus,
@@ -48,6 +48,7 @@ SUBENTRY = ENGLISH["config_subentries"]["invoice"]
 ERRORS: list[ProviderError] = [
     AuthError(),
     BadResponse(),
+    ClockWrong(),
     InvoiceNotFound(),
     KeyCanSpend(),
     RateLimited(),
@@ -164,35 +165,52 @@ def test_exceptions_are_raised() -> None:
     of_actions = ENGLISH["exceptions"].keys() - from_readings - ABOUT_IDS
     of_fields = {f"field_{flaw}" for flaw in Flaw}
     assert of_fields <= of_actions
-    assert of_actions - of_fields <= words_in_code(
-        "errors.py", *(f"actions/{name}.py" for name in ("choice", "read_now", "till", "watching"))
+    raised = {key for key, _ in named_texts()} | words_in_code(
+        "errors.py", *(f"actions/{name}.py" for name in ("common", "till", "watching"))
     )
+    assert of_actions - of_fields <= raised
 
 
-def test_gaps_of_exceptions() -> None:
-    """What an action refuses or fails with fills the gaps of its text, and gives no more."""
-    checked = set()
+def named_texts() -> Iterator[tuple[str, set[str | None]]]:
+    """Yield the text of each exception that names it, with the gaps that are filled."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(
-                    func=ast.Name(id="refusal" | "failure"), args=[ast.Constant() as key]
+                    func=ast.Name(id="refusal" | "failure"), args=[ast.Constant(value=str(key))]
                 ):
-                    message = ENGLISH["exceptions"][key.value]["message"]
-                    gaps = {name for _, name, _, _ in Formatter().parse(message) if name}
-                    assert {keyword.arg for keyword in node.keywords} == gaps, ast.unparse(node)
-                    checked.add(key.value)
-    assert len(checked) > 5
+                    yield key, {keyword.arg for keyword in node.keywords}
+                case ast.Call(func=ast.Name(id=name)) if name.endswith(("Error", "NotReady")):
+                    given = {keyword.arg: keyword.value for keyword in node.keywords}
+                    match given:
+                        case {
+                            "translation_key": ast.Constant(value=str(key)),
+                            "translation_placeholders": ast.Dict(keys=gaps),
+                        }:
+                            yield key, {ast.literal_eval(gap) for gap in gaps if gap}
+
+
+def test_gaps_of_exceptions() -> None:
+    """What is refused or fails fills the gaps of its text, and gives no more."""
+    checked = set()
+    for key, given in named_texts():
+        message = ENGLISH["exceptions"][key]["message"]
+        gaps = {name for _, name, _, _ in Formatter().parse(message) if name}
+        assert given == gaps, key
+        checked.add(key)
+    assert {"account_not_loaded", "book_unavailable", "not_tracked"} <= checked
 
 
 def test_entities() -> None:
     """Every sensor has a name and an icon, and every state of a status both."""
-    keys = {
-        description.translation_key
+    described = [
+        description
         for value in (*vars(invoice).values(), *vars(account).values())
         for description in (value if isinstance(value, tuple) else [value])
-        if isinstance(description, SensorEntityDescription)
-    }
+    ]
+    # Home Assistant's own descriptions are no instances of their class.
+    found = {getattr(one, "translation_key", None) for one in described}
+    keys = {key for key in found if isinstance(key, str)}
     assert ENGLISH["entity"]["sensor"].keys() == ICONS["entity"]["sensor"].keys() == keys
     statuses = {status.value for status in InvoiceStatus}
     status = ENGLISH["entity"]["sensor"]["status"]
@@ -252,7 +270,9 @@ def test_attributes() -> None:
 
 def test_issues() -> None:
     """Every issue says what is wrong, and those that can be fixed have a dialog."""
-    assert ENGLISH["issues"].keys() == set(issues.ISSUES)
+    of_automations = "automation_busy"
+    assert of_automations in words_in_code("delivery/busy.py")
+    assert ENGLISH["issues"].keys() == {*issues.ISSUES, of_automations}
     for key, texts in ENGLISH["issues"].items():
         assert texts["title"]
         assert ("fix_flow" in texts) is (key in issues._FIXABLE)
