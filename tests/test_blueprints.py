@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 from custom_components.crypto_invoices.const import DOMAIN
 
 from .conftest import (
+    CLOCK,
     AddAccount,
     Runs,
     SandboxServer,
@@ -245,6 +246,8 @@ async def minutes(
         told = {}
         for minute in range(first, last + 1):
             freezer.move_to(NOON + timedelta(minutes=minute, seconds=1))
+            # Both clocks go a minute ahead.
+            CLOCK.passed += 58
             await async_later(hass, 2)
             if reports:
                 told[minute] = orders(reports)

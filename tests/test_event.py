@@ -105,6 +105,8 @@ async def test_attributes(
         if key not in {"event_types", "friendly_name"}
     }
     assert told.items() <= of_account.attributes.items()
+    named = ENGLISH["entity"]["event"]["activity"]["state_attributes"]
+    assert told.keys() == named.keys()
     assert len(told.pop("announcement_id")) == 32
     assert told == {
         "event_type": "paid",
@@ -117,7 +119,10 @@ async def test_attributes(
         "currency": "USD",
         "amount_received": 24.52,
         "order_id": "HA-0",
+        "created_at": invoice.created_at.isoformat(),
         "paid_at": None,
+        "is_test": False,
+        "is_late": False,
     }
     assert event_of(hass, entry, other.id).state == "unknown"
 

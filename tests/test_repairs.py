@@ -5,7 +5,7 @@ from typing import Any, ClassVar, override
 
 from aiohttp.test_utils import TestClient
 from homeassistant.components.repairs import DOMAIN as REPAIRS_DOMAIN
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
@@ -40,7 +40,7 @@ from .conftest import (
     async_setup_views,
     async_submit,
     give_word,
-    load_state,
+    state_of,
     watched,
     watched_name,
 )
@@ -283,6 +283,7 @@ class Registrar(ShoeBox):
     key = "registrar"
     refusal: ClassVar[ProviderError | None] = None
     tries: ClassVar[int] = 0
+    can_spend: ClassVar[bool] = False
 
     @property
     def accepts_push(self) -> bool:
@@ -313,7 +314,7 @@ class Registrar(ShoeBox):
     @override
     async def async_get_account(self) -> Account:
         """Try the key, which may have become a better one than it should be."""
-        if self._settings["key"] == "grown":
+        if self.can_spend:
             raise KeyCanSpend("a grown key")
         return await super().async_get_account()
 
@@ -330,14 +331,14 @@ async def keeper(
 ) -> ConfigEntry:
     """Set up an account at a provider that can be told where to post."""
     monkeypatch.setitem(PROVIDERS, Registrar.key, Registrar)
-    monkeypatch.setattr(ShoeBox, "slips", {"1": slip("1")})
+    monkeypatch.setattr(ShoeBox, "slips", {number: slip(number) for number in "12"})
     monkeypatch.setattr(Registrar, "refusal", None)
     monkeypatch.setattr(Registrar, "tries", 0)
     await hass.config.async_update(external_url="https://ha.example")
     result = await async_open_credentials(hass, Registrar.key)
     form = {"key": "good", "advanced": {"url": "https://shoe.box"}}
     result = await async_submit(hass, result, form)
-    result = await async_submit(hass, result, {"invoices": "1"})
+    result = await async_submit(hass, result, {"invoices": "1 2"})
     await async_settle(hass)
     entry: ConfigEntry = result["result"]
     return entry
@@ -378,18 +379,26 @@ async def test_key_can_spend(
     hass: HomeAssistant, keeper: ConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key that turns out to be able to spend is not used, and it is said why."""
-    hass.config_entries.async_update_entry(keeper, data={**keeper.data, "key": "grown"})
-    await hass.config_entries.async_reload(keeper.entry_id)
-    assert load_state(keeper) is ConfigEntryState.SETUP_ERROR
+    monkeypatch.setattr(Registrar, "can_spend", True)
+    await async_later(hass)
     assert issues(hass).keys() == {"key_can_spend"}
-    # An answer that says nothing of the key doesn't cure it.
+    assert state_of(hass, keeper, "1", "status").state == "unavailable"
+    assert not hass.config_entries.flow.async_progress(), "one answer may be wrong"
+    # Neither what happens meanwhile, nor an answer that says nothing of the key, cures it.
+    await async_delete_device(hass, keeper, "2")
+    await async_settle(hass)
+    assert issues(hass).keys() == {"key_can_spend"}
     monkeypatch.setattr(ShoeBox, "trouble", BadResponse("smudged"))
+    await async_later(hass)
     await hass.config_entries.async_reload(keeper.entry_id)
-    assert load_state(keeper) is ConfigEntryState.SETUP_RETRY
+    await async_settle(hass)
     assert issues(hass).keys() == {"key_can_spend"}
     monkeypatch.setattr(ShoeBox, "trouble", None)
-    await hass.config_entries.async_reload(keeper.entry_id)
+    for _ in range(2):
+        await async_later(hass)
     [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    monkeypatch.setattr(Registrar, "can_spend", False)
     result = await async_submit(hass, flow, {"key": "good"})
     assert result["reason"] == "reauth_successful"
     await async_settle(hass)
@@ -397,10 +406,12 @@ async def test_key_can_spend(
     assert not issues(hass)
 
 
-async def test_removed_account(hass: HomeAssistant, keeper: ConfigEntry) -> None:
+async def test_removed_account(
+    hass: HomeAssistant, keeper: ConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An account that is removed takes its issues along."""
-    hass.config_entries.async_update_entry(keeper, data={**keeper.data, "key": "grown"})
-    await hass.config_entries.async_reload(keeper.entry_id)
+    monkeypatch.setattr(Registrar, "can_spend", True)
+    await async_later(hass)
     assert issues(hass)
     await hass.config_entries.async_remove(keeper.entry_id)
     assert not issues(hass)

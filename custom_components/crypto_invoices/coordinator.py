@@ -197,7 +197,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
     @callback
     def _close_key_dialog(self) -> None:
         """Take back that a new key is needed, and what was said of the old one."""
-        if self.reader.standing.is_key_refused:
+        if self.reader.standing.is_key_doubted:
             return
         self.problems.note_key_is_good()
         for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):

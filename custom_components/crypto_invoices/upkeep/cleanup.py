@@ -48,10 +48,12 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
     book.forget_before(now - REMEMBERED_FOR)
     if days := cleanup_after(entry):
         before = now - timedelta(days=days)
+        # What its provider has forgotten can't change any more either.
+        gone = set(coordinator.problems.gone(coordinator.data.values()))
         ended = [
             record.id
             for record in book.records.values()
-            if record.is_over
+            if (record.is_over or record.id in gone)
             and record.is_announced
             and record.ended_at is not None
             and record.ended_at <= before
