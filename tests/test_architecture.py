@@ -109,3 +109,21 @@ def test_sizes() -> None:
     assert PACKAGE.joinpath("__init__.py").read_text().count("\n") < 80
     counts = [len({*imports(name, path)}) for name, path in modules().items()]
     assert sum(counts) / len(counts) <= 4
+
+
+def reached_from(name: str) -> set[str]:
+    """Return which of our modules a module needs, by whatever way."""
+    known = modules()
+    reached: set[str] = set()
+    waiting = [name]
+    while waiting:
+        for target in {*imports(waiting[-1], known[waiting.pop()])} - reached:
+            reached.add(target)
+            waiting.append(target)
+    # A package that only says what is in it.
+    return {target for target in reached if not target.endswith("__init__")}
+
+
+def test_triggers_are_thin() -> None:
+    """Triggers need to know what is announced and who listens, not how that is found out."""
+    assert len(reached_from("trigger")) <= 6, reached_from("trigger")

@@ -64,5 +64,5 @@ class ActivityEvent(EventEntity):
     @callback
     def _announced(self, announcement: Announcement) -> None:
         """Fire."""
-        self._trigger_event(announcement.transition.kind, announcement.as_dict())
+        self._trigger_event(announcement.kind, announcement.as_dict())
         self.async_write_ha_state()

@@ -1,13 +1,14 @@
 """Triggers: one run for each announcement, however many of the targets it matches."""
 
 from abc import abstractmethod
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, override
 
 from homeassistant.const import CONF_OPTIONS, CONF_TARGET
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.trigger import (
     Trigger,
     TriggerAction,
@@ -19,8 +20,9 @@ from homeassistant.helpers.trigger import (
 import voluptuous as vol
 
 from .delivery.announcement import Announcement
-from .delivery.attaching import attach, attach_runner
+from .delivery.listeners import Subscriber, async_get_listeners, owner_of
 from .delivery.targets import ForInvoices, resolve_target
+from .identifiers import invoice_device
 from .providers.model import InvoiceStatus
 
 CONF_FROM = "from"
@@ -68,7 +70,7 @@ class InvoiceTrigger(ForInvoices, Trigger):
 
     def _is_wanted(self, announcement: Announcement) -> bool:
         """Whether an announcement is of a targeted invoice, and as the options want it."""
-        if announcement.record.is_test and not self._options.get(CONF_INCLUDE_TESTS, True):
+        if announcement.is_test and not self._options.get(CONF_INCLUDE_TESTS, True):
             return False
         longest: timedelta | None = self._options.get(CONF_NOT_OLDER_THAN)
         if longest and announcement.age > longest:
@@ -86,7 +88,17 @@ class InvoiceTrigger(ForInvoices, Trigger):
         did_not_trigger: TriggerNotTriggeredReporter | None = None,
     ) -> CALLBACK_TYPE:
         """Hear announcements of every account, loaded now or later, for an automation."""
-        return attach(self._hass, self._is_wanted, action, action_payload_builder)
+        hass = self._hass
+
+        def run(announcement: Announcement, attempt: int) -> asyncio.Task[Any]:
+            payload = action_payload_builder(
+                _variables(hass, announcement, attempt), _describe(announcement)
+            )
+            return hass.async_create_task(action(payload, None))
+
+        return async_get_listeners(hass).subscribe(
+            Subscriber(self._is_wanted, run, owner_of(action, action_payload_builder))
+        )
 
     @override
     async def async_attach_runner(
@@ -95,7 +107,30 @@ class InvoiceTrigger(ForInvoices, Trigger):
         did_not_trigger: TriggerNotTriggeredReporter | None = None,
     ) -> CALLBACK_TYPE:
         """Hear announcements of every account for somebody whom nobody waits for."""
-        return attach_runner(self._hass, self._is_wanted, run_action)
+        hass = self._hass
+
+        def run(announcement: Announcement, attempt: int) -> asyncio.Task[Any]:
+            return run_action(_variables(hass, announcement, attempt), _describe(announcement))
+
+        return async_get_listeners(hass).subscribe(Subscriber(self._is_wanted, run))
+
+
+def _variables(hass: HomeAssistant, announcement: Announcement, attempt: int) -> dict[str, Any]:
+    """Return what a run is told beside what Home Assistant tells it."""
+    device = dr.async_get(hass).async_get_device_by_identifier(
+        invoice_device(announcement.entry_id, announcement.invoice_id), announcement.entry_id
+    )
+    return {
+        **announcement.as_dict(),
+        "attempt": attempt,
+        "device_id": device.id if device else None,
+    }
+
+
+def _describe(announcement: Announcement) -> str:
+    """Return what traces and the logbook say of a run's cause."""
+    name = announcement.values["order_id"] or announcement.invoice_id
+    return f"invoice {name} is {announcement.status.value}"
 
 
 class StatusChangedTrigger(InvoiceTrigger):
@@ -107,9 +142,8 @@ class StatusChangedTrigger(InvoiceTrigger):
     def _matches(self, announcement: Announcement) -> bool:
         """Whether the transition is between the statuses asked for; none is any."""
         before, after = self._options.get(CONF_FROM), self._options.get(CONF_TO)
-        transition = announcement.transition
-        return (not before or transition.previous in before) and (
-            not after or transition.status in after
+        return (not before or announcement.previous in before) and (
+            not after or announcement.status in after
         )
 
 
@@ -129,12 +163,12 @@ def _make_trigger(matches: Callable[[Announcement], bool]) -> type[Trigger]:
 
 def _of_kind(kind: str) -> Callable[[Announcement], bool]:
     """Return whether an announcement is of a kind."""
-    return lambda announcement: announcement.transition.kind == kind
+    return lambda announcement: announcement.kind == kind
 
 
 TRIGGERS: dict[str, type[Trigger]] = {
     # An invoice that is overpaid is paid as well.
-    "paid": _make_trigger(lambda announcement: announcement.transition.is_payment),
+    "paid": _make_trigger(lambda announcement: announcement.is_payment),
     **{
         kind: _make_trigger(_of_kind(kind))
         for kind in (

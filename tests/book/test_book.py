@@ -21,7 +21,7 @@ async def test_survives_a_kill(path: Path) -> None:
     assert await book.async_commit()
     book.records["A"].status = S.PAID
     book.changed(book.records["A"])
-    assert book.unannounced == {"A"}
+    assert list(book.unannounced) == ["A"]
     disk.close()
 
     book, disk = open_book(path)
@@ -45,7 +45,7 @@ async def test_announced_once(path: Path) -> None:
     await book.async_close()
 
     book, _ = open_book(path)
-    assert book.unannounced == {"A"}
+    assert list(book.unannounced) == ["A"]
     again = book.pending("A")
     assert again == transition
     book.note_announced("A", transition)

@@ -30,8 +30,7 @@ from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.delivery.announcement import Announcement
-from custom_components.crypto_invoices.delivery.deliveries import async_get_deliveries
-from custom_components.crypto_invoices.delivery.subscribers import Subscriber
+from custom_components.crypto_invoices.delivery.listeners import Subscriber, async_get_listeners
 from custom_components.crypto_invoices.providers import PROVIDERS
 
 from .virtual import VirtualLoop
@@ -171,7 +170,7 @@ class Home:
             domain=DOMAIN, entry_id="account", title="Shop", data=dict(self._entry_data)
         )
         self.entry.add_to_hass(hass)
-        async_get_deliveries(hass).subscribe(Subscriber(self._watch, self._never))
+        async_get_listeners(hass).subscribe(Subscriber(self._watch, self._never))
         await hass.config_entries.async_setup(self.entry.entry_id)
 
     def _automations(self) -> dict[str, Any]:
@@ -228,8 +227,8 @@ class Home:
             Announced(
                 announcement.id,
                 announcement.invoice_id,
-                announcement.transition.is_payment,
-                announcement.transition.status.value,
+                announcement.is_payment,
+                announcement.status.value,
                 frozenset(name for name in AUTOMATIONS if self.is_on(name)),
                 self.life,
             )

@@ -52,20 +52,20 @@ MUTANTS = (
     Mutant(
         "an announcement is done before it is delivered",
         "delivery/deliveries.py",
-        "            await asyncio.gather(*waited_for)\n",
+        "            is_heard = all(await asyncio.gather(*hearing))\n",
         "            await asyncio.sleep(0)\n",
     ),
     Mutant(
         "an automation that is being saved is not expected",
-        "delivery/deliveries.py",
-        "            if owner is not None:\n                self._expect(owner)\n",
-        "",
+        "delivery/listeners.py",
+        "        if not owner.may_come_back(self._hass):\n            self._end",
+        "        if True:\n            self._end",
     ),
     Mutant(
         "a run that was cut counts as heard",
-        "delivery/subscribers.py",
-        "    if task.cancelled():\n        return Ending.CUT\n",
-        "    return Ending.HEARD\n",
+        "delivery/deliveries.py",
+        "            return Ending.CUT\n",
+        "            return Ending.DONE\n",
     ),
     Mutant(
         "what was announced is not taken down",
@@ -130,14 +130,14 @@ MUTANTS = (
     Mutant(
         "announced before the start",
         "delivery/account.py",
-        "        if not self._is_started:\n            return\n        deliveries",
-        "        deliveries",
+        "        if not self._is_started or",
+        "        if",
     ),
     Mutant(
         "the first of two transitions is enough",
         "delivery/account.py",
-        "        self.async_compare()\n\n\n@callback",
-        "\n\n@callback",
+        "        self._announce(invoice_id)\n\n\ndef",
+        "\n\ndef",
     ),
     Mutant(
         "what is set up is not taken over",

@@ -43,8 +43,8 @@ class Book:
             [*contents.on_disk, *(carried.amount for carried in contents.carried.values())],
             contents.paid,
         )
-        self.unannounced: set[str] = set()
-        """The invoices with something to announce."""
+        self.unannounced: dict[str, None] = {}
+        """The invoices with something to announce, in the order in which that was found."""
         self.version = 0
         """Another one whenever other invoices are watched."""
         self._changed: dict[str, Record] = {}
@@ -85,7 +85,10 @@ class Book:
     def _derive(self, record: Record) -> None:
         """Bring what is derived from a record up to date."""
         self.sums.enter(record)
-        (self.unannounced.discard if record.is_announced else self.unannounced.add)(record.id)
+        if record.is_announced:
+            self.unannounced.pop(record.id, None)
+        else:
+            self.unannounced.setdefault(record.id)
 
     def pending(self, invoice_id: str) -> Transition | None:
         """Return what is to be announced of an invoice, if anything is."""
@@ -162,7 +165,7 @@ class Book:
         if (record := self.records.pop(invoice_id, None)) is None:
             return
         self.version += 1
-        self.unannounced.discard(invoice_id)
+        self.unannounced.pop(invoice_id, None)
         self._changed.pop(invoice_id, None)
         self._forgotten.discard(invoice_id)
         self.sums.archive(record)

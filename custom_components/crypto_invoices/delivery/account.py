@@ -1,20 +1,27 @@
 """What one account announces: the difference between what is known and what was announced."""
 
-from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.start import async_at_started
+from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..book.book import Book
+from ..book.record import Money, Record
+from ..book.transitions import Transition
 from ..const import CONF_PROVIDER, DOMAIN
 from .announcement import Announcement
 from .deliveries import async_get_deliveries
 
+type _Delivered = tuple[str, Transition]
+"""Of which invoice, and what."""
+
 _ACCOUNTS: HassKey[dict[str, AccountAnnouncer]] = HassKey(f"{DOMAIN}_announcers")
-_DELIVERED: HassKey[dict[str, list[Announcement]]] = HassKey(f"{DOMAIN}_delivered")
+_DELIVERED: HassKey[dict[str, list[_Delivered]]] = HassKey(f"{DOMAIN}_delivered")
 
 
 class AccountAnnouncer:
@@ -32,8 +39,8 @@ class AccountAnnouncer:
         """Announce from when Home Assistant has started: automations arm late."""
         self._hass.data.setdefault(_ACCOUNTS, {})[self._entry.entry_id] = self
         # What was delivered while the account was not loaded.
-        for announcement in self._hass.data.get(_DELIVERED, {}).pop(self._entry.entry_id, ()):
-            self._book.note_announced(announcement.invoice_id, announcement.transition)
+        for delivered in self._hass.data.get(_DELIVERED, {}).pop(self._entry.entry_id, ()):
+            self._book.note_announced(*delivered)
 
         @callback
         def started(_: HomeAssistant) -> None:
@@ -51,44 +58,99 @@ class AccountAnnouncer:
 
     @callback
     def async_compare(self) -> None:
-        """Announce what differs, unless that is under way."""
-        if not self._is_started:
+        """Announce what differs, oldest first."""
+        now = dt_util.utcnow()
+
+        def happened_at(invoice_id: str) -> datetime:
+            return _happened_at(self._book.records[invoice_id]) or now
+
+        for invoice_id in sorted(self._book.unannounced, key=happened_at):
+            self._announce(invoice_id)
+
+    @callback
+    def _announce(self, invoice_id: str) -> None:
+        """Announce what differs of an invoice, unless that is under way."""
+        # A stop cuts whatever it would begin: the next start announces it.
+        if not self._is_started or self._hass.is_stopping:
             return
+        # One after the other: what comes next of an invoice waits until this is delivered.
         deliveries = async_get_deliveries(self._hass)
-        for invoice_id in tuple(self._book.unannounced):
-            transition = self._book.pending(invoice_id)
-            # One after the other: what comes next of an invoice waits until this is delivered.
-            if transition is None or deliveries.is_under_way(self._entry.entry_id, invoice_id):
-                continue
+        if deliveries.is_under_way(self._entry.entry_id, invoice_id):
+            return
+        if (transition := self._book.pending(invoice_id)) is not None:
             deliveries.announce(
-                Announcement(
-                    entry_id=self._entry.entry_id,
-                    account=self._entry.title,
-                    provider=self._entry.data[CONF_PROVIDER],
-                    transition=transition,
-                    record=replace(self._book.records[invoice_id]),
+                _announcement(self._entry, self._book.records[invoice_id], transition),
+                partial(
+                    async_note_delivered,
+                    self._hass,
+                    self._entry.entry_id,
+                    (invoice_id, transition),
                 ),
-                partial(async_note_delivered, self._hass),
             )
 
     @callback
-    def note_delivered(self, announcement: Announcement) -> None:
+    def note_delivered(self, delivered: _Delivered) -> None:
         """Take a delivery down, and announce what came meanwhile."""
-        self._book.note_announced(announcement.invoice_id, announcement.transition)
+        invoice_id, transition = delivered
+        self._book.note_announced(invoice_id, transition)
         self._entry.async_create_task(
             self._hass, self._book.async_commit(), f"{self._entry.title} keeps a delivery"
         )
-        self.async_compare()
+        self._announce(invoice_id)
+
+
+def _announcement(entry: ConfigEntry, record: Record, transition: Transition) -> Announcement:
+    """Return a transition as Home Assistant hears of it, with the invoice as it is now."""
+    return Announcement(
+        id=transition.id,
+        entry_id=entry.entry_id,
+        invoice_id=record.id,
+        kind=transition.kind,
+        previous=transition.previous,
+        status=transition.status,
+        is_test=record.is_test,
+        happened_at=_happened_at(record),
+        values=_values(entry, record, transition),
+    )
+
+
+def _values(entry: ConfigEntry, record: Record, transition: Transition) -> dict[str, Any]:
+    """Return what is announced, as plain values."""
+    return {
+        "announcement_id": transition.id,
+        "invoice_id": record.id,
+        "provider": entry.data[CONF_PROVIDER],
+        "account": entry.title,
+        "status": transition.status.value,
+        "previous_status": transition.previous.value,
+        "amount": _number(record.asked),
+        "currency": record.asked.currency if record.asked else None,
+        "amount_received": _number(record.received),
+        "order_id": record.order_id,
+        "created_at": record.created_at.isoformat() if record.created_at else None,
+        "paid_at": record.paid_at.isoformat() if record.paid_at else None,
+        "is_test": record.is_test,
+    }
+
+
+def _happened_at(record: Record) -> datetime | None:
+    """Return when an invoice became what it is, as far as that is known."""
+    return record.paid_at or record.ended_at
+
+
+def _number(money: Money | None) -> float | None:
+    """Return an amount as templates compare it."""
+    return None if money is None else float(money.amount)
 
 
 @callback
-def async_note_delivered(hass: HomeAssistant, announcement: Announcement) -> None:
+def async_note_delivered(hass: HomeAssistant, entry_id: str, delivered: _Delivered) -> None:
     """Take a delivery down in whichever book is loaded now, or else is loaded next."""
-    if account := hass.data.get(_ACCOUNTS, {}).get(announcement.entry_id):
-        account.note_delivered(announcement)
-    elif hass.config_entries.async_get_entry(announcement.entry_id) is not None:
+    if account := hass.data.get(_ACCOUNTS, {}).get(entry_id):
+        account.note_delivered(delivered)
+    elif hass.config_entries.async_get_entry(entry_id) is not None:
         waiting = hass.data.setdefault(_DELIVERED, {})
-        waiting.setdefault(announcement.entry_id, []).append(announcement)
+        waiting.setdefault(entry_id, []).append(delivered)
 
 
 @callback

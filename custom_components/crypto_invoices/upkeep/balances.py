@@ -53,8 +53,7 @@ class BalanceCoordinator(DataUpdateCoordinator[dict[str, Decimal] | None]):
     @callback
     def _announced(self, announcement: Announcement) -> None:
         """Read again when money came in, or was taken back."""
-        transition = announcement.transition
-        if transition.is_payment or transition.previous.is_paid:
+        if announcement.is_payment or announcement.previous.is_paid:
             self.config_entry.async_create_background_task(
                 self.hass, self.async_request_refresh(), f"{self.name} after a payment"
             )

@@ -1,0 +1,258 @@
+"""A home with automations that are saved, switched and renamed while invoices are paid."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, NamedTuple
+
+from homeassistant.components.automation.const import DOMAIN as AUTOMATION
+from homeassistant.config import async_hass_config_yaml
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import save_yaml
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockModule,
+    MockPlatform,
+    mock_integration,
+    mock_platform,
+)
+
+from tests.conftest import AddAccount, SandboxServer, async_settle, pass_time
+
+PAID = {"trigger": "crypto_invoices.paid"}
+# An action that takes until the test lets it end.
+LONG = {"action": "test.long"}
+# A trigger that arms only when the test lets it, as one of a slow integration.
+SLOW = {"trigger": "slow"}
+
+
+class Heard(NamedTuple):
+    """A run that has reported."""
+
+    order: str
+    attempt: int
+    id: str
+    trigger: str
+
+
+class Home:
+    """Automations in their file, and invoices that can be paid."""
+
+    def __init__(self, hass: HomeAssistant, sandbox: SandboxServer, entry: ConfigEntry) -> None:
+        """Begin with no automation."""
+        self.hass = hass
+        self.entry = entry
+        self.sandbox = sandbox
+        self.may_end = asyncio.Event()
+        """Lets the long actions end."""
+        self.may_arm = asyncio.Event()
+        """Lets slow triggers arm."""
+        self.begun = 0
+        """How many long actions have begun."""
+        self._heard: list[tuple[str, Heard]] = []
+        self._automations: dict[str, dict[str, Any]] = {}
+        self._orders = iter(entry.runtime_data.book.records)
+        self._saves = 0
+        self._under_way: list[asyncio.Future[None]] = []
+
+    async def async_setup(self) -> None:
+        """Set up what the automations run, and the automations."""
+        await self.hass.async_add_executor_job(self._write)
+        mock_integration(self.hass, MockModule("slow"))
+        mock_platform(self.hass, "slow.trigger", _SlowTrigger(self.may_arm))
+        self.hass.services.async_register("test", "report", self._report)
+        self.hass.services.async_register("test", "long", self._take_long)
+        config = await async_hass_config_yaml(self.hass)
+        assert await async_setup_component(self.hass, AUTOMATION, config)
+
+    async def _report(self, call: ServiceCall) -> None:
+        data = call.data
+        heard = Heard(data["order"], data["attempt"], data["id"], str(data["trigger"]))
+        self._heard.append((data["automation"], heard))
+
+    async def _take_long(self, call: ServiceCall) -> None:
+        self.begun += 1
+        await self.may_end.wait()
+
+    def _write(self) -> None:
+        save_yaml(
+            self.hass.config.path("configuration.yaml"),
+            {AUTOMATION: list(self._automations.values())},
+        )
+
+    async def save(self, key: str, *actions: dict[str, Any], **changes: Any) -> None:
+        """Create an automation, or save it with a change, as the editor does."""
+        self._saves += 1
+        before = self._automations.get(key) or {
+            "id": key,
+            "alias": key,
+            "triggers": [PAID],
+            "actions": [reporting(key)],
+            "mode": "parallel",
+            "max": 1000,
+        }
+        changed = {**before, **changes, "description": f"Save {self._saves}"}
+        if actions:
+            changed["actions"] = list(actions)
+        self._automations[key] = changed
+        await self.reload(id=key)
+
+    async def reload(self, **data: Any) -> None:
+        """Reload the automations from their file."""
+        await self.hass.async_add_executor_job(self._write)
+        await self.hass.services.async_call(AUTOMATION, "reload", data, blocking=True)
+
+    async def change_all(self) -> None:
+        """Write all automations with a change by hand, and reload them."""
+        self._saves += 1
+        for automation in self._automations.values():
+            automation["description"] = f"Save {self._saves}"
+        await self.reload()
+
+    def begin(self, step: Any) -> None:
+        """Begin a step that something keeps from ending."""
+        self._under_way.append(asyncio.ensure_future(step))
+
+    def entity_id(self, key: str) -> str:
+        """Return what the automation is called."""
+        found = er.async_get(self.hass).async_get_entity_id(AUTOMATION, AUTOMATION, key)
+        assert found, key
+        return found
+
+    async def switch(self, key: str, *, on: bool, **data: Any) -> None:
+        """Switch an automation on or off."""
+        await self.hass.services.async_call(
+            AUTOMATION,
+            "turn_on" if on else "turn_off",
+            {"entity_id": self.entity_id(key), **data},
+            blocking=True,
+        )
+
+    async def delete(self, key: str) -> None:
+        """Delete an automation as the editor does."""
+        del self._automations[key]
+        await self.hass.async_add_executor_job(self._write)
+        er.async_get(self.hass).async_remove(self.entity_id(key))
+        await turns()
+
+    async def drop(self, key: str) -> None:
+        """Take an automation out of the file by hand, and reload."""
+        del self._automations[key]
+        await self.reload()
+
+    async def rename(self, key: str, name: str) -> None:
+        """Change the entity ID of an automation."""
+        er.async_get(self.hass).async_update_entity(
+            self.entity_id(key), new_entity_id=f"{AUTOMATION}.{name}"
+        )
+        await turns()
+
+    async def pay(self, number: int = 1) -> list[str]:
+        """Let invoices be paid and read; return their order IDs."""
+        ids = [next(self._orders) for _ in range(number)]
+        for invoice_id in ids:
+            self.sandbox.store.act("cryptocloud", invoice_id, "pay")
+        coordinator = self.entry.runtime_data.coordinator
+        for one in coordinator.data.values():
+            one.plan(coordinator.clocks.monotonic())
+        await coordinator.async_refresh()
+        await turns()
+        return [self.order(invoice_id) for invoice_id in ids]
+
+    def order(self, invoice_id: str) -> str:
+        """Return the order ID of an invoice."""
+        return str(self.entry.runtime_data.book.records[invoice_id].order_id)
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        pass_time(self.hass, seconds)
+        await turns()
+
+    async def rest(self) -> None:
+        """Let everything end."""
+        self.may_end.set()
+        self.may_arm.set()
+        await asyncio.gather(*self._under_way)
+        await turns()
+        for _ in range(3):
+            await self.wait(31)
+        await async_settle(self.hass)
+
+    def heard(self, key: str = "a") -> list[tuple[str, int]]:
+        """Return which orders an automation has heard of, at which attempt."""
+        return [(heard.order, heard.attempt) for name, heard in self._heard if name == key]
+
+    def orders(self, key: str = "a") -> list[str]:
+        """Return which orders an automation has heard of."""
+        return [order for order, _ in self.heard(key)]
+
+    def runs(self, key: str = "a") -> list[Heard]:
+        """Return what an automation has reported."""
+        return [heard for name, heard in self._heard if name == key]
+
+    @property
+    def unannounced(self) -> int:
+        """How much would be announced after a restart."""
+        if self.entry.state is not ConfigEntryState.LOADED:
+            return 0
+        return len(self.entry.runtime_data.book.unannounced)
+
+
+def reporting(key: str) -> dict[str, Any]:
+    """Return the action that reports a run."""
+    return {
+        "action": "test.report",
+        "data": {
+            "automation": key,
+            "order": "{{ trigger.order_id }}",
+            "attempt": "{{ trigger.attempt }}",
+            "id": "{{ trigger.announcement_id }}",
+            "trigger": "{{ trigger.id }}",
+        },
+    }
+
+
+class _SlowTrigger(MockPlatform):
+    """Arms only when it may."""
+
+    def __init__(self, may_arm: asyncio.Event) -> None:
+        super().__init__()
+        self._may_arm = may_arm
+
+    async def async_validate_trigger_config(self, hass: HomeAssistant, config: Any) -> Any:
+        return config
+
+    async def async_attach_trigger(self, hass: HomeAssistant, *_: Any) -> Callable[[], None]:
+        await self._may_arm.wait()
+        return lambda: None
+
+
+async def turns(number: int = 200) -> None:
+    """Let whatever is ready to run have its turns of the loop."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def number_of_invoices() -> int:
+    """Return how many can be paid."""
+    return 12
+
+
+@pytest.fixture
+async def home(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, number_of_invoices: int
+) -> AsyncGenerator[Home]:
+    """Return a home with an account."""
+    invoices = [
+        sandbox.store.create("cryptocloud", order_id=f"HA-{number}")
+        for number in range(number_of_invoices)
+    ]
+    entry = await add_account("cryptocloud", *(invoice.id for invoice in invoices))
+    home = Home(hass, sandbox, entry)
+    await home.async_setup()
+    yield home
+    home.may_end.set()
+    home.may_arm.set()
