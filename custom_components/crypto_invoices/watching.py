@@ -27,7 +27,21 @@ async def async_watch(
     ``baseline`` is the status that announces nothing, by default the one that each has. Returns
     when they are on disk, as far as that is possible. Raises StorageError.
     """
-    provider, given = coordinator.provider, {invoice.id: invoice for invoice in invoices}
+    entry, given = coordinator.config_entry, {invoice.id: invoice for invoice in invoices}
+    job = _async_watch(coordinator, given, baseline, is_automatic=is_automatic)
+    # Also if the caller leaves: what is in the book is read, too.
+    return await asyncio.shield(entry.async_create_task(coordinator.hass, job, "watch"))
+
+
+async def _async_watch(
+    coordinator: CryptoInvoicesCoordinator,
+    given: Mapping[str, Invoice],
+    baseline: InvoiceStatus | None,
+    *,
+    is_automatic: bool,
+) -> list[Invoice]:
+    """Watch invoices with the readings that are given."""
+    provider = coordinator.provider
     links = dict(provider.links) if isinstance(provider, KeepsPaymentLinks) else _NO_LINKS
     records = [Record.begin(invoice, baseline) for invoice in given.values()]
     for record in records:

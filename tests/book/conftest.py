@@ -75,6 +75,10 @@ def path(tmp_path: Path) -> Path:
 class Jobs:
     """Does the jobs that Home Assistant does for a book, at once."""
 
+    def __init__(self) -> None:
+        """Begin with nothing held."""
+        self.data: dict[object, object] = {}
+
     async def async_add_executor_job[T](self, job: Callable[..., T], *args: Any) -> T:
         """Do a job; others have their turn before it and after it."""
         await asyncio.sleep(0)
@@ -88,7 +92,9 @@ class Jobs:
         return asyncio.get_running_loop().create_task(job, name=name, eager_start=True)
 
 
-def open_book(path: Path, *, must_exist: bool = True) -> tuple[Book, Disk]:
+def open_book(
+    path: Path, *, must_exist: bool = True, jobs: Jobs | None = None
+) -> tuple[Book, Disk]:
     """Return a book as it is on disk, and the disk."""
     disk, contents = read(path, must_exist=must_exist)
-    return Book(cast("HomeAssistant", Jobs()), "entry", disk, contents), disk
+    return Book(cast("HomeAssistant", jobs or Jobs()), "entry", disk, contents), disk

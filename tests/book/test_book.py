@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from custom_components.crypto_invoices.book.database import StorageError
+from custom_components.crypto_invoices.book.writer import HELD
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 
-from .conftest import NOW, euros, open_book, record
+from .conftest import NOW, Jobs, euros, open_book, record
 
 
 async def test_survives_a_kill(path: Path) -> None:
@@ -206,29 +207,29 @@ async def test_added_twice_at_once(path: Path) -> None:
 
 async def test_hold(path: Path) -> None:
     """While a backup is made nothing is written, what was under way first comes to its end."""
-    book, disk = open_book(path, must_exist=False)
+    jobs = Jobs()
+    book, disk = open_book(path, must_exist=False, jobs=jobs)
     await book.async_add([record("A")])
     under_way = [asyncio.create_task(book.async_commit()) for _ in range(2)]
     await asyncio.sleep(0)
     book.set_fact("changed", "meanwhile")
-    later = asyncio.create_task(book.async_hold())
-    await asyncio.sleep(0)
-    after = asyncio.create_task(book.async_commit())
-    await asyncio.gather(*under_way, later)
+    jobs.data[HELD] = object()
+    assert not await book.async_commit()
     writes = disk.writes
+    await asyncio.gather(*under_way)
+    assert disk.writes == writes, "what was under way had ended"
     book.set_fact("changed", "later")
     assert not await book.async_commit()
-    await after
     assert disk.writes == writes
     # It can be read, all the same.
     assert (await book.async_find(["A"])).keys() == {"A"}
-    book.release()
+    del jobs.data[HELD]
     assert await book.async_commit()
     disk.close()
-    book, _ = open_book(path)
+    book, _ = open_book(path, jobs=jobs)
     assert book.fact("changed") == "later"
     # Who closes it doesn't wait for a backup.
-    await book.async_hold()
+    jobs.data[HELD] = object()
     book.set_fact("changed", "at the end")
     await book.async_close()
     book, _ = open_book(path)

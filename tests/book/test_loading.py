@@ -504,6 +504,23 @@ async def test_backup(
     assert on_disk(hass, entry).records[second].announced is S.PAID
 
 
+async def test_reloaded_during_a_backup(
+    hass: HomeAssistant, sandbox: SandboxServer, two: TwoInvoices, runs: Runs
+) -> None:
+    """An account that is loaded anew meanwhile writes nothing either, and everything then."""
+    entry, first, _ = await two()
+    await backup.async_pre_backup(hass)
+    await async_reload(hass, entry)
+    held = file_of(hass, entry).read_bytes()
+    sandbox.store.act(PROVIDER, first, "pay")
+    await async_later(hass, 60)
+    assert [run["invoice"] for run in runs] == [first]
+    assert file_of(hass, entry).read_bytes() == held
+    await backup.async_post_backup(hass)
+    await async_settle(hass)
+    assert on_disk(hass, entry).records[first].announced is S.PAID
+
+
 async def test_backup_whose_end_nobody_tells(
     hass: HomeAssistant, sandbox: SandboxServer, two: TwoInvoices, runs: Runs
 ) -> None:

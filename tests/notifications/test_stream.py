@@ -1,8 +1,9 @@
 """Providers that can be listened to: a stream is a hint, and comes back when it is cut."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import repeat
+from random import Random
 
 from homeassistant.core import HomeAssistant
 import pytest
@@ -12,7 +13,9 @@ from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.cryptocloud.v2 import CryptoCloud
 from custom_components.crypto_invoices.providers.model import ProviderUnavailable, UnavailableReason
 from custom_components.crypto_invoices.providers.push import Hint
+from custom_components.crypto_invoices.reading.back_off import BackOff
 from tests.conftest import AddAccount, Runs, SandboxServer, pass_time
+from tests.explorer.virtual import VirtualLoop
 
 
 class Streaming(CryptoCloud):
@@ -74,3 +77,52 @@ async def test_stream(
 
     await hass.config_entries.async_unload(entry.entry_id)
     assert len(connections) == 2
+
+
+class UpAndDown:
+    """A provider whose connections last, or can't be made."""
+
+    def __init__(self, loop: VirtualLoop, *connections: float | None) -> None:
+        """Keep how long each connection lasts; None is one that can't be made."""
+        self._loop = loop
+        self._connections = list(connections)
+
+    async def async_stream(self) -> AsyncIterator[Hint]:
+        """Yield that there is a connection, if there is one."""
+        if not self._connections:
+            await self._loop.create_future()
+        if (lasts := self._connections.pop(0)) is None:
+            raise ProviderUnavailable(UnavailableReason.CANNOT_CONNECT)
+        yield Hint(invoice_ids=frozenset())
+        await asyncio.sleep(lasts)
+
+
+@pytest.mark.parametrize(
+    ("connections", "readings"),
+    [
+        ((100.0, None, None, 100.0), 2),
+        ((None, 100.0), 1),
+        # One that hangs up on everybody has been asked once.
+        ((1.0, 1.0, 1.0), 1),
+        ((1.0, 1.0, 100.0, 1.0), 2),
+    ],
+)
+def test_what_may_have_been_missed(connections: tuple[float | None, ...], readings: int) -> None:
+    """All that is open is read once a connection is there again, however often it failed."""
+    loop = VirtualLoop()
+    hints: list[Iterable[str]] = []
+    listening = loop.create_task(
+        stream.async_listen(
+            "account",
+            UpAndDown(loop, *connections),
+            hint=hints.append,
+            open_invoices=lambda: ["1"],
+            clock=loop.time,
+            back_off=BackOff(loop.time, Random(1)),
+        )
+    )
+    loop.advance(4000)
+    listening.cancel()
+    loop.settle()
+    loop.close()
+    assert hints == [["1"]] * readings

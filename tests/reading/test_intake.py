@@ -30,10 +30,14 @@ class Read:
     """An account whose answers a test gives itself."""
 
     def __init__(
-        self, *invoices: Invoice, begin: Callable[[Invoice], Record] = Record.begin
+        self,
+        *invoices: Invoice,
+        begin: Callable[[Invoice], Record] = Record.begin,
+        wall: timedelta = timedelta(),
     ) -> None:
-        """Watch these, each read once."""
+        """Watch these, each read once; the clock on the wall may be wrong."""
         self.world = World(InBatches)
+        self.world.loop.wall_offset = wall
         self.world.down = ProviderUnavailable(UnavailableReason.TIMEOUT)
         self.world.start(*invoices, begin=begin)
         self.intake = self.world.intake
@@ -200,6 +204,34 @@ def test_wall_clock_is_behind_when_a_payment_is_seen(*, is_told: bool) -> None:
     assert ended_at is not None
     assert abs(ended_at - right) < timedelta(minutes=2)
     assert world.book.sums.paid_since(right - timedelta(hours=1)) == 1
+
+
+@pytest.mark.parametrize("days", [-10, 10])
+def test_wall_clock_is_wrong_at_the_start(days: int) -> None:
+    """What ended yesterday still gets its late money, whatever day the machine takes it for."""
+    ended = Record.begin(invoice("1", S.EXPIRED))
+    ended.ended_at = NOW
+    read = Read(invoice("1", S.EXPIRED), begin=lambda _: ended, wall=timedelta(days=days))
+    read.answer(invoice("1", S.EXPIRED))
+    assert not read.world.book.records["1"].is_over
+    read.world.clocks.note_server_time(NOW + timedelta(days=2), read.world.now)
+    read.answer(invoice("1", S.EXPIRED))
+    assert read.world.book.records["1"].is_over
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_how_long_ago_it_ended(*, is_known: bool) -> None:
+    """By the provider's clock, or else as long as it was watched since: the wall's says nothing."""
+    ended = Record.begin(invoice("1", S.PAID))
+    ended.ended_at = NOW
+    read = Read(invoice("1", S.PAID), begin=lambda _: ended, wall=timedelta(days=300))
+    read.wait(60)
+    if is_known:
+        read.world.clocks.note_server_time(NOW + timedelta(days=3), read.world.now)
+    seconds = read.intake.unchanged_for(read.intake.watched["1"])
+    assert seconds == (3 * 24 * HOUR if is_known else 60)
+    ended.is_dated_here = True
+    assert read.intake.unchanged_for(read.intake.watched["1"]) == 60
 
 
 def test_what_can_still_change() -> None:

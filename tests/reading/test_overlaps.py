@@ -116,6 +116,21 @@ async def test_a_caller_is_cancelled(
     assert [run["status"] for run in runs] == ["paid"]
 
 
+async def test_whoever_adds_is_cancelled(hass: HomeAssistant, told: type[Told], runs: Runs) -> None:
+    """A script that is stopped while the book is asked: what is in the book is read, too."""
+    entry = await async_add_told(hass)
+    adding = hass.async_create_task(async_watch(entry.runtime_data.coordinator, [invoice("1")]))
+    adding.cancel()
+    await asyncio.wait((adding,))
+    await async_settle(hass)
+    assert watched(entry) == ["1"]
+    assert is_planned(entry)
+    told.truth["1"] = invoice("1", S.PAID)
+    pass_time(hass, 31)
+    await async_settle(hass)
+    assert [run["status"] for run in runs] == ["paid"]
+
+
 async def test_two_dialogs_at_a_slow_provider(
     hass: HomeAssistant, told: type[Told], runs: Runs
 ) -> None:

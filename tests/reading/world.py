@@ -124,6 +124,7 @@ class World:
             return {}
 
         return Mock(
+            data={},
             loop=SimpleNamespace(
                 time=loop.time,
                 call_soon=loop.call_soon,

@@ -183,12 +183,6 @@ class Book:
         """Forget the invoices that were no longer watched then; their money stays."""
         self._forget_before = moment
 
-    def begin_anew(self) -> None:
-        """Begin the sums at zero: the account is another one now."""
-        for currency in self._carried:
-            self._carried[currency] = Carried(Money(Decimal(0), currency), 0)
-            self._changed_sums.add(currency)
-
     def _carry(self, money: Money | None, *, times: int = 1) -> None:
         """Carry money that no record has, or no longer."""
         if money is None:
@@ -219,14 +213,6 @@ class Book:
         What could not be written is written with the next commit.
         """
         return await self.writer.async_commit()
-
-    async def async_hold(self) -> None:
-        """Write what there is, and then nothing until ``release``."""
-        await self.writer.async_hold()
-
-    def release(self) -> None:
-        """Let changes be written again."""
-        self.writer.is_held = False
 
     def _take_changes(self) -> Changes | None:
         """Return what the next transaction writes."""
@@ -265,10 +251,4 @@ class Book:
 
     async def async_close(self) -> None:
         """Write what is not on disk yet, and close the file."""
-        self.release()
-        await self.async_commit()
-        await self.writer.async_ask(lambda storage: storage.close())
-
-    async def async_delete(self) -> None:
-        """Delete the file, and all that belongs to it."""
-        await self.writer.async_ask(lambda storage: storage.delete())
+        await self.writer.async_close()

@@ -28,7 +28,8 @@ CREATE TABLE records (
     asked_amount TEXT, asked_currency TEXT, status TEXT NOT NULL, announced TEXT,
     counts TEXT NOT NULL, received_amount TEXT, received_currency TEXT,
     created_at TEXT, expires_at TEXT, paid_at TEXT, ended_at TEXT,
-    payment_url TEXT, payment_text TEXT, is_test INTEGER NOT NULL, is_over INTEGER NOT NULL
+    payment_url TEXT, payment_text TEXT, is_test INTEGER NOT NULL, is_over INTEGER NOT NULL,
+    is_dated_here INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE VIEW in_memory AS SELECT * FROM records
     WHERE NOT is_over OR has_device OR announced IS NOT status;

@@ -57,7 +57,7 @@ class Record:
     is_over: bool = False
     """Whether nothing of it can change any more, so that it is not polled."""
     is_dated_here: bool = False
-    """Whether ``ended_at`` is by this machine's clock; not kept."""
+    """Whether ``ended_at`` is by this machine's clock, which may have been wrong."""
 
     @classmethod
     def begin(cls, invoice: Invoice, baseline: InvoiceStatus | None = None) -> Record:

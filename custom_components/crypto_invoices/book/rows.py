@@ -34,6 +34,7 @@ def record_row(record: Record) -> tuple[Value, ...]:
         record.payment_text,
         record.is_test,
         record.is_over,
+        record.is_dated_here,
     )
 
 
@@ -59,6 +60,7 @@ def read_record(row: Row) -> Record:
         payment_text=row["payment_text"],
         is_test=bool(row["is_test"]),
         is_over=bool(row["is_over"]),
+        is_dated_here=bool(row["is_dated_here"]),
     )
 
 

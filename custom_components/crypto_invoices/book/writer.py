@@ -5,12 +5,18 @@ from collections.abc import Callable, Coroutine
 import logging
 from typing import Any
 
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant
+from homeassistant.util.hass_dict import HassKey
 
+from ..const import DOMAIN
 from .database import StorageError
 from .storage import Changes, Storage
 
 _LOGGER = logging.getLogger(__name__)
+
+# How to wait no longer for the end of a backup. While it is there, no book may be written,
+# whichever accounts are loaded.
+HELD: HassKey[CALLBACK_TYPE] = HassKey(f"{DOMAIN}_held")
 
 
 class Writer:
@@ -29,8 +35,7 @@ class Writer:
         self._take = take
         self._give_back = give_back
         self._turn = asyncio.Lock()
-        self.is_held = False
-        """Whether nothing may be written now, as a backup is made."""
+        self._is_closing = False
         self.failed = False
         """Whether the last transaction did not reach the disk."""
 
@@ -38,9 +43,11 @@ class Writer:
         """Write what changed so far; return whether all of it is on disk."""
         return await self._async_own(self._async_write())
 
-    async def async_hold(self) -> None:
-        """Write what changed so far, and then nothing more while ``is_held``."""
-        await self._async_own(self._async_write(then_hold=True))
+    async def async_close(self) -> None:
+        """Write what changed, whatever is held, and close the file."""
+        self._is_closing = True
+        await self.async_commit()
+        await self.async_ask(lambda storage: storage.close())
 
     async def async_ask[T](self, question: Callable[[Storage], T]) -> T:
         """Return what is on disk. Raises StorageError."""
@@ -68,17 +75,18 @@ class Writer:
         async with self._turn:
             return follow_up(await self._hass.async_add_executor_job(question, self._storage))
 
-    async def _async_write(self, *, then_hold: bool = False) -> bool:
-        """Write what changed, when it is its turn, unless nothing may be written."""
+    async def _async_write(self) -> bool:
+        """Make one transaction of what changed when it is its turn, unless that is held."""
         async with self._turn:
-            is_written = not self.is_held and await self._async_write_changes()
-            self.is_held |= then_hold
-            return is_written
+            if (changes := self._take()) is None:
+                return True
+            if HELD in self._hass.data and not self._is_closing:
+                self._give_back(changes)
+                return False
+            return await self._async_write_changes(changes)
 
-    async def _async_write_changes(self) -> bool:
-        """Make one transaction of what changed."""
-        if (changes := self._take()) is None:
-            return True
+    async def _async_write_changes(self, changes: Changes) -> bool:
+        """Make one transaction."""
         is_written = False
         try:
             await self._hass.async_add_executor_job(self._storage.write, changes)

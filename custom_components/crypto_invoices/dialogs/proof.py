@@ -1,11 +1,13 @@
 """Proves that settings work, before anything of them is stored."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState, ConfigFlow
 
+from ..book.database import StorageError
 from ..clients import async_create_provider
 from ..const import CONF_PROVIDER
 from ..identifiers import account_unique_id
@@ -77,6 +79,7 @@ async def _async_is_another(proven: Proven, entry: CryptoInvoicesConfigEntry) ->
         return False
     account = entry.runtime_data
     known = [id_ for id_, one in account.coordinator.data.items() if one.error is None]
-    known = known[-_LOOKED_FOR:] or await account.book.async_recent(_LOOKED_FOR)
+    with suppress(StorageError):
+        known = known[-_LOOKED_FOR:] or await account.book.async_recent(_LOOKED_FOR)
     found = await proven.provider.async_get_invoices(known)
     return bool(found) and all(isinstance(each, InvoiceNotFound) for each in found.values())

@@ -38,11 +38,12 @@ async def async_listen(
                     brought_something = True
                     hint(news.invoice_ids)
                 elif may_have_missed:
+                    may_have_missed = False
                     hint(open_invoices())
         except ProviderError as err:
             _LOGGER.debug("%s: the stream ended: %r", name, err)
         # Of a server that hangs up on everybody, polls bring more than connections do.
-        may_have_missed = brought_something or clock() - began >= LASTED
-        if may_have_missed:
+        if brought_something or clock() - began >= LASTED:
+            may_have_missed = True
             back_off.succeeded()
         await asyncio.sleep(back_off.failed(ProviderError()))

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 # What a clock drifts, or a slow answer makes of its date, is no jump.
 _JUMP = timedelta(seconds=30)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A clock that nobody has set for so many seconds is likely to be right.
+_STEADY = 60 * 60.0
 # Outside of these years, a server doesn't know what time it is.
 _YEARS = range(2026, 2100)
 
@@ -25,6 +27,11 @@ class Clocks:
     def steady_for(self) -> float:
         """For how many seconds the wall clock has not been set, as far as anybody noticed."""
         return self.monotonic() - self._jumped_at
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether nobody is likely to find out soon that it is another day."""
+        return self.is_server_known or self.steady_for >= _STEADY
 
     def note_server_time(self, date: datetime, at: float) -> None:
         """Note what the provider's clock said at a moment of the monotonic one."""

@@ -14,6 +14,7 @@ from ..errors import error_key
 from ..providers.model import (
     Answer,
     Invoice,
+    InvoiceNotFound,
     InvoiceStatus,
     ProviderError,
     ProviderUnavailable,
@@ -23,7 +24,7 @@ from ..providers.provider import Provider
 from .clocks import Clocks
 from .evidence import Doubt, Verdict, judge
 from .problems import note_problem
-from .schedule import SPREAD, YOUNG_INTERVAL, interval_after_miss, next_poll, plan_together
+from .schedule import GRACE, SPREAD, YOUNG_INTERVAL, interval_after_miss, next_poll, plan_together
 from .watched import Watched
 
 # Invoices that had ended are read after the others at a start, a batch a second,
@@ -99,18 +100,30 @@ class Intake:
 
     def _begin(self, records: Iterable[Record], *, at_start: bool) -> list[Watched]:
         """Begin to watch: what was just added is young, whatever its age."""
-        now, moment = self._clocks.monotonic(), self._clocks.now()
+        now = self._clocks.monotonic()
         begun = []
         for record in records:
-            created_at = record.created_at if at_start else None
-            born = (
-                now if created_at is None else now - max((moment - created_at).total_seconds(), 0)
-            )
-            ended_at = record.ended_at
-            since = now if ended_at is None else now - max((moment - ended_at).total_seconds(), 0)
-            one = self.watched[record.id] = Watched(record, born, since)
+            one = self.watched[record.id] = Watched(record, now, now, is_new=not at_start)
             begun.append(one)
         return begun
+
+    def _age(self, one: Watched) -> float:
+        """Return how old an invoice is, in seconds: what was just added is young."""
+        seen, created_at = self._clocks.monotonic() - one.born, one.record.created_at
+        if one.is_new or created_at is None:
+            return seen
+        return max(seen, (self._clocks.now() - created_at).total_seconds())
+
+    def unchanged_for(self, one: Watched) -> float:
+        """Return for how many seconds an invoice is certain to be as it is.
+
+        Nothing is forgotten because the clock on the wall was wrong: where the provider doesn't
+        say what time it is, only the time that passed while the account was loaded counts.
+        """
+        seen, record = self._clocks.monotonic() - one.since, one.record
+        if record.ended_at is None or record.is_dated_here or not self._clocks.is_server_known:
+            return seen
+        return max(seen, (self._clocks.now() - record.ended_at).total_seconds())
 
     def take_given(self, invoices: Iterable[Invoice]) -> Taken:
         """Take readings that invoices were added with; nothing is asked for."""
@@ -137,6 +150,8 @@ class Intake:
     def _take_some(self, answers: Iterable[Answer], taken: Taken) -> Iterator[None]:
         """Enter answers, and stop every now and then."""
         together: defaultdict[float | None, list[Watched]] = defaultdict(list)
+        if (server_time := self._provider.server_time) is not None:
+            self._clocks.note_server_time(*server_time)
         now = self._clocks.monotonic()
         for answer in answers:
             for number, (invoice_id, row) in enumerate(answer.rows.items()):
@@ -207,7 +222,7 @@ class Intake:
             self._clocks.now(),
             is_dated_here=not self._clocks.is_server_known,
         )
-        if record.status is not before.status:
+        if (record.status, record.ended_at) != (before.status, before.ended_at):
             one.since = self._clocks.monotonic()
         if record != before:
             self._book.changed(record)
@@ -225,6 +240,8 @@ class Intake:
     def _interval(self, one: Watched, now: float) -> float | None:
         """Return in how many seconds to poll an invoice again, or None for never."""
         if one.error is not None:
+            if self._is_gone(one):
+                return None
             is_outage = isinstance(one.error, ProviderUnavailable | RateLimited)
             return interval_after_miss(one.misses, is_outage=is_outage)
         if one.doubt is not None:
@@ -234,15 +251,25 @@ class Intake:
             return 0.0
         return next_poll(
             one.invoice,
-            age=now - one.born,
-            unchanged_for=now - one.since,
+            age=self._age(one),
+            unchanged_for=self.unchanged_for(one),
             now=self._clocks.now(),
+            is_certain=self._clocks.is_certain,
             can_revert=self._provider.can_revert,
+        )
+
+    def _is_gone(self, one: Watched) -> bool:
+        """Whether an invoice that ended was deleted at its provider since."""
+        return (
+            isinstance(one.error, InvoiceNotFound)
+            and not one.record.status.is_open
+            and self.unchanged_for(one) >= GRACE
         )
 
     def _note_over(self, one: Watched, *, is_over: bool) -> None:
         """Take down whether anything of an invoice can still change."""
-        if one.record.is_over is not is_over and one.error is None:
+        # An outage says nothing about what is over.
+        if one.record.is_over is not is_over and (is_over or one.error is None):
             one.record.is_over = is_over
             self._book.changed(one.record)
 

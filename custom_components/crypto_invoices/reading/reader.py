@@ -290,6 +290,4 @@ class Reader:
     def _note_success(self, answers: list[Answer]) -> None:
         """Note that the provider answered, and what it asks for all the same."""
         self.last_reading = self._clocks.wall()
-        if (server_time := self._provider.server_time) is not None:
-            self._clocks.note_server_time(*server_time)
         self.standing.answered(row for answer in answers for row in answer.rows.values())

@@ -23,7 +23,7 @@ _BUSY_INTERVAL = _MINUTE
 _NEAR_EXPIRY = 10 * _MINUTE
 _BUSY_FOR = _HOUR
 # Late money is real: an invoice that ended unpaid is polled for a day more.
-_GRACE = _DAY
+GRACE = _DAY
 _GRACE_INTERVAL = _HOUR
 # One last poll of a paid invoice, where its provider can take a payment back.
 LAST_POLL = _HOUR
@@ -47,16 +47,24 @@ _ENDED_UNPAID = frozenset(
 
 
 def next_poll(
-    invoice: Invoice, *, age: float, unchanged_for: float, now: datetime, can_revert: bool
+    invoice: Invoice,
+    *,
+    age: float,
+    unchanged_for: float,
+    now: datetime,
+    is_certain: bool = True,
+    can_revert: bool,
 ) -> float | None:
     """Return in how many seconds an invoice is worth another poll, or None for never.
 
-    ``age`` and ``unchanged_for`` are in seconds; ``now`` is by the provider's clock.
+    ``age`` and ``unchanged_for`` are in seconds; ``now`` is by the provider's clock, or else by one
+    that may be wrong, which is not ``is_certain`` to have seen an invoice's last day.
     """
     if invoice.status.is_open:
         return _open_interval(invoice, age, unchanged_for, now)
     if invoice.status in _ENDED_UNPAID:
-        return _GRACE_INTERVAL if _is_in_grace(invoice, unchanged_for, now) else None
+        is_watched = not is_certain or _is_in_grace(invoice, unchanged_for, now)
+        return _GRACE_INTERVAL if is_watched else None
     if invoice.status.is_paid and can_revert:
         left = LAST_POLL - unchanged_for
         # One that came as early as polls do was the last one.
@@ -68,11 +76,11 @@ def _is_in_grace(invoice: Invoice, unchanged_for: float, now: datetime) -> bool:
     """Whether an invoice that ended unpaid may still see late money."""
     if invoice.monitored_until is not None:
         return now < invoice.monitored_until
-    grace = _GRACE
+    grace = GRACE
     if invoice.expires_at is not None:
         # An expiry in a far future says nothing about when the invoice ended.
         expires_in = (invoice.expires_at - now).total_seconds() + unchanged_for
-        grace += min(max(expires_in, 0.0), _GRACE)
+        grace += min(max(expires_in, 0.0), GRACE)
     return unchanged_for < grace
 
 

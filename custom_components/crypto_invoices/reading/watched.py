@@ -25,9 +25,11 @@ class Watched:
 
     record: Record
     born: float
-    """When it was made or first seen, as far as its polling is concerned."""
+    """Since when it is watched, as long as the account is loaded."""
     since: float
-    """Since when it has its status."""
+    """Since when it has its status, as long as the account is loaded."""
+    is_new: bool = True
+    """Whether it was added since the account was loaded."""
     invoice: Invoice | None = None
     """As it was last read and believed; None while it can't be read."""
     error: ProviderError | None = None

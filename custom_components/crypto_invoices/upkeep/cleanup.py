@@ -26,37 +26,43 @@ def async_setup_cleanup(
     entry: ConfigEntry,
     coordinator: CryptoInvoicesCoordinator,
 ) -> None:
-    """Clean up each hour: never in the hour after a start, as the clock may still be wrong."""
+    """Clean up each hour, and when the option is changed."""
+    days = cleanup_after(entry)
 
     @callback
-    def clean_up(now: datetime) -> None:
-        coordinator.reader.check_clock()
-        # Nor in the hour after the clock was set; timers come a little early or late.
-        if coordinator.clocks.steady_for >= 0.95 * INTERVAL.total_seconds():
-            entry.async_create_background_task(
-                hass,
-                _async_clean_up(entry, coordinator),
-                f"{DOMAIN} {entry.title} cleanup",
-            )
+    def clean_up(now: datetime | None = None) -> None:
+        entry.async_create_background_task(
+            hass,
+            _async_clean_up(entry, coordinator),
+            f"{DOMAIN} {entry.title} cleanup",
+        )
+
+    async def async_entry_updated(hass: HomeAssistant, entry: ConfigEntry) -> None:
+        nonlocal days
+        if (changed := cleanup_after(entry)) != days:
+            days = changed
+            clean_up()
 
     entry.async_on_unload(async_track_time_interval(hass, clean_up, INTERVAL))
+    entry.async_on_unload(entry.add_update_listener(async_entry_updated))
 
 
 async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordinator) -> None:
     """Stop watching what ended long ago, but for what is still polled, or not announced."""
-    book, now = coordinator.book, coordinator.clocks.now()
-    book.forget_before(now - REMEMBERED_FOR)
+    book, clocks = coordinator.book, coordinator.clocks
+    coordinator.reader.check_clock()
+    if clocks.is_certain:
+        book.forget_before(clocks.now() - REMEMBERED_FOR)
     if days := cleanup_after(entry):
-        before = now - timedelta(days=days)
+        longest = timedelta(days=days).total_seconds()
         # What its provider has forgotten can't change any more either.
         gone = set(coordinator.problems.gone(coordinator.data.values()))
         ended = [
-            record.id
-            for record in book.records.values()
-            if (record.is_over or record.id in gone)
-            and record.is_announced
-            and record.ended_at is not None
-            and record.ended_at <= before
+            id_
+            for id_, one in coordinator.data.items()
+            if (one.record.is_over or (id_ in gone and not one.record.status.is_open))
+            and one.record.is_announced
+            and coordinator.intake.unchanged_for(one) >= longest
         ]
         if ended:
             await async_unwatch(coordinator, ended)
