@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from .announcements import bursts, hints, removals
 from .growth import additions, set_ups
 from .idle import hours, months
 from .records import records
@@ -16,4 +17,7 @@ ALL: Mapping[str, Callable[[Bench], Figures]] = {
     "set_ups": set_ups,
     "additions": additions,
     "records": records,
+    "hints": hints,
+    "bursts": bursts,
+    "removals": removals,
 }

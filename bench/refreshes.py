@@ -161,5 +161,5 @@ async def one_by_one(bench: Bench) -> Figures:
         unit="ms",
         ours=wall["ours"] * MILLI,
         others={FLOOR: wall[FLOOR] * MILLI},
-        goals={FLOOR: 1.2},
+        goals={FLOOR: 1.1},
     )

@@ -28,12 +28,24 @@ class Sizes:
     one_by_one: int = 500
     tracked: int = 10_000
     open: int = 100
+    hinted: int = 200
+    removed: int = 1_500
     days: float = 30.0
     times: int = 15
     rest_times: int = 3
 
 
-SHORT = Sizes(invoices=50, one_by_one=20, tracked=200, open=20, days=1.0, times=3, rest_times=1)
+SHORT = Sizes(
+    invoices=50,
+    one_by_one=20,
+    tracked=200,
+    open=20,
+    hinted=10,
+    removed=60,
+    days=1.0,
+    times=3,
+    rest_times=1,
+)
 
 type Figures = AsyncGenerator[Figure]
 

@@ -45,7 +45,12 @@ class Frontend:
 
     async def choose(self, key: str, row: Locator) -> None:
         """Choose from the menu of a row."""
-        await row.get_by_role("button", name=self.words("ui.common.menu")).first.click()
+        name = self.words("ui.common.menu")
+        await row.get_by_role("button", name=name, exact=True).first.click()
+        await self.choose_item(key)
+
+    async def choose_item(self, key: str) -> None:
+        """Choose from a menu that is open."""
         item = self.page.get_by_role("menuitem", name=self.words(key), exact=True)
         await item.click()
 
@@ -84,10 +89,14 @@ class Frontend:
         return self.page.locator("ha-config-entry-row").first
 
     def invoice(self, invoice: SandboxInvoice) -> Locator:
-        """Return the row of an invoice, which is named by its order if that is told."""
+        """Return the row of an invoice of any account, which is named by its order if that is told."""
         names = "|".join(re.escape(name) for name in (invoice.order_id, invoice.id) if name)
-        rows = self.page.locator("ha-config-sub-entry-row")
+        rows = self.page.locator("ha-config-entry-device-row")
         return rows.filter(has_text=re.compile(rf"Invoice ({names})"))
+
+    def devices(self) -> Locator:
+        """Return the rows of the first account's devices: its own, and one for each invoice."""
+        return self.account().locator("ha-config-entry-device-row")
 
     async def expect_invoices(self, *invoices: SandboxInvoice) -> None:
         """Wait until invoices are among those of the accounts."""

@@ -8,6 +8,8 @@ from .dialog import Dialog
 from .frontend import ENTRY, INTEGRATION, Frontend
 
 NONSENSE = "no-invoice"
+ADD = "config_subentries.invoice"
+LABEL = f"{ADD}.step.user.data.invoices"
 
 
 async def begin(frontend: Frontend) -> Dialog:
@@ -59,23 +61,27 @@ async def _paste(
     await dialog.submit()
 
 
+async def begin_to_add(frontend: Frontend) -> Dialog:
+    """Open the dialog that adds invoices."""
+    await frontend.open(INTEGRATION)
+    await frontend.press(f"{ADD}.initiate_flow.user")
+    dialog = frontend.dialog()
+    await dialog.expect(f"{ADD}.step.user.description")
+    return dialog
+
+
 async def add_later(frontend: Frontend, invoice: SandboxInvoice) -> None:
     """Add one more invoice to the account."""
-    texts = "config_subentries.invoice"
-    await frontend.open(INTEGRATION)
-    await frontend.press(f"{texts}.initiate_flow.user")
-    dialog = frontend.dialog()
-    await dialog.expect(f"{texts}.step.user.description")
+    dialog = await begin_to_add(frontend)
     await dialog.look("add-invoices")
-    label = frontend.words(f"{texts}.step.user.data.invoices")
-    await _paste(dialog, label, texts, (invoice,))
-    await dialog.finish()
+    await _paste(dialog, frontend.words(LABEL), ADD, (invoice,))
+    await dialog.end(f"{ADD}.abort.invoice_added", "added")
     await frontend.expect_invoices(invoice)
 
 
 async def remove(frontend: Frontend, invoice: SandboxInvoice) -> None:
     """Remove an invoice from the account."""
     await frontend.open(INTEGRATION)
-    await frontend.choose(f"{ENTRY}.delete", frontend.invoice(invoice))
+    await frontend.choose(f"{ENTRY}.device.delete", frontend.invoice(invoice))
     await frontend.confirm_deletion()
     await expect(frontend.invoice(invoice)).to_have_count(0)

@@ -9,9 +9,12 @@ from demo import DOMAIN, DemoError
 from demo.client import Client
 from demo.sandbox import Sandbox, SandboxProvider
 
+from .chromium import PATIENCE
 from .frontend import ENTRY, INTEGRATION, Frontend
 
 RELOADED = f"{ENTRY}.reload_confirm"
+# A second answer has to say it so much later, in milliseconds.
+KEY_DOUBTED_FOR = 120_000
 
 
 async def reconfigure(frontend: Frontend, provider: SandboxProvider) -> None:
@@ -43,14 +46,26 @@ async def set_options(frontend: Frontend) -> None:
     await dialog.end("ui.dialogs.options_flow.success.description", "options-set")
 
 
-async def reauthenticate(frontend: Frontend, provider: SandboxProvider, sandbox: Sandbox) -> None:
-    """Let the provider refuse the key, and enter it anew when asked."""
+async def refuse_key(frontend: Frontend, provider: SandboxProvider, sandbox: Sandbox) -> None:
+    """Let the provider refuse the key, and have it read."""
     await frontend.open(INTEGRATION)
     await sandbox.switch_fault(provider.key, "unauthorized")
+    await _reload(frontend)
+
+
+async def _reload(frontend: Frontend) -> None:
+    """Reload the first account."""
     await frontend.choose(f"{ENTRY}.reload", frontend.account())
+    # Whoever leaves before that breaks it off.
+    await expect(frontend.page.get_by_text(frontend.words(RELOADED)).first).to_be_visible()
+
+
+async def reauthenticate(frontend: Frontend, provider: SandboxProvider, sandbox: Sandbox) -> None:
+    """Enter a refused key anew when asked, which is two minutes later."""
+    await frontend.open(INTEGRATION)
     name = frontend.words("ui.panel.config.integrations.reconfigure")
     button = frontend.page.get_by_role("button", name=name, exact=True)
-    await expect(button).to_be_visible()
+    await expect(button).to_be_visible(timeout=KEY_DOUBTED_FOR + PATIENCE)
     await frontend.eyes.look(frontend.page.locator("ha-panel-config"), "attention", fits=False)
     await sandbox.switch_fault(provider.key, None)
     await button.click()
@@ -80,14 +95,12 @@ async def download_diagnostics(frontend: Frontend, provider: SandboxProvider) ->
 
 
 async def repair(frontend: Frontend, storage: Path) -> None:
-    """Lose what was announced, and read about it in repairs."""
-    issue = "issues.ledger_lost"
+    """Lose what is known of the invoices, and read about it in repairs."""
+    issue = "issues.book_lost"
     await frontend.open(INTEGRATION)
     for file in _files(storage):
         file.unlink()
-    await frontend.choose(f"{ENTRY}.reload", frontend.account())
-    # Whoever leaves before that breaks it off.
-    await expect(frontend.page.get_by_text(frontend.words(RELOADED)).first).to_be_visible()
+    await _reload(frontend)
     await frontend.open("/config/repairs")
     title = frontend.words.paragraphs(f"{issue}.title")[0]
     await frontend.page.get_by_role("button", name=title).click()

@@ -1,0 +1,69 @@
+"""Many invoices in one account: add them, see them all, and delete some in Home Assistant's ways."""
+
+from playwright.async_api import expect
+
+from demo.sandbox import Sandbox, SandboxProvider
+
+from .frontend import INTEGRATION, Frontend
+from .setting_up import ADD, LABEL, begin_to_add
+
+DEVICES = "ui.panel.config.devices"
+# How many are called what: the first stay, one is deleted on its page, the last in the table.
+NUMBERS = {"Book": 39, "Poster": 1, "Concert ticket": 20}
+
+
+async def add(frontend: Frontend, provider: SandboxProvider, sandbox: Sandbox) -> None:
+    """Add them to the first account; the dialog says how many these are."""
+    ids = [
+        invoice.id
+        for name, number in NUMBERS.items()
+        for invoice in await sandbox.create(provider.key, order_id=name, count=number)
+    ]
+    dialog = await begin_to_add(frontend)
+    before = await frontend.devices().count()
+    await dialog.field(frontend.words(LABEL)).fill("\n".join(ids))
+    await dialog.submit()
+    closing = frontend.words(f"{ADD}.abort.invoices_added").format(count=len(ids))
+    await expect(dialog.root.get_by_text(closing, exact=True)).to_be_visible()
+    await dialog.look("added-many")
+    await dialog.finish()
+    await expect(frontend.devices()).to_have_count(before + len(ids))
+    await frontend.eyes.look(frontend.account(), "many-devices", fits=False)
+
+
+async def delete_one_on_its_page(frontend: Frontend) -> None:
+    """Stop watching an invoice on the page of its device."""
+    await frontend.open(INTEGRATION)
+    before = await frontend.devices().count()
+    await frontend.devices().filter(has_text="Invoice Poster").click()
+    page = frontend.page.locator("ha-config-device-page")
+    # The first menu is that of Home Assistant.
+    await page.get_by_role("button", name=frontend.words("ui.common.menu")).last.click()
+    await frontend.choose_item(f"{DEVICES}.delete_device")
+    await frontend.confirm_deletion()
+    gone = frontend.page.get_by_text(frontend.words(f"{DEVICES}.device_not_found"))
+    await expect(gone).to_be_visible()
+    await frontend.open(INTEGRATION)
+    await expect(frontend.devices()).to_have_count(before - 1)
+
+
+async def delete_some_in_table(frontend: Frontend) -> None:
+    """Stop watching many invoices in the table of all devices."""
+    name, number = list(NUMBERS.items())[-1]
+    await frontend.open(INTEGRATION)
+    before = await frontend.devices().count()
+    await frontend.open("/config/devices/dashboard")
+    table = frontend.page.locator("hass-tabs-subpage-data-table")
+    await table.get_by_role("textbox").fill(name)
+    # The second one is in the head of a narrow screen.
+    await table.locator(".select-mode-chip").first.click()
+    await table.get_by_role("columnheader").get_by_role("checkbox").click()
+    selected = frontend.words("ui.components.subpage-data-table.selected")
+    await expect(table.get_by_text(selected.format(selected=number), exact=True)).to_be_visible()
+    await frontend.press("ui.panel.config.automation.picker.bulk_action", table)
+    await frontend.eyes.picture(frontend.page, "many-selected")
+    await frontend.choose_item(f"{DEVICES}.picker.bulk_actions.delete_selected.button")
+    await frontend.confirm_deletion()
+    await expect(table.get_by_text(f"Invoice {name}")).to_have_count(0)
+    await frontend.open(INTEGRATION)
+    await expect(frontend.devices()).to_have_count(before - number)
