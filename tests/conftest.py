@@ -44,6 +44,7 @@ from custom_components import crypto_invoices
 from custom_components.crypto_invoices.const import DOMAIN, SUBENTRY_TYPE_INVOICE
 from custom_components.crypto_invoices.dialogs.options import AccountOptionsFlow
 from custom_components.crypto_invoices.providers import PROVIDERS, http
+from sandbox import registry
 from sandbox.app import create_app
 from sandbox.btcpay_access import WEBHOOKS
 from sandbox.btcpay_webhooks import Webhooks
@@ -54,6 +55,10 @@ from sandbox.store import Store
 PACKAGE = Path(crypto_invoices.__file__).parent
 ENGLISH = json.loads((PACKAGE / "translations" / "en.json").read_text())
 ICONS = json.loads((PACKAGE / "icons.json").read_text())
+
+# Every provider that the sandbox plays.
+EACH = list(registry.PROVIDERS)
+each_provider = pytest.mark.parametrize("provider", EACH)
 
 type FlowResult = Mapping[str, Any]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.components.diagnostics.const import DOMAIN as DIAGNOSTICS_DOMAIN
 from homeassistant.config_entries import ConfigEntry
@@ -18,6 +19,8 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from syrupy.assertion import SnapshotAssertion
 from syrupy.filters import props
 
+from custom_components.crypto_invoices.book.database import StorageError
+from custom_components.crypto_invoices.book.storage import Storage
 from sandbox.faults import Fault
 
 from .conftest import (
@@ -26,15 +29,14 @@ from .conftest import (
     async_later,
     async_settle,
     device_id,
+    each_provider,
     give_word,
 )
 
-each_provider = pytest.mark.parametrize(
-    "provider", ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
-)
 # What no two runs have in common, and what a provider is tuned with.
 volatile = props(
-    *("last_reading", "next_look_in", "requests_left", "seconds_from_now"),
+    *("last_reading", "next_poll_in", "requests_left", "seconds_from_now", "seconds"),
+    *("ahead_of_providers", "steady_for", "longest_for"),
     *("batch_size", "concurrency", "requests_per_minute"),
 )
 
@@ -82,15 +84,20 @@ async def test_account(
     found = await of_account(hass, hass_client, entry)
     assert found == snapshot(exclude=volatile)
     assert found["last_reading"]
-    assert 0 < found["schedule"]["next_look_in"] < 3600
+    assert 0 <= found["schedule"]["next_poll_in"] < 3600
+    assert abs(found["clock"]["ahead_of_providers"]) < 5
+    assert found["clock"]["steady_for"] >= 0
     assert 0 < found["schedule"]["requests_left"] < found["schedule"]["requests_per_minute"]
-    assert await of_device(hass, hass_client, entry) == found
+    of_its_device = await of_device(hass, hass_client, entry)
+    assert of_its_device.keys() == found.keys()
+    for key in found.keys() - {"clock", "problems", "schedule"}:
+        assert of_its_device[key] == found[key], key
     text = orjson.dumps(found).decode()
     for private in (*ids, *sandbox.settings(provider).values(), "127.0.0.1", entry.entry_id):
         assert private not in text
 
 
-async def test_troubles(
+async def test_problems(
     hass: HomeAssistant,
     hass_client: ClientSessionGenerator,
     sandbox: SandboxServer,
@@ -113,6 +120,10 @@ async def test_troubles(
         sandbox.switch("cryptocloud", fault)
         await async_later(hass)
     found = await of_account(hass, hass_client, entry)
+    assert found["problems"].keys() == {"unreadable_answer"}
+    problem = found["problems"]["unreadable_answer"]
+    assert problem["details"] == {"the answer is a web page": 1}
+    assert problem["most_readings"] == 1
     assert found["is_available"] is False
     assert found["failures"] == {"bad_response": 1, "rate_limited": 1, "server_error": 2}
     assert found["schedule"]["failures_in_a_row"] == 4
@@ -124,8 +135,18 @@ async def test_troubles(
     assert (found["state"], found["problem"]) == ("loaded", None)
     assert found["is_available"] is False
     assert found["invoices"]["watched"] == 1
+    assert found["book"]["by_status"] == {"pending": 1}
     found = await of_device(hass, hass_client, entry, invoice.id)
-    assert found == {"provider": "cryptocloud", "state": "setup_retry", "baseline": "pending"}
+    assert found["invoice"] is None
+    assert found["book"]["status"] == "pending"
+
+    await hass.config_entries.async_unload(entry.entry_id)
+    found = await of_device(hass, hass_client, entry, invoice.id)
+    assert found == {"provider": "cryptocloud", "state": "not_loaded"}
+    with patch.object(Storage, "open", side_effect=StorageError("a broken disk")):
+        await hass.config_entries.async_setup(entry.entry_id)
+    found = await of_account(hass, hass_client, entry)
+    assert (found["state"], found["problem"]) == ("setup_retry", "book_unavailable")
 
 
 @each_provider

@@ -17,7 +17,6 @@ from custom_components.crypto_invoices import async_remove_config_entry_device
 from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.model import Invoice
-from sandbox import registry
 from sandbox.faults import Fault
 
 from .conftest import (
@@ -32,14 +31,12 @@ from .conftest import (
     async_submit_ids,
     async_until_asked,
     device_id,
+    each_provider,
     load_state,
     pass_time,
     state_of,
     watched,
 )
-
-PROVIDERS = list(registry.PROVIDERS)
-each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 
 def left_behind(hass: HomeAssistant) -> list[str]:

@@ -39,6 +39,7 @@ from .conftest import (
     async_settle,
     async_setup_views,
     async_submit,
+    each_provider,
     give_word,
     state_of,
     watched,
@@ -47,9 +48,6 @@ from .conftest import (
 from .test_provider_is_one_file import ShoeBox, slip
 
 HOUR = 3600
-each_provider = pytest.mark.parametrize(
-    "provider", ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
-)
 
 type Client = TestClient[Any, Any]
 

@@ -67,6 +67,7 @@ from .conftest import (
     async_settle,
     async_submit,
     device_id,
+    each_provider,
     find_entity,
     kept,
     make_due,
@@ -410,7 +411,7 @@ class Life:
         self.seen.note_logs()
 
 
-@pytest.mark.parametrize("provider", list(PROVIDERS))
+@each_provider
 async def test_secrets_stay_secret(
     hass: HomeAssistant,
     hass_client: ClientSessionGenerator,

@@ -24,6 +24,7 @@ from .conftest import (
     SandboxServer,
     account_state,
     async_later,
+    each_provider,
     find_entity,
     state_of,
 )
@@ -32,8 +33,8 @@ IDS = {
     "cryptocloud": "INV-ABCD1234",
     "cryptocloud_v1": "INV-ABCD1234",
     "egates": "3c3a4b9c-7a51-4d59-9a62-3f6d6f0c8f11",
+    "btcpay": "AbCdEfGhJkLmNpQrStUvWx",
 }
-each_provider = pytest.mark.parametrize("provider", list(IDS))
 
 
 def lasting_invoice(sandbox: SandboxServer, provider: str) -> SandboxInvoice:
@@ -313,8 +314,9 @@ async def test_devices(
     for found in (account, device):
         assert found.entry_type is dr.DeviceEntryType.SERVICE
         assert found.manufacturer == entry.runtime_data.provider.name
-    if provider != "egates":
-        assert device.configuration_url == "https://pay.cryptocloud.plus/ABCD1234"
+    links = {"egates": None, "btcpay": f"{sandbox.url}/i/{invoice.id}"}
+    link = links.get(provider, "https://pay.cryptocloud.plus/ABCD1234")
+    assert device.configuration_url == link
     state = state_of(hass, entry, invoice.id, "status")
     assert state.attributes["friendly_name"] == name
     assert account_state(hass, entry, "open_invoices").attributes["friendly_name"] == (

@@ -4,7 +4,7 @@ Nothing is dumped and then redacted: what isn't written here isn't in it. No IDs
 amounts, addresses, links or names of what the user has.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
@@ -15,13 +15,16 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.util import dt as dt_util
 
+from .book.book import Book
 from .const import CONF_PROVIDER
+from .delivery.deliveries import async_get_deliveries
 from .errors import error_key, status_word
 from .identifiers import invoice_of_device
 from .providers import PROVIDERS
 from .providers.model import Invoice, InvoiceStatus
 from .providers.provider import Field, FieldKind
 from .providers.push import CanPush, CanRegisterWebhook, CanStream
+from .reading.watched import Problem
 from .runtime import AccountRuntime, CryptoInvoicesConfigEntry
 
 _SHOWN_AS_IT_IS = (FieldKind.BOOLEAN, FieldKind.TIME_ZONE)
@@ -41,6 +44,10 @@ async def async_get_config_entry_diagnostics(
     }
     if entry.state is ConfigEntryState.LOADED:
         summary |= _reading(entry.runtime_data)
+        summary |= {
+            "book": _book(entry.runtime_data.book),
+            "deliveries": _deliveries(hass, entry),
+        }
     return summary
 
 
@@ -68,6 +75,14 @@ def _invoice_summary(account: AccountRuntime, invoice_id: str) -> dict[str, Any]
     return {
         "is_watched": True,
         "error": error_key(one.error) if one.error else None,
+        "problem": None
+        if (problem := one.problem) is None
+        else {
+            "what": problem.key,
+            "detail": problem.detail,
+            "seconds": round(now - problem.since),
+            "readings": problem.readings,
+        },
         "invoice": _invoice(one.invoice),
         "schedule": {
             "next_poll_in": None if one.due is None else round(one.due - now),
@@ -80,6 +95,7 @@ def _invoice_summary(account: AccountRuntime, invoice_id: str) -> dict[str, Any]
             "announcements": _counts(record.counts.elements()),
             "is_over": record.is_over,
             "is_automatic": record.is_automatic,
+            "has_device": record.has_device,
             "times_watched_before": record.times_watched,
         },
     }
@@ -111,11 +127,12 @@ def _plain(value: object) -> Any:
 def _reading(account: AccountRuntime) -> dict[str, Any]:
     """Return how reading an account goes."""
     provider, coordinator, book = account.provider, account.coordinator, account.book
+    reader = coordinator.reader
     watched = coordinator.data.values()
     invoices = [one.invoice for one in watched if one.invoice is not None]
     return {
         "is_available": coordinator.last_update_success,
-        "last_reading": coordinator.reader.last_reading,
+        "last_reading": reader.last_reading,
         "how": {
             "batch_size": provider.batch_size,
             "concurrency": provider.concurrency,
@@ -132,9 +149,21 @@ def _reading(account: AccountRuntime) -> dict[str, Any]:
                 if invoice.status is InvoiceStatus.UNKNOWN
             ),
             "by_error": _counts(error_key(one.error) for one in watched if one.error is not None),
+            "doubted": sum(one.doubt is not None for one in watched),
         },
+        "problems": _problems(account),
         "failures": _counts(coordinator.failures.elements()),
-        "schedule": coordinator.reader.diagnostics(),
+        "schedule": reader.diagnostics()
+        | {
+            "is_key_doubted": reader.standing.is_key_doubted,
+            "is_polling_off": reader.is_polling_off,
+            "is_timer_armed": reader.is_timer_armed,
+        },
+        "clock": {
+            "is_providers": account.clocks.is_server_known,
+            "ahead_of_providers": round((dt_util.utcnow() - account.clocks.now()).total_seconds()),
+            "steady_for": round(account.clocks.steady_for),
+        },
         "pushes": {
             "can_push": isinstance(provider, CanPush),
             "may_register_webhook": (
@@ -143,7 +172,48 @@ def _reading(account: AccountRuntime) -> dict[str, Any]:
             "can_stream": isinstance(provider, CanStream),
             "webhook": account.webhook.diagnostics() if account.webhook else None,
         },
-        "book": book.diagnostics(),
+    }
+
+
+def _problems(account: AccountRuntime) -> dict[str, Any]:
+    """Return what is wrong with how many invoices, whether a user sees it already or not."""
+    now, found = account.clocks.monotonic(), defaultdict[str, list[Problem]](list)
+    for one in account.coordinator.data.values():
+        if one.problem is not None:
+            found[one.problem.key].append(one.problem)
+    return {
+        key: {
+            "invoices": len(problems),
+            "details": _counts(problem.detail for problem in problems if problem.detail),
+            "longest_for": round(now - min(problem.since for problem in problems)),
+            "most_readings": max(problem.readings for problem in problems),
+        }
+        for key, problems in sorted(found.items())
+    }
+
+
+def _book(book: Book) -> dict[str, Any]:
+    """Return what is in the book of an account, and whether it is on the disk."""
+    records = book.records.values()
+    return book.diagnostics() | {
+        "was_read": book.was_read,
+        "by_status": _counts(record.status.value for record in records),
+        "over": sum(record.is_over for record in records),
+        "automatic": sum(record.is_automatic for record in records),
+        "with_device": sum(record.has_device for record in records),
+        "paid_today": book.sums.paid_since(dt_util.start_of_local_day()),
+        "currencies": len(book.sums.currencies),
+    }
+
+
+def _deliveries(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> dict[str, int]:
+    """Return what is being announced, and who listens, in all of Home Assistant."""
+    deliveries = async_get_deliveries(hass)
+    return deliveries.listeners | {
+        "under_way": sum(
+            deliveries.is_under_way(entry.entry_id, invoice_id)
+            for invoice_id in entry.runtime_data.book.records
+        )
     }
 
 

@@ -13,7 +13,6 @@ import voluptuous as vol
 import yaml
 
 from custom_components.crypto_invoices.const import DOMAIN
-from sandbox import registry
 from sandbox.faults import Fault
 from tests.conftest import (
     ENGLISH,
@@ -28,6 +27,7 @@ from tests.conftest import (
     async_refused,
     async_settle,
     device_id,
+    each_provider,
     find_entity,
     state_of,
     struck,
@@ -35,7 +35,6 @@ from tests.conftest import (
 )
 
 SERVICES = yaml.safe_load((PACKAGE / "services.yaml").read_text())
-each_provider = pytest.mark.parametrize("provider", registry.PROVIDERS)
 
 
 def markers(service: Service) -> list[Any]:

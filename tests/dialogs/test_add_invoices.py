@@ -8,7 +8,6 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 
-from sandbox import registry
 from sandbox.faults import Fault
 from tests.conftest import (
     AddAccount,
@@ -20,14 +19,12 @@ from tests.conftest import (
     async_open_add_invoices,
     async_settle,
     async_submit_ids,
+    each_provider,
     find_entity,
     kept,
     state_of,
     watched,
 )
-
-PROVIDERS = list(registry.PROVIDERS)
-each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 
 def watch_for_reload(entry: ConfigEntry) -> list[str]:

@@ -15,10 +15,10 @@ import pytest
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.provider import FieldKind
-from sandbox import registry
 from sandbox.btcpay_webhooks import STORE_ID
 from sandbox.faults import Fault
 from tests.conftest import (
+    EACH,
     AddAccount,
     FlowResult,
     SandboxServer,
@@ -26,6 +26,7 @@ from tests.conftest import (
     async_open_credentials,
     async_settle,
     async_submit,
+    each_provider,
     fields_of,
     fill,
     give_word,
@@ -40,12 +41,11 @@ from tests.conftest import (
 from tests.servers import closed_port, untrusted_site, web_site
 
 # Where each form shows what is wrong with the address: a section shows it for its fields.
-# Where a form has the address, of those in the sandbox.
 URL_FIELD = {
     key: "advanced"
     if any(field.advanced for field in PROVIDERS[key].fields if field.kind is FieldKind.URL)
     else "url"
-    for key in registry.PROVIDERS
+    for key in EACH
 }
 FOREIGN = {
     "cryptocloud": "3c3a4b9c-7a51-4d59-9a62-3f6d6f0c8f11",
@@ -64,8 +64,6 @@ LEARNED: Mapping[str, Mapping[str, object]] = {
     "egates": {"signing": "empty"},
     "btcpay": {"store_id": STORE_ID, "may_register_webhook": "yes", "verify_ssl": True},
 }
-
-each_provider = pytest.mark.parametrize("provider", list(URL_FIELD))
 
 
 def no_entries(hass: HomeAssistant) -> bool:

@@ -19,6 +19,7 @@ from tests.conftest import (
     async_settle,
     async_setup_views,
     async_submit,
+    each_provider,
     fill,
     kept,
     state_of,
@@ -30,7 +31,6 @@ SECRETS = {
     "egates": ("api_key", "api_secret"),
     "btcpay": ("api_key",),
 }
-each_provider = pytest.mark.parametrize("provider", list(SECRETS))
 each_cloud = pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1"])
 
 

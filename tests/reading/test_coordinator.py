@@ -20,21 +20,20 @@ from sandbox import effects
 from sandbox.faults import Fault
 from sandbox.wire import json_response
 from tests.conftest import (
+    EACH,
     AddAccount,
     SandboxServer,
     account_state,
     async_delete_device,
     async_later,
     async_settle,
+    each_provider,
     give_word,
     load_state,
     state_of,
     struck,
     watched,
 )
-
-PROVIDERS = ["cryptocloud", "cryptocloud_v1", "egates", "btcpay"]
-each_provider = pytest.mark.parametrize("provider", PROVIDERS)
 
 DOWN = [
     Fault.RATE_LIMITED,
@@ -86,7 +85,7 @@ def statuses(hass: HomeAssistant, entry: ConfigEntry, ids: list[str]) -> list[st
     ("provider", "fault"),
     [
         *(("cryptocloud", fault) for fault in DOWN),
-        *((provider, Fault.SERVER_ERROR) for provider in PROVIDERS[1:]),
+        *((provider, Fault.SERVER_ERROR) for provider in EACH[1:]),
     ],
 )
 async def test_outage(
