@@ -671,7 +671,7 @@ async def test_reauth_after_polling(
     """When a key stops working, new ones are asked for, and everything goes on with them."""
     invoice = sandbox.store.create(provider)
     entry = await add_account(provider, invoice.id)
-    unique_id, subentries = entry.unique_id, entry.subentries
+    unique_id, records = entry.unique_id, watched(entry)
     old = sandbox.settings(provider)
     sandbox.rotate_keys(provider, monkeypatch)
     for _ in range(2):
@@ -705,7 +705,7 @@ async def test_reauth_after_polling(
     assert entry.data.items() >= sandbox.settings(provider).items()
     # Here the store is the account, whichever key opens it.
     assert (entry.unique_id == unique_id) is (provider == "btcpay")
-    assert entry.subentries == subentries
+    assert watched(entry) == records == [invoice.id]
     assert state_of(hass, entry, invoice.id, "status").state == "pending"
     assert not hass.config_entries.flow.async_progress()
     await async_later(hass)
@@ -757,58 +757,6 @@ async def test_reauth_with_the_same_key(
     await async_settle(hass)
     assert (entry.unique_id, entry.data) == (unique_id, data)
     assert state_of(hass, entry, invoice.id, "status").state == "pending"
-
-
-@pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1", "egates"])
-async def test_reauth_with_a_strangers_key(
-    hass: HomeAssistant,
-    sandbox: SandboxServer,
-    add_account: AddAccount,
-    monkeypatch: pytest.MonkeyPatch,
-    provider: str,
-) -> None:
-    """A key that works, but finds none of the invoices, is of another account and refused."""
-    invoice = sandbox.store.create(provider)
-    entry = await add_account(provider, invoice.id)
-    before = (entry.unique_id, entry.data)
-    sandbox.rotate_keys(provider, monkeypatch)
-    for _ in range(2):
-        await async_later(hass)
-    sandbox.store.act(provider, invoice.id, "delete")
-    result = open_dialog(hass)
-    new = {key: value for key, value in sandbox.settings(provider).items() if key != "url"}
-    result = await async_submit(hass, result, new)
-    assert result["errors"] == {"base": "another_account"}
-    assert (entry.unique_id, entry.data) == before
-    sandbox.store.create(provider, invoice_id=invoice.id)
-    result = await async_submit(hass, result, new)
-    assert result["reason"] == "reauth_successful"
-    await async_settle(hass)
-    assert state_of(hass, entry, invoice.id, "status").state == "pending"
-
-
-async def test_reauth_with_another_account(
-    hass: HomeAssistant,
-    sandbox: SandboxServer,
-    add_account: AddAccount,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The key of an account that is set up already changes nothing."""
-    invoice = sandbox.store.create("cryptocloud")
-    first = await add_account("cryptocloud", invoice.id)
-    before = (first.unique_id, first.data)
-    sandbox.rotate_keys("cryptocloud", monkeypatch)
-    second = await add_account("cryptocloud", invoice.id)
-    for _ in range(2):
-        await async_later(hass)
-    result = open_dialog(hass)
-    assert result["context"]["entry_id"] == first.entry_id
-    key = sandbox.settings("cryptocloud")["api_key"]
-    result = await async_submit(hass, result, {"api_key": key})
-    assert result["type"] is FlowResultType.ABORT
-    assert result["reason"] == "already_configured"
-    assert (first.unique_id, first.data) == before
-    assert second.state is ConfigEntryState.LOADED
 
 
 async def test_new_key_becomes_an_account_meanwhile(

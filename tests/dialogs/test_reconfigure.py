@@ -23,6 +23,7 @@ from tests.conftest import (
     fill,
     kept,
     state_of,
+    watched,
 )
 
 SECRETS = {
@@ -68,7 +69,7 @@ async def test_nothing_typed(
     sandbox.with_postback_secret = True
     invoice = sandbox.store.create(provider)
     entry = await add_account(provider, invoice.id)
-    data, unique_id, subentries = entry.data, entry.unique_id, entry.subentries
+    data, unique_id = entry.data, entry.unique_id
     result = await open_dialog(hass, entry)
     # The server is in the same network, and reaches us there.
     address = f"http://10.10.10.10:8123/api/webhook/{data['webhook_id']}"
@@ -84,7 +85,8 @@ async def test_nothing_typed(
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
     await async_settle(hass)
-    assert (entry.data, entry.unique_id, entry.subentries) == (data, unique_id, subentries)
+    assert (entry.data, entry.unique_id) == (data, unique_id)
+    assert watched(entry) == [invoice.id]
     assert entry.state is ConfigEntryState.LOADED
     assert state_of(hass, entry, invoice.id, "status").state == "pending"
     assert await listens(client, entry)
@@ -150,37 +152,6 @@ async def test_secret_taken_away(
     assert not await listens(client, entry)
 
 
-@pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1", "egates"])
-async def test_another_account(
-    hass: HomeAssistant,
-    sandbox: SandboxServer,
-    add_account: AddAccount,
-    monkeypatch: pytest.MonkeyPatch,
-    provider: str,
-) -> None:
-    """A key that works, but finds none of the invoices, is of another account and refused."""
-    invoices = [sandbox.store.create(provider) for _ in range(2)]
-    entry = await add_account(provider, *(invoice.id for invoice in invoices))
-    before = (entry.unique_id, entry.data)
-    sandbox.rotate_keys(provider, monkeypatch)
-    for invoice in invoices:
-        sandbox.store.act(provider, invoice.id, "delete")
-    form = fill(provider, sandbox.settings(provider))
-    result = await async_submit(hass, await open_dialog(hass, entry), form)
-    assert result["errors"] == {"base": "another_account"}
-    sandbox.switch(provider, Fault.RATE_LIMITED, count=2)
-    result = await async_submit(hass, result, form)
-    assert result["errors"] == {"base": "rate_limited"}
-    assert (entry.unique_id, entry.data) == before
-    sandbox.switch(provider, None)
-    # One of them is enough.
-    sandbox.store.create(provider, invoice_id=invoices[0].id)
-    result = await async_submit(hass, result, form)
-    assert result["reason"] == "reconfigure_successful"
-    await async_settle(hass)
-    assert state_of(hass, entry, invoices[0].id, "status").state == "pending"
-
-
 async def test_deleted_before(
     hass: HomeAssistant,
     sandbox: SandboxServer,
@@ -239,7 +210,7 @@ async def test_new_key(
     """A new key is stored once it works, and the account goes on with it."""
     invoice = sandbox.store.create(provider)
     entry = await add_account(provider, invoice.id)
-    unique_id, webhook_id, subentries = entry.unique_id, entry.data["webhook_id"], entry.subentries
+    unique_id, webhook_id = entry.unique_id, entry.data["webhook_id"]
     sandbox.rotate_keys(provider, monkeypatch)
     form = fill(provider, sandbox.settings(provider))
     result = await async_submit(hass, await open_dialog(hass, entry), form)
@@ -249,24 +220,5 @@ async def test_new_key(
     assert entry.data["webhook_id"] == webhook_id
     # Here the store is the account, whichever key opens it.
     assert (entry.unique_id == unique_id) is (provider == "btcpay")
-    assert entry.subentries == subentries
+    assert watched(entry) == [invoice.id]
     assert state_of(hass, entry, invoice.id, "status").state == "pending"
-
-
-async def test_key_of_another_account(
-    hass: HomeAssistant,
-    sandbox: SandboxServer,
-    add_account: AddAccount,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The key of an account that is set up already changes nothing."""
-    invoice = sandbox.store.create("cryptocloud")
-    first = await add_account("cryptocloud", invoice.id)
-    data = first.data
-    sandbox.rotate_keys("cryptocloud", monkeypatch)
-    await add_account("cryptocloud", invoice.id)
-    form = fill("cryptocloud", sandbox.settings("cryptocloud"))
-    result = await async_submit(hass, await open_dialog(hass, first), form)
-    assert result["type"] is FlowResultType.ABORT
-    assert result["reason"] == "already_configured"
-    assert first.data == data
