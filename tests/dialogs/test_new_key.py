@@ -2,7 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigEntry
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigFlowContext,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
@@ -29,19 +34,18 @@ def enter_key(
     hass: HomeAssistant, sandbox: SandboxServer, request: pytest.FixtureRequest
 ) -> EnterKey:
     """Return a way to enter the key that the provider accepts now."""
-    context = {"source": request.param}
 
     async def enter(entry: ConfigEntry) -> FlowResult:
         flows, provider = hass.config_entries.flow, entry.data["provider"]
-        context["entry_id"] = entry.entry_id
+        context: ConfigFlowContext = {"source": request.param, "entry_id": entry.entry_id}
         settings = sandbox.settings(provider)
         if request.param == SOURCE_RECONFIGURE:
             dialog: FlowResult = await flows.async_init(DOMAIN, context=context)
             return await async_submit(hass, dialog, fill(provider, settings))
-        if not (dialogs := flows.async_progress_by_handler(DOMAIN, match_context=context)):
+        if not (dialogs := flows.async_progress_by_handler(DOMAIN, match_context={**context})):
             for _ in range(2):
                 await async_later(hass)
-            dialogs = flows.async_progress_by_handler(DOMAIN, match_context=context)
+            dialogs = flows.async_progress_by_handler(DOMAIN, match_context={**context})
         [dialog] = dialogs
         secrets = {key: value for key, value in settings.items() if key != "url"}
         return await async_submit(hass, dialog, secrets)
