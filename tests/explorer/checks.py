@@ -1,13 +1,24 @@
 """What is promised (docs/once.md), checked after each step and in the end."""
 
+import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
+from homeassistant.helpers import device_registry as dr
+
+from custom_components.crypto_invoices.book.record import Money
 from custom_components.crypto_invoices.book.sums import add_up
+from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.identifiers import invoice_of_device
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
+from custom_components.crypto_invoices.runtime import AccountRuntime
 
-from .home import AUTOMATIONS, Announced, Heard, Home
-from .world import World
+from .home import AUTOMATIONS, Announced, Home
+from .world import RECEIVED, TESTS, World
+
+_BROUGHT = (S.PAID, S.OVERPAID)
 
 
 @dataclass
@@ -18,28 +29,33 @@ class Checks:
     world: World
     baseline: dict[str, S] = field(default_factory=lambda: {"A": S.PENDING, "B": S.PENDING})
     """Of what is to be watched: the status that announces nothing."""
-    payments_before: dict[str, int] = field(default_factory=dict)
-    """How often an invoice had become paid when it was added."""
+    adding: dict[str, S] = field(default_factory=dict)
+    """What is being added, with the status that announces nothing."""
     forgivable: set[str] = field(default_factory=set)
     """Invoices of which a kill may have lost what was announced and taken back since."""
-    cut: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """How often each automation was saved, reloaded or switched."""
     cut_at: list[tuple[str, int]] = field(default_factory=list)
+    """When each automation was saved, reloaded or switched, by the runs before."""
     switched: set[str] = field(default_factory=set)
     """Automations that were switched or deleted: nothing was promised to them meanwhile."""
     unsure: set[str] = field(default_factory=set)
-    """Invoices that were being added or deleted when everything ended."""
+    """Invoices that were added or deleted when nobody can say whether that was written."""
+    left: dict[str, Decimal] = field(default_factory=dict)
+    """What the invoices brought that were deleted."""
+    is_blurred: bool = False
+    """Whether nobody can say what the deleted ones brought."""
 
-    def added(self, id_: str, status: S) -> None:
-        """Note that an invoice is to be watched."""
+    def note_adding(self, id_: str, status: S) -> None:
+        """Note that an invoice is to be watched once it is in the book."""
         if id_ not in self.baseline:
-            self.baseline[id_] = status
-            self.payments_before[id_] = self.world.truth[id_].payments
-            self.unsure.add(id_)
+            self.adding.setdefault(id_, status)
 
-    def deleted(self, id_: str) -> None:
+    def note_deleting(self, id_: str) -> None:
         """Note that an invoice is no longer to be watched."""
+        record = self.home.entry.runtime_data.book.records.get(id_)
+        if record is not None and id_ not in TESTS and record.status in _BROUGHT:
+            self.left[id_] = RECEIVED[record.status]
         self.baseline.pop(id_, None)
+        self.adding.pop(id_, None)
         self.unsure.add(id_)
 
     def note_cut(self, name: str) -> None:
@@ -52,24 +68,27 @@ class Checks:
         self.note_cut(name)
 
     def note_reload(self) -> None:
-        """Note that the account is reloaded: nothing changes for anybody."""
+        """Note that the account is reloaded: what is being added may fail, and says so."""
+        self.unsure |= self.adding.keys()
 
     def note_end(self) -> None:
         """Note that Home Assistant ends: what is not on disk may come again, or be forgotten."""
         for name in AUTOMATIONS:
             self.note_cut(name)
         self.forgivable |= {announced.invoice for announced in self.home.announced}
+        self.unsure |= self.adding.keys()
+        self.is_blurred |= bool(self.unsure)
 
     def note_begin(self) -> None:
         """See which of the invoices in question made it to the disk."""
+        self.adding.clear()
         if not self.home.is_loaded:
             return
         records = self.home.entry.runtime_data.book.records
         for id_ in self.unsure:
-            if id_ in records and id_ not in self.baseline:
-                self.baseline[id_] = records[id_].status
-                self.payments_before[id_] = self.world.truth[id_].payments
-            elif id_ not in records:
+            if id_ in records:
+                self.baseline.setdefault(id_, records[id_].status)
+            else:
                 self.baseline.pop(id_, None)
         self.unsure.clear()
 
@@ -79,8 +98,17 @@ class Checks:
         if not self.home.is_loaded:
             return
         account = self.home.entry.runtime_data
+        for id_ in self.adding.keys() & account.book.records.keys():
+            self.baseline[id_] = self.adding.pop(id_)
+            self.unsure.add(id_)
+            self.left.pop(id_, None)
+        self._nothing_is_forgotten(account)
+        self._sums_are_right(account)
+        self._what_is_shown_is_known(account)
+
+    def _nothing_is_forgotten(self, account: AccountRuntime) -> None:
+        """P1: what can still change is planned, and something is going to happen."""
         coordinator, book = account.coordinator, account.book
-        # P1
         planned = False
         for id_, record in book.records.items():
             one = coordinator.data.get(id_)
@@ -92,23 +120,52 @@ class Checks:
         assert not coordinator.data.keys() - book.records.keys(), "watched without a record"
         if planned:
             assert coordinator.reader.is_timer_armed, "something is planned and no timer armed"
-        for id_ in self.baseline.keys() - self.unsure:
+        for id_ in self.baseline:
             assert id_ in book.records, f"{id_} is forgotten"
-        # P6
+
+    def _sums_are_right(self, account: AccountRuntime) -> None:
+        """P6: the sum is what is carried and what the records brought; P4: without test money."""
+        book = account.book
+        real = [record for id_, record in book.records.items() if id_ not in TESTS]
+        assert all(record.brought is None for id_, record in book.records.items() if id_ in TESTS)
         received = add_up(
             [
                 *(carried.amount for carried in book._carried.values()),
-                *(record.brought for record in book.records.values()),
+                *(
+                    Money(RECEIVED[record.status], "EUR")
+                    for record in real
+                    if record.status in _BROUGHT
+                ),
             ]
         )
-        shown = {currency: amount for currency, amount in book.sums.received.items() if amount}
-        assert shown == {currency: amount for currency, amount in received.items() if amount}
-        missing = add_up(record.missing for record in book.records.values())
-        owed = {currency: amount for currency, amount in book.sums.outstanding.items() if amount}
-        assert owed == {currency: amount for currency, amount in missing.items() if amount}
+        assert book.sums.received.get("EUR", 0) == received.get("EUR", 0)
+        missing = add_up(record.missing for record in real)
+        assert book.sums.outstanding.get("EUR", 0) == missing.get("EUR", 0)
+        assert book.sums.open_count == sum(r.status.is_open for r in book.records.values())
+
+    def _what_is_shown_is_known(self, account: AccountRuntime) -> None:
+        """P6: devices and states are those of the book, also in an outage."""
+        registry = dr.async_get(self.home.hass)
+        devices = {
+            invoice_id
+            for device in dr.async_entries_for_config_entry(registry, "account")
+            if (invoice_id := invoice_of_device("account", device.identifiers))
+        }
+        assert devices == account.book.records.keys(), "other devices than records"
+        sums, state = account.book.sums, self.home.state
+        assert state("account_open_invoices") == str(sums.open_count)
+        for key, amounts in (("received", sums.received), ("outstanding", sums.outstanding)):
+            if (shown := state(f"account_{key}_EUR")) is not None:
+                assert Decimal(shown) == amounts.get("EUR", 0), f"{key} is shown as {shown}"
+        for id_, one in account.coordinator.data.items():
+            is_read = account.coordinator.last_update_success and one.invoice is not None
+            shown = state(f"account_{id_}_status")
+            assert (shown == "unavailable") is not is_read, f"{id_} is shown as {shown}"
+            if one.invoice is not None and is_read:
+                assert shown == one.invoice.status.value, f"{id_} is shown as {shown}"
 
     def _nothing_comes_twice(self) -> None:
-        """An automation hears an announcement again only after it may have been cut."""
+        """P2 and P3: each payment has one ID, and nobody hears it again who wasn't cut."""
         seen: dict[tuple[str, str], int] = {}
         for position, heard in enumerate(self.home.heard):
             key = (heard.automation, heard.announcement_id)
@@ -118,12 +175,17 @@ class Checks:
                     for name, cut_position in self.cut_at
                 ), f"{heard} came twice"
             seen[key] = position
-        payments: dict[str, set[str]] = defaultdict(set)
+        payments, reverts = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
         for announced in self.home.announced:
             if announced.is_payment:
                 payments[announced.invoice].add(announced.id)
-        for id_, ids in payments.items():
-            assert len(ids) <= self.world.truth[id_].payments, f"{id_} was announced as paid twice"
+            if announced.is_revert:
+                reverts[announced.invoice].add(announced.id)
+        for id_, truth in self.world.truth.items():
+            most = truth.payments + truth.false_reverts
+            assert len(payments[id_]) <= most, f"{id_} was announced as paid too often"
+            most = truth.reverts + truth.false_reverts
+            assert len(reverts[id_]) <= most, f"{id_} was announced as taken back, and wasn't"
 
     def in_the_end(self) -> None:
         """Check that nothing was lost."""
@@ -140,6 +202,15 @@ class Checks:
             last = self._last(id_)
             assert last is not None, f"{id_} is {truth} and nothing was announced"
             assert last.status == truth.value, f"{id_} is {truth}, announced as {last.status}"
+        if not self.is_blurred:
+            watched = (
+                RECEIVED[self.world.truth[id_].status]
+                for id_ in self.baseline.keys() - TESTS
+                if self.world.truth[id_].status in _BROUGHT
+            )
+            expected = sum([*watched, *self.left.values()], Decimal(0))
+            assert book.sums.received.get("EUR", 0) == expected, "money was lost or counted twice"
+        assert not book.writer.failed
         self._all_have_heard()
 
     def _last(self, id_: str) -> Announced | None:
@@ -148,14 +219,23 @@ class Checks:
 
     def _all_have_heard(self) -> None:
         """Every automation that was to hear an announcement has, unless it was switched off."""
-        heard: set[tuple[str, str]] = {
-            (one.automation, one.announcement_id) for one in self.home.heard
-        }
+        heard = {(one.automation, one.announcement_id) for one in self.home.heard}
         for announced in self.home.announced:
             for name in announced.to_hear - self.switched:
                 if name == "payments" and not announced.is_payment:
                     continue
                 assert (name, announced.id) in heard, f"{name} has not heard {announced}"
 
+    def after_removal(self) -> None:
+        """P7: nothing is left of an account that was removed."""
+        tasks = [repr(task) for task in asyncio.all_tasks(self.home.loop)]
+        timers = [repr(timer) for timer in self.home.loop.timers]
+        assert not _of_ours(tasks), "a task is left"
+        assert not _of_ours(timers), "a timer is left"
+        assert all(storage._database is None for storage in self.home.storages), "a file is open"
+        assert not [*self.home.folder.glob(f".storage/{DOMAIN}*")], "a file is left"
 
-__all__ = ["Checks", "Heard"]
+
+def _of_ours(texts: Iterable[str]) -> list[str]:
+    """Return what belongs to the integration."""
+    return [text for text in texts if DOMAIN in text]

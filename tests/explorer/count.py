@@ -2,6 +2,9 @@
 
 import logging
 import os
+import sys
+import time
+import traceback
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -12,34 +15,40 @@ from .machine import Explorer
 def main() -> None:
     """Explore without shrinking."""
     logging.disable(logging.CRITICAL)
-    begun = 0
+    begun, last = 0, None
 
     class Counted(Explorer):
-        """Counts the examples."""
+        """Counts the examples, and remembers the last."""
 
         def __init__(self) -> None:
             """Count one more."""
-            nonlocal begun
+            nonlocal begun, last
             begun += 1
+            last = self
             super().__init__()
 
+    began = time.monotonic()
     try:
         run_state_machine_as_test(
             Counted,
             settings=settings(
                 max_examples=int(os.environ["EXPLORER_EXAMPLES"]),
-                stateful_step_count=int(os.environ.get("EXPLORER_STEPS", "30")),
+                stateful_step_count=int(os.environ.get("EXPLORER_STEPS", "40")),
                 deadline=None,
                 database=None,
                 phases=[Phase.generate],
                 suppress_health_check=list(HealthCheck),
+                print_blob=True,
             ),
         )
     except BaseException as err:  # an exception group, or whatever the machine ended with
         print(f"found after {begun}")
-        print(repr(err))
+        if last is not None:
+            print("\n".join(last.story))
+        if "--quiet" not in sys.argv:
+            traceback.print_exception(err, limit=-6)
         raise SystemExit(1) from None
-    print(f"nothing in {begun}")
+    print(f"nothing in {begun} ({begun / (time.monotonic() - began):.1f} a second)")
 
 
 if __name__ == "__main__":

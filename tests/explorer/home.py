@@ -14,7 +14,7 @@ from homeassistant.config import async_process_component_and_handle_errors
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant, ServiceCall
-from homeassistant.helpers import trigger as trigger_helper
+from homeassistant.helpers import entity_registry as er, trigger as trigger_helper
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS, async_get_integration
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -36,6 +36,7 @@ from custom_components.crypto_invoices.providers import PROVIDERS
 from .virtual import VirtualLoop
 from .world import INVOICES, MadeUpProvider, World
 
+_OURS = f"custom_components.{DOMAIN}"
 AUTOMATIONS = ("payments", "changes")
 # What they need is there: no web server, no files.
 _LOADED = ("http", "websocket_api", "auth", "webhook", "system_log")
@@ -61,6 +62,7 @@ class Announced:
     id: str
     invoice: str
     is_payment: bool
+    is_revert: bool
     status: str
     to_hear: frozenset[str]
     life: int
@@ -103,14 +105,22 @@ class Home:
         self.life = 0
         self.heard: list[Heard] = []
         self.disk = Gate()
+        self.reads = Gate()
         self.actions = Gate()
         self.arming = Gate()
+        self.gates = {
+            "writes": self.disk,
+            "reads": self.reads,
+            "actions": self.actions,
+            "arming": self.arming,
+        }
         self.versions = dict.fromkeys(AUTOMATIONS, 0)
         self.deleted: set[str] = set()
         self.callers: list[asyncio.Task[Any]] = []
         self.announced: list[Announced] = []
         self.off: set[str] = set()
         self.storages: list[Storage] = []
+        self.setting_up: asyncio.Task[Any]
         self._manager: AbstractAsyncContextManager[HomeAssistant] | None = None
         self._entry_data: dict[str, Any] = {
             "provider": "made_up",
@@ -228,6 +238,7 @@ class Home:
                 announcement.id,
                 announcement.invoice_id,
                 announcement.is_payment,
+                announcement.kind == "payment_reverted",
                 announcement.status.value,
                 frozenset(name for name in AUTOMATIONS if self.is_on(name)),
                 self.life,
@@ -250,9 +261,14 @@ class Home:
             is_write = getattr(target, "__func__", None) is Storage.write
             if is_write and await self.disk.async_pass() == "badly":
                 raise StorageError("the disk is full")
+            is_ours = str(getattr(target, "__module__", "")).startswith(_OURS)
+            if is_ours and not is_write and await self.reads.async_pass() == "badly":
+                raise StorageError("the disk is not there")
             if life != self.life:
                 raise asyncio.CancelledError
             result = target(*args)
+            if is_ours and not is_write:
+                await self.reads.async_pass()
             if is_write:
                 # Written, but nobody knows it yet.
                 await self.disk.async_pass()
@@ -276,7 +292,8 @@ class Home:
 
     def stop(self) -> None:
         """Stop Home Assistant in an orderly way."""
-        self.disk.is_held = self.actions.is_held = self.arming.is_held = False
+        for gate in self.gates.values():
+            gate.is_held = False
         self._release_all()
         self.remember_entry()
         stopping = self.loop.create_task(self.hass.async_stop(force=True))
@@ -292,7 +309,7 @@ class Home:
 
     def _release_all(self) -> None:
         """Let all through that waits at a gate."""
-        for gate in (self.disk, self.actions, self.arming):
+        for gate in self.gates.values():
             while gate.waiting:
                 gate.release()
                 self.loop.settle()
@@ -311,7 +328,7 @@ class Home:
             task.cancel()
         self.loop.settle()
         self.world.questions.clear()
-        for gate in (self.disk, self.actions, self.arming):
+        for gate in self.gates.values():
             gate.waiting.clear()
             gate.is_held = False
         for storage in self.storages:
@@ -331,6 +348,12 @@ class Home:
         self.hass.set_state(CoreState.running)
         self.hass.bus.async_fire_internal(EVENT_HOMEASSISTANT_STARTED)
         self.loop.settle()
+
+    def state(self, unique_id: str) -> str | None:
+        """Return what a sensor shows, None where there is no such sensor."""
+        entity_id = er.async_get(self.hass).async_get_entity_id("sensor", DOMAIN, unique_id)
+        state = self.hass.states.get(entity_id) if entity_id else None
+        return state.state if state else None
 
     @property
     def is_running(self) -> bool:

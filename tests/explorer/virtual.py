@@ -41,6 +41,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return what the clock on the wall says."""
         return _EPOCH + timedelta(seconds=self.passed) + self.wall_offset
 
+    def right(self) -> datetime:
+        """Return what time it is, whatever the clock on the wall says."""
+        return _EPOCH + timedelta(seconds=self.passed)
+
     def run[T](self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine, and whatever else is ready, without letting time pass."""
         result = self.run_until_complete(coroutine)
@@ -73,6 +77,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 break
         self.passed = max(self.passed, until)
         self.settle()
+
+    @property
+    def timers(self) -> list[asyncio.TimerHandle]:
+        """The timers that are going to ring."""
+        return [handle for handle in self._scheduled if not handle.cancelled()]
 
     def drop_timers(self) -> None:
         """Let no timer ring that was set before."""

@@ -1,8 +1,9 @@
 """What is true at a made-up provider, and what it answers, when it is told to."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, override
 
@@ -30,7 +31,9 @@ EVENTS = {
     "is taken back": S.PENDING,
     "expires": S.EXPIRED,
 }
-_RECEIVED = {
+# For so many seconds a false answer has to be repeated before it is believed.
+_DOUBTED_FOR = 120.0
+RECEIVED = {
     S.PAID: AMOUNT,
     S.OVERPAID: AMOUNT + 1,
     S.PARTIALLY_PAID: AMOUNT - 1,
@@ -46,6 +49,14 @@ class Truth:
     before: S = S.PENDING
     payments: int = 0
     """How often it became paid."""
+    reverts: int = 0
+    """How often its payment was taken back."""
+    lied_since: float | None = None
+    """When the first of the false answers was received that no true one has contradicted."""
+    answered_at: float = 0.0
+    """When the last answer was received."""
+    false_reverts: int = 0
+    """How often false answers were repeated for so long that they had to be believed."""
 
 
 @dataclass(eq=False)
@@ -56,6 +67,8 @@ class Question:
     answer: asyncio.Future[Mapping[str, Invoice | ProviderError]]
     then: dict[str, S]
     """What was so when it was sent."""
+    asked: float
+    """When it was sent."""
 
 
 @dataclass
@@ -68,11 +81,14 @@ class World:
     """Whether answers wait until they are released."""
     mood: str = "the truth"
     """What is answered while nothing is held."""
+    clock: Callable[[], datetime] | None = None
+    """What time it is at the provider, if it says so."""
 
     def happen(self, id_: str, status: S) -> None:
         """Let something happen to an invoice."""
         truth = self.truth[id_]
         if truth.status is not status:
+            truth.reverts += truth.status.is_paid and not status.is_paid
             truth.payments += status.is_paid and not truth.status.is_paid
             truth.before, truth.status = truth.status, status
 
@@ -85,7 +101,7 @@ class World:
             provider_status=status.value,
             amount=AMOUNT,
             currency="EUR",
-            amount_received=_RECEIVED.get(status, Decimal(0)),
+            amount_received=RECEIVED.get(status, Decimal(0)),
             is_test=id_ in TESTS,
         )
 
@@ -115,9 +131,29 @@ class World:
         if question.answer.done():
             return
         try:
-            question.answer.set_result(self.rows(question, how))
+            rows = self.rows(question, how)
         except ProviderError as err:
             question.answer.set_exception(err)
+            return
+        now = question.answer.get_loop().time()
+        for id_, row in rows.items():
+            if isinstance(row, Invoice):
+                self._note_answer(self.truth[id_], row.status, question.asked, now)
+        question.answer.set_result(rows)
+
+    def _note_answer(self, truth: Truth, said: S, asked: float, now: float) -> None:
+        """Note for how long what was answered has been false."""
+        if said is S.UNKNOWN:
+            return
+        if not said.is_paid:
+            if truth.lied_since is None:
+                truth.lied_since = now
+            elif asked >= truth.lied_since + _DOUBTED_FOR:
+                truth.false_reverts += truth.status.is_paid
+                truth.lied_since = now
+        elif asked >= truth.answered_at:
+            truth.lied_since = None
+        truth.answered_at = now
 
 
 class MadeUpProvider(Provider):
@@ -144,12 +180,15 @@ class MadeUpProvider(Provider):
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
         world = self.world
         then = {id_: truth.status for id_, truth in world.truth.items()}
-        question = Question(ids, asyncio.get_running_loop().create_future(), then)
+        question = Question(ids, asyncio.get_running_loop().create_future(), then, self.clock())
         world.questions.append(question)
         if not world.is_held:
             world.release(question, world.mood)
         try:
-            return await question.answer
+            rows = await question.answer
+            if world.clock is not None:
+                self.http.server_time = world.clock(), self.clock()
+            return rows
         finally:
             if question in world.questions:
                 world.questions.remove(question)

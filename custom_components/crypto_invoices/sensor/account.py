@@ -12,6 +12,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EntityCategory
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
@@ -104,11 +105,11 @@ def async_add_account_sensors(
             PaidTodaySensor(account, PAID_TODAY),
         ]
     )
-    added: set[str] = set()
+    known, added = _known_currencies(hass, coordinator.config_entry, *SUMS), set[str]()
 
     @callback
     def add_currencies() -> None:
-        if new := book.sums.currencies - added:
+        if new := (book.sums.currencies | known) - added:
             added.update(new)
             async_add_entities(
                 SumSensor(coordinator, book, description, currency)
@@ -124,6 +125,19 @@ def async_add_account_sensors(
         _add_balances(hass, account.balances, async_add_entities)
 
 
+def _known_currencies(
+    hass: HomeAssistant, entry: ConfigEntry, *descriptions: SensorEntityDescription
+) -> set[str]:
+    """Return the currencies that sensors were added for: of these, it is known that it is zero."""
+    beginnings = [entity_unique_id(entry.entry_id, description.key) for description in descriptions]
+    return {
+        currency
+        for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+        for beginning in beginnings
+        if (currency := part_after(beginning, entity.unique_id)) is not None
+    }
+
+
 @callback
 def _add_balances(
     hass: HomeAssistant,
@@ -134,13 +148,7 @@ def _add_balances(
 
     A provider may know dozens of coins: those of which there never was anything are left out.
     """
-    registry, entry_id = er.async_get(hass), balances.config_entry.entry_id
-    beginning = entity_unique_id(entry_id, BALANCE.key)
-    held_once = {
-        currency
-        for entity in er.async_entries_for_config_entry(registry, entry_id)
-        if (currency := part_after(beginning, entity.unique_id)) is not None
-    }
+    held_once = _known_currencies(hass, balances.config_entry, BALANCE)
     added: set[str] = set()
 
     @callback
