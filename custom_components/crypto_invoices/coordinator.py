@@ -67,6 +67,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         self._announcer = announcer
         self._unknown_words: set[str] = set()
         self._is_all_new = False
+        self._published_version: int | None = None
         self.failures: Counter[str] = Counter()
         self.publisher = Publisher(self.name)
         self.problems = Problems(hass, entry, clocks.monotonic)
@@ -144,14 +145,12 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         """
         self.reader.async_follow_book()
         given = self.intake.take_given(invoices)
-        self.publisher.async_publish_watched()
         await self._async_follow_up(given)
         self.reader.async_arm()
 
     async def async_follow_book(self) -> None:
         """Watch no more what the book doesn't."""
         self.reader.async_follow_book()
-        self.publisher.async_publish_watched()
         await self._devices.async_compare()
         await self._async_follow_up(Taken())
 
@@ -162,6 +161,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             self.book.note_read()
             self._close_key_dialog()
         try:
+            await self._async_publish_watched()
             for invoice_id in taken.changed:
                 self._devices.async_rename(invoice_id)
             await self.publisher.async_publish(taken.changed)
@@ -171,6 +171,13 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             await self.book.async_commit()
         self.problems.compare(self.data.values())
         self._log_news(taken)
+
+    async def _async_publish_watched(self) -> None:
+        """Show what is watched now, unless it is shown; whoever is cut leaves the rest to the next."""
+        version = self.intake.version
+        if version != self._published_version:
+            await self.publisher.async_publish_watched()
+            self._published_version = version
 
     @callback
     def _keep_discovered_settings(self) -> None:

@@ -15,9 +15,11 @@ from .devices import account_device_info, invoice_device_info
 from .identifiers import entity_unique_id, invoice_identifier
 from .providers.model import Invoice
 
+# The entities of so many invoices are added before others get their turn.
+_ADDED_AT_ONCE = 20
 
-@callback
-def async_add_invoice_entities(
+
+async def async_add_invoice_entities(
     coordinator: CryptoInvoicesCoordinator,
     async_add_entities: AddConfigEntryEntitiesCallback,
     make_entities: Callable[[str], Iterable[Entity]],
@@ -26,17 +28,23 @@ def async_add_invoice_entities(
     added: set[str] = set()
 
     @callback
-    def add_new_invoices() -> None:
+    def add_some() -> bool:
+        """Add those of some invoices; return whether there are more."""
         added.intersection_update(coordinator.data)
         new = [id_ for id_ in coordinator.data if id_ not in added]
-        added.update(new)
-        if new:
-            async_add_entities(entity for invoice_id in new for entity in make_entities(invoice_id))
+        some = new[:_ADDED_AT_ONCE]
+        added.update(some)
+        if some:
+            async_add_entities(entity for id_ in some for entity in make_entities(id_))
+        return len(new) > len(some)
 
     coordinator.config_entry.async_on_unload(
-        coordinator.publisher.async_add_watched_listener(add_new_invoices)
+        coordinator.publisher.async_add_watched_listener(add_some)
     )
-    add_new_invoices()
+    has_more = True
+    while has_more:
+        has_more = add_some()
+        await asyncio.sleep(0)
 
 
 class AccountEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):

@@ -30,7 +30,7 @@ async def async_setup_entry(
     """Set up the account's event entity, and that of each invoice as it gets watched."""
     coordinator = entry.runtime_data.coordinator
     async_add_entities([ActivityEvent(entry.entry_id, account_device_info(entry))])
-    async_add_invoice_entities(
+    await async_add_invoice_entities(
         coordinator,
         async_add_entities,
         lambda invoice_id: [

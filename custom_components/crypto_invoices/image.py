@@ -1,7 +1,9 @@
 """A QR code for each invoice that somebody can pay: what a wallet scans, or the payment page."""
 
+import asyncio
 from collections.abc import Iterable
 from io import BytesIO
+from itertools import batched
 import logging
 from typing import override
 
@@ -30,6 +32,8 @@ _TO_PAY = frozenset({InvoiceStatus.PENDING, InvoiceStatus.PARTIALLY_PAID})
 _MOST_BYTES = 2953
 # Sharp on a tablet, and scaled down for a phone.
 _LEAST_PIXELS = 720
+# So many pictures are added before others get their turn.
+_ADDED_AT_ONCE = 20
 
 
 async def async_setup_entry(
@@ -62,7 +66,9 @@ async def async_setup_entry(
                 async_add_entities([PaymentQR(coordinator, invoice_id, shown)])
 
     entry.async_on_unload(coordinator.publisher.async_add_change_listener(add_payable))
-    add_payable(coordinator.data)
+    for some in batched(tuple(coordinator.data), _ADDED_AT_ONCE, strict=False):
+        add_payable(some)
+        await asyncio.sleep(0)
 
 
 def text_to_scan(invoice: Invoice) -> str | None:

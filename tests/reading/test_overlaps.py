@@ -400,3 +400,43 @@ async def test_many_are_untracked(hass: HomeAssistant, told: type[Told]) -> None
     assert watched(entry) == ["stays"]
     assert len(dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)) == 2
     assert longest < 0.05
+
+
+async def test_hundreds_are_added_and_set_up(hass: HomeAssistant, told: type[Told]) -> None:
+    """Hundreds of invoices get their entities in slices, when added and at a start."""
+    entry = await async_add_told(hass, "first")
+    ids = [f"{number}" for number in range(300)]
+    told.truth.update({id_: invoice(id_) for id_ in ids})
+    stalls = Stalls()
+    await async_watch(entry.runtime_data.coordinator, [invoice(id_) for id_ in ids])
+    assert all(find_entity(hass, entry, id_, "status") for id_ in ids)
+    await async_settle(hass)
+    assert await stalls.async_end() < 0.05
+    await hass.config_entries.async_unload(entry.entry_id)
+    stalls = Stalls()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await async_settle(hass)
+    assert await stalls.async_end() < 0.05
+    assert {state_of(hass, entry, id_, "status").state for id_ in ids} == {"pending"}
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 4])
+async def test_who_adds_invoices_leaves(
+    hass: HomeAssistant, told: type[Told], *, turns: int
+) -> None:
+    """What is watched gets its entities, also if the caller is cancelled before they are there."""
+    entry = await async_add_told(hass, "1")
+    coordinator = entry.runtime_data.coordinator
+    ids = [f"more-{number}" for number in range(100)]
+    told.truth.update({id_: invoice(id_) for id_ in ids})
+    caller = hass.async_create_task(async_watch(coordinator, [invoice(id_) for id_ in ids]))
+    await async_until(lambda: ids[0] in coordinator.book.records)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait((caller,))
+    CLOCK.passed += 31
+    pass_time(hass, 31)
+    await async_settle(hass)
+    assert set(watched(entry)) == {"1", *ids}
+    assert all(find_entity(hass, entry, id_, "status") for id_ in ids)

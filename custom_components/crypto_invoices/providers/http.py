@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 import re
 from typing import Any
 
@@ -267,8 +268,9 @@ def read_date(headers: Mapping[str, str]) -> datetime | None:
     return None if moment is None else to_utc(moment, UTC)
 
 
+@lru_cache(maxsize=64)
 def _read_http_date(value: str | None) -> datetime | None:
-    """Return a time as HTTP writes it, or None."""
+    """Return a time as HTTP writes it, or None; many answers come in the same second."""
     try:
         moment = parsedate_to_datetime(value or "")
     except OverflowError, TypeError, ValueError:

@@ -73,7 +73,8 @@ class Intake:
         self._clocks = clocks
         self._random = rng
         self.watched: dict[str, Watched] = {}
-        self._version: int | None = None
+        self.version: int | None = None
+        """Which version of the book is watched."""
         ended = 0
         for one in self._begin(book.records.values(), at_start=True):
             delay = 0.0
@@ -84,9 +85,9 @@ class Intake:
 
     def follow_book(self) -> bool:
         """Watch what the book does, and nothing else; return whether that is something new."""
-        if self._version == self._book.version:
+        if self.version == self._book.version:
             return False
-        self._version = self._book.version
+        self.version = self._book.version
         records = self._book.records
         for invoice_id in [
             id_ for id_, one in self.watched.items() if records.get(id_) is not one.record
@@ -152,9 +153,11 @@ class Intake:
         together: defaultdict[float | None, list[Watched]] = defaultdict(list)
         if (server_time := self._provider.server_time) is not None:
             self._clocks.note_server_time(*server_time)
-        now = self._clocks.monotonic()
+        now, number = self._clocks.monotonic(), 0
         for answer in answers:
-            for number, (invoice_id, row) in enumerate(answer.rows.items()):
+            for invoice_id, row in answer.rows.items():
+                # Where invoices are read one by one, each has an answer of its own.
+                number += 1
                 if number % _TAKEN_AT_ONCE == 0:
                     yield
                 one = self.watched.get(invoice_id)

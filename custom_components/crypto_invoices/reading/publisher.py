@@ -21,7 +21,7 @@ class Publisher:
         """Begin with none; ``account`` is what the log calls it."""
         self._account = account
         self._reading_listeners: set[CALLBACK_TYPE] = set()
-        self._watched_listeners: set[CALLBACK_TYPE] = set()
+        self._watched_listeners: set[Callable[[], bool]] = set()
         self._change_listeners: set[Callable[[list[str]], None]] = set()
         self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
 
@@ -32,8 +32,11 @@ class Publisher:
         return lambda: self._reading_listeners.discard(listener)
 
     @callback
-    def async_add_watched_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
-        """Call ``listener`` whenever other invoices are watched than before."""
+    def async_add_watched_listener(self, listener: Callable[[], bool]) -> CALLBACK_TYPE:
+        """Call ``listener`` whenever other invoices are watched than before.
+
+        It does a little, and says whether it wants to be called again for the rest.
+        """
         self._watched_listeners.add(listener)
         return lambda: self._watched_listeners.discard(listener)
 
@@ -58,11 +61,17 @@ class Publisher:
         if not listeners:
             del self._invoice_listeners[invoice_id]
 
-    @callback
-    def async_publish_watched(self) -> None:
-        """Let entities and devices be those of what is watched."""
-        for listener in tuple(self._watched_listeners):
-            self._call(listener, "which invoices there are")
+    async def async_publish_watched(self) -> None:
+        """Let entities be those of what is watched, a few at a time."""
+        waiting = tuple(self._watched_listeners)
+        while waiting:
+            waiting = tuple(
+                listener
+                for listener in waiting
+                if listener in self._watched_listeners
+                and self._call(listener, "which invoices there are")
+            )
+            await asyncio.sleep(0)
 
     async def async_publish(self, changed: list[str]) -> None:
         """Write the entities of the invoices that a reading changed, a few at a time."""
@@ -89,9 +98,10 @@ class Publisher:
             await asyncio.sleep(0)
 
     @callback
-    def _call(self, listener: CALLBACK_TYPE, what: str) -> None:
+    def _call[T](self, listener: Callable[[], T], what: str) -> T | None:
         """Call a listener; what can't be shown must not keep a payment from being announced."""
         try:
-            listener()
+            return listener()
         except Exception:
             _LOGGER.exception("%s: can't show %s", self._account, what)
+            return None

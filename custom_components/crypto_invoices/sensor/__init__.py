@@ -21,7 +21,7 @@ async def async_setup_entry(
     """Set up the account's sensors, and those of each invoice as it gets watched."""
     account = entry.runtime_data
     async_add_account_sensors(hass, account, async_add_entities)
-    async_add_invoice_entities(
+    await async_add_invoice_entities(
         account.coordinator,
         async_add_entities,
         partial(invoice_sensors, account.coordinator, account.provider.reported_fields),

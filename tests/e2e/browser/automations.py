@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 
 from demo.sandbox import SandboxInvoice
 
-from .frontend import Frontend
+from .frontend import INTEGRATION, Frontend
 
 EDITOR = "ui.panel.config.automation.editor"
 TRACE = "ui.panel.config.automation.trace"
@@ -105,8 +105,8 @@ async def expect_trace(frontend: Frontend, automation: str, invoice: SandboxInvo
 
 async def look_at_device(frontend: Frontend, device: str) -> None:
     """Look at what a device shows of its invoice."""
-    await frontend.open("/config/devices/dashboard")
-    await frontend.page.get_by_text(device, exact=True).first.click()
+    await frontend.open(INTEGRATION)
+    await frontend.devices().filter(has_text=device).click()
     paid = frontend.words("entity.sensor.status.state.paid")
     await expect(frontend.page.get_by_text(paid, exact=True).first).to_be_visible()
     await frontend.eyes.look(frontend.page.locator("ha-panel-config"), "device", fits=False)

@@ -36,10 +36,8 @@ async def delete_one_on_its_page(frontend: Frontend) -> None:
     await frontend.open(INTEGRATION)
     before = await frontend.devices().count()
     await frontend.devices().filter(has_text="Invoice Poster").click()
-    page = frontend.page.locator("ha-config-device-page")
-    # The first menu is that of Home Assistant.
-    await page.get_by_role("button", name=frontend.words("ui.common.menu")).last.click()
-    await frontend.choose_item(f"{DEVICES}.delete_device")
+    actions = frontend.page.locator("ha-device-info-card .card-actions")
+    await frontend.choose(f"{DEVICES}.delete_device", actions)
     await frontend.confirm_deletion()
     gone = frontend.page.get_by_text(frontend.words(f"{DEVICES}.device_not_found"))
     await expect(gone).to_be_visible()
@@ -57,7 +55,7 @@ async def delete_some_in_table(frontend: Frontend) -> None:
     await table.get_by_role("textbox").fill(name)
     # The second one is in the head of a narrow screen.
     await table.locator(".select-mode-chip").first.click()
-    await table.get_by_role("columnheader").get_by_role("checkbox").click()
+    await table.locator("ha-checkbox").first.click()
     selected = frontend.words("ui.components.subpage-data-table.selected")
     await expect(table.get_by_text(selected.format(selected=number), exact=True)).to_be_visible()
     await frontend.press("ui.panel.config.automation.picker.bulk_action", table)

@@ -34,6 +34,8 @@ async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Ou
         stage.step("Home Assistant and Chromium have started")
         await try_eyes(browser, pictures)
         async with Client.login(running.hass.url) as client:
+            # Those that are made on the way are not for those who come later.
+            providers = await running.sandbox.providers()
             for language in languages:
                 if not Words.are_there(language):
                     stage.step(f"not seen in the language {language}: there is no translation")
@@ -41,7 +43,7 @@ async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Ou
                 eyes = Eyes(pictures, Words(language), Words(ENGLISH))
                 async with visitor(browser, stage.folder, language, eyes.wrong) as page:
                     frontend = Frontend(page=page, url=running.hass.url, eyes=eyes)
-                    left = await Tour(stage, running, client, frontend).take()
+                    left = await Tour(stage, running, client, frontend, providers).take()
                 outcomes.append(_outcome(eyes, left))
         complaints = [each for each in running.hass.complaints() if EXPECTED_ERROR not in each]
     return Outcome(
@@ -75,6 +77,7 @@ class Tour:
     running: World
     client: Client
     frontend: Frontend
+    providers: Sequence[SandboxProvider]
 
     @property
     def _is_whole(self) -> bool:
@@ -85,7 +88,7 @@ class Tour:
         """Take it, and return what is left behind at its end."""
         await self.frontend.log_in()
         self.stage.step(f"logged in, in the language {self.frontend.words.language}")
-        first, *others = await self.running.sandbox.providers()
+        first, *others = self.providers
         if self.stage.short and not self._is_whole:
             others = []
         await self._set_up(first, await setting_up.begin(self.frontend))
