@@ -531,6 +531,15 @@ async def async_delete_device(hass: HomeAssistant, entry: ConfigEntry, invoice_i
         devices.async_remove_device(id_)
 
 
+async def async_until(holds: Callable[[], bool]) -> None:
+    """Let happen what is under way, without waiting for all of it."""
+    async with asyncio.timeout(10):
+        for _ in repeat(None):
+            if holds():
+                return
+            await asyncio.sleep(0)
+
+
 async def async_settle(hass: HomeAssistant) -> None:
     """Wait until nothing is read or delivered any more; who listens goes on listening."""
     for _ in range(50):

@@ -36,11 +36,28 @@ class Time:
         self.now += seconds
 
 
-class MadeUp(Provider):
-    """A provider that knows every invoice, unless it is down or one of them spoils its answer."""
+class TakesAnything(Provider):
+    """A provider that takes any key and any ID: what else it does is up to those made from it."""
 
     key = "made_up"
     name = "Made up"
+    fields: ClassVar[tuple[Field, ...]] = ()
+
+    @classmethod
+    @override
+    def parse_invoice_id(cls, text: str) -> str | None:
+        """Accept anything."""
+        return text
+
+    @override
+    async def async_get_account(self) -> Account:
+        """Accept any key."""
+        return Account(unique_id="made up", title=self.name)
+
+
+class MadeUp(TakesAnything):
+    """A provider that knows every invoice, unless it is down or one of them spoils its answer."""
+
     fields = (
         Field(key="url", kind=FieldKind.URL),
         Field(key="api_key", kind=FieldKind.SECRET),
@@ -59,17 +76,6 @@ class MadeUp(Provider):
         self.failure: ProviderError = ProviderUnavailable(UnavailableReason.SERVER_ERROR)
         self.failure_seconds = 0.0
         self.is_down = False
-
-    @classmethod
-    @override
-    def parse_invoice_id(cls, text: str) -> str | None:
-        """Accept anything."""
-        return text
-
-    @override
-    async def async_get_account(self) -> Account:
-        """Accept any key."""
-        return Account(unique_id="made up", title=self.name)
 
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:

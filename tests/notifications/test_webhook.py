@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 import gzip
-from itertools import repeat
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +40,7 @@ from tests.conftest import (
     async_later,
     async_settle,
     async_setup_views,
+    async_until,
     make_due,
     pass_time,
     state_of,
@@ -93,15 +93,6 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let time pass only when a test says so."""
     began = CLOCK()
     monkeypatch.setattr(Clock, "__call__", lambda *_: began + CLOCK.passed)
-
-
-async def async_until(holds: Callable[[], bool]) -> None:
-    """Let happen what is under way, without waiting for what is read later."""
-    async with asyncio.timeout(10):
-        for _ in repeat(None):
-            if holds():
-                return
-            await asyncio.sleep(0)
 
 
 class Held:

@@ -31,6 +31,7 @@ from tests.conftest import (
     async_delete_device,
     async_later,
     async_settle,
+    async_until,
     find_entity,
     load_state,
     make_due,
@@ -39,7 +40,7 @@ from tests.conftest import (
     watched,
 )
 
-from .told import Told, async_add_told, async_until
+from .told import Told, async_add_told
 from .world import Stalls, invoice
 
 type Call = Callable[[HomeAssistant, ConfigEntry], Coroutine[Any, Any, object]]

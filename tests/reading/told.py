@@ -1,9 +1,8 @@
 """A provider that answers when a test tells it to: late, never, in another order, with old news."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import repeat
 from typing import ClassVar, override
 
 from homeassistant.core import HomeAssistant
@@ -11,8 +10,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.providers.model import Account, Invoice, ProviderError
-from custom_components.crypto_invoices.providers.provider import Provider
+from custom_components.crypto_invoices.providers.model import Invoice, ProviderError
+from tests.made_up import TakesAnything
 
 from .world import invoice
 
@@ -30,12 +29,9 @@ class Question:
             self.answered.set_result({**self.then, **(rows or {})})
 
 
-class Told(Provider):
+class Told(TakesAnything):
     """Answers immediately, unless it is told to wait."""
 
-    key = "made_up"
-    name = "Made up"
-    fields = ()
     batch_size: ClassVar[int] = 100
     can_revert: ClassVar[bool] = True
     truth: ClassVar[dict[str, Invoice | ProviderError]]
@@ -48,15 +44,6 @@ class Told(Provider):
     def begin(cls) -> None:
         """Forget the test before."""
         cls.truth, cls.questions, cls.down, cls.waits, cls.asked = {}, [], None, False, 0
-
-    @classmethod
-    @override
-    def parse_invoice_id(cls, text: str) -> str | None:
-        return text
-
-    @override
-    async def async_get_account(self) -> Account:
-        return Account(unique_id="made up", title="Made up")
 
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
@@ -89,12 +76,3 @@ async def async_add_told(hass: HomeAssistant, *ids: str) -> MockConfigEntry:
     await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     return entry
-
-
-async def async_until(holds: Callable[[], bool]) -> None:
-    """Let happen what is under way, without waiting for all of it."""
-    async with asyncio.timeout(10):
-        for _ in repeat(None):
-            if holds():
-                return
-            await asyncio.sleep(0)

@@ -15,18 +15,17 @@ from custom_components.crypto_invoices.book.record import Record
 from custom_components.crypto_invoices.book.storage import Contents
 from custom_components.crypto_invoices.providers.budget import WINDOW
 from custom_components.crypto_invoices.providers.model import (
-    Account,
     Invoice,
     InvoiceStatus,
     ProviderError,
 )
-from custom_components.crypto_invoices.providers.provider import Provider
 from custom_components.crypto_invoices.reading.back_off import BackOff
 from custom_components.crypto_invoices.reading.clocks import Clocks
 from custom_components.crypto_invoices.reading.intake import Intake, Taken
 from custom_components.crypto_invoices.reading.reader import Reader
 from custom_components.crypto_invoices.reading.watched import Watched
 from tests.explorer.virtual import VirtualLoop
+from tests.made_up import TakesAnything
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -41,23 +40,11 @@ def invoice(id_: str, status: InvoiceStatus = InvoiceStatus.PENDING, **more: Any
     return Invoice(id=id_, status=status, provider_status="x", **more)
 
 
-class OneByOne(Provider):
+class OneByOne(TakesAnything):
     """A provider that needs a request for each invoice."""
 
-    key = "made_up"
-    name = "Made up"
-    fields = ()
     requests_per_minute: ClassVar[int] = 60
     world: World
-
-    @classmethod
-    @override
-    def parse_invoice_id(cls, text: str) -> str | None:
-        return text
-
-    @override
-    async def async_get_account(self) -> Account:
-        raise NotImplementedError
 
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:

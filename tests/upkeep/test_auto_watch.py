@@ -18,7 +18,6 @@ from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.capabilities import PermissionMissing
 from custom_components.crypto_invoices.providers.model import (
-    Account,
     Invoice,
     InvoiceStatus,
     ProviderError,
@@ -26,7 +25,7 @@ from custom_components.crypto_invoices.providers.model import (
     RateLimited,
     UnavailableReason,
 )
-from custom_components.crypto_invoices.providers.provider import Field, FieldKind, Provider
+from custom_components.crypto_invoices.providers.provider import Field, FieldKind
 from custom_components.crypto_invoices.upkeep import auto_watch
 from tests.conftest import (
     AddAccount,
@@ -43,6 +42,7 @@ from tests.conftest import (
     state_of,
     watched,
 )
+from tests.made_up import TakesAnything
 
 
 async def async_set_options(
@@ -149,7 +149,7 @@ async def test_options_of_a_provider_that_lists_nothing(
     assert fields_of(result["data_schema"]).keys() == {"cleanup_after"}
 
 
-class OrderBook(Provider):
+class OrderBook(TakesAnything):
     """A shop's orders, in a list as long as a test wants it."""
 
     key = "order_book"
@@ -160,17 +160,6 @@ class OrderBook(Provider):
     orders: ClassVar[dict[str, Invoice]] = {}
     trouble: ClassVar[ProviderError | None] = None
     asked: ClassVar[list[datetime]] = []
-
-    @classmethod
-    @override
-    def parse_invoice_id(cls, text: str) -> str | None:
-        """Take any."""
-        return text
-
-    @override
-    async def async_get_account(self) -> Account:
-        """Need no key."""
-        return Account(unique_id="book", title="My orders")
 
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
@@ -249,7 +238,7 @@ async def test_bound(
     assert set(watched(order_book)) == {"1", "5", "6", "7", "8", "9"}
     issue = limit_issue(hass, order_book)
     assert issue
-    assert issue.translation_placeholders == {"account": "My orders", "most": "5"}
+    assert issue.translation_placeholders == {"account": "Order Book", "most": "5"}
 
     looks = len(OrderBook.asked)
     await async_look(hass, 60)
