@@ -37,7 +37,7 @@ from custom_components.crypto_invoices.providers.model import (
 )
 from custom_components.crypto_invoices.providers.new_invoice import Flaw
 from custom_components.crypto_invoices.providers.provider import Field, FieldKind
-from custom_components.crypto_invoices.sensor import account, invoice
+from custom_components.crypto_invoices.sensor import account, balance, invoice
 from custom_components.crypto_invoices.system_health import public_address
 
 from .conftest import ENGLISH, ICONS, PACKAGE
@@ -205,7 +205,7 @@ def test_entities() -> None:
     """Every sensor has a name and an icon, and every state of a status both."""
     described = [
         description
-        for value in (*vars(invoice).values(), *vars(account).values())
+        for value in (*vars(invoice).values(), *vars(account).values(), *vars(balance).values())
         for description in (value if isinstance(value, tuple) else [value])
     ]
     # Home Assistant's own descriptions are no instances of their class.

@@ -18,6 +18,7 @@ from homeassistant.util import dt as dt_util
 from .book.book import Book
 from .const import CONF_PROVIDER
 from .delivery.deliveries import async_get_deliveries
+from .delivery.listeners import async_get_listeners
 from .errors import error_key, status_word
 from .identifiers import invoice_of_device
 from .providers import PROVIDERS
@@ -209,7 +210,7 @@ def _book(book: Book) -> dict[str, Any]:
 def _deliveries(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> dict[str, int]:
     """Return what is being announced, and who listens, in all of Home Assistant."""
     deliveries = async_get_deliveries(hass)
-    return deliveries.listeners | {
+    return async_get_listeners(hass).diagnostics() | {
         "under_way": sum(
             deliveries.is_under_way(entry.entry_id, invoice_id)
             for invoice_id in entry.runtime_data.book.records

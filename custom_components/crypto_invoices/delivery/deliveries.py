@@ -75,13 +75,6 @@ class Deliveries:
         """Whether an announcement of an invoice is being delivered."""
         return (entry_id, invoice_id) in self._under_way
 
-    @property
-    def listeners(self) -> dict[str, int]:
-        """How many there are: of automations, others, and automations that are waited for."""
-        owned = sum(subscriber.owner is not None for subscriber in self._subscribers)
-        others = len(self._subscribers) - owned
-        return {"automations": owned, "others": others, "awaited": len(self._absent)}
-
     @callback
     def announce(self, announcement: Announcement, delivered: Callable[[], None]) -> None:
         """Deliver an announcement; ``delivered`` is called when that is done."""

@@ -252,6 +252,15 @@ class Listeners:
         self.others: dict[Subscriber, None] = {}
         """Those that nobody waits for."""
 
+    def diagnostics(self) -> dict[str, int]:
+        """Return how many there are: automations, those that are waited for now, and others."""
+        absent = sum(not automation.is_there for automation in self.automations.values())
+        return {
+            "automations": len(self.automations),
+            "awaited": absent,
+            "others": len(self.others),
+        }
+
     @callback
     def subscribe(self, subscriber: Subscriber) -> CALLBACK_TYPE:
         """Let a trigger hear announcements, and what its automation missed while it was saved."""

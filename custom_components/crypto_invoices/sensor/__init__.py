@@ -8,6 +8,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from ..entity import async_add_invoice_entities
 from ..runtime import CryptoInvoicesConfigEntry
 from .account import async_add_account_sensors
+from .balance import async_add_balances
 from .invoice import invoice_sensors
 
 PARALLEL_UPDATES = 0
@@ -21,6 +22,8 @@ async def async_setup_entry(
     """Set up the account's sensors, and those of each invoice as it gets watched."""
     account = entry.runtime_data
     async_add_account_sensors(hass, account, async_add_entities)
+    if account.balances is not None:
+        async_add_balances(hass, account.balances, async_add_entities)
     await async_add_invoice_entities(
         account.coordinator,
         async_add_entities,

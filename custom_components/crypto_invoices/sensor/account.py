@@ -12,25 +12,20 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import EntityCategory
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_point_in_time
 from homeassistant.helpers.typing import StateType
-from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from homeassistant.util import dt as dt_util
 
 from ..book.book import Book
 from ..coordinator import CryptoInvoicesCoordinator
-from ..devices import account_device_info
 from ..entity import AccountEntity
-from ..identifiers import entity_unique_id, part_after
+from ..identifiers import entity_unique_id
 from ..money import exact
 from ..runtime import AccountRuntime
-from ..upkeep.balances import BalanceCoordinator
-from .money import MoneySensor
+from .money import MoneySensor, known_currencies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +83,6 @@ SUMS = (
     ),
 )
 
-BALANCE = SensorEntityDescription(
-    key="balance", translation_key="balance", state_class=SensorStateClass.TOTAL
-)
-
 
 @callback
 def async_add_account_sensors(
@@ -105,7 +96,7 @@ def async_add_account_sensors(
             PaidTodaySensor(account, PAID_TODAY),
         ]
     )
-    known, added = _known_currencies(hass, coordinator.config_entry, *SUMS), set[str]()
+    known, added = known_currencies(hass, coordinator.config_entry, *SUMS), set[str]()
 
     @callback
     def add_currencies() -> None:
@@ -121,52 +112,6 @@ def async_add_account_sensors(
         coordinator.publisher.async_add_reading_listener(add_currencies)
     )
     add_currencies()
-    if account.balances is not None:
-        _add_balances(hass, account.balances, async_add_entities)
-
-
-def _known_currencies(
-    hass: HomeAssistant, entry: ConfigEntry, *descriptions: SensorEntityDescription
-) -> set[str]:
-    """Return the currencies that sensors were added for: of these, it is known that it is zero."""
-    beginnings = [entity_unique_id(entry.entry_id, description.key) for description in descriptions]
-    return {
-        currency
-        for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
-        for beginning in beginnings
-        if (currency := part_after(beginning, entity.unique_id)) is not None
-    }
-
-
-@callback
-def _add_balances(
-    hass: HomeAssistant,
-    balances: BalanceCoordinator,
-    async_add_entities: AddConfigEntryEntitiesCallback,
-) -> None:
-    """Add a sensor for each currency that the account holds, or held once, as soon as that is known.
-
-    A provider may know dozens of coins: those of which there never was anything are left out.
-    """
-    held_once = _known_currencies(hass, balances.config_entry, BALANCE)
-    added: set[str] = set()
-
-    @callback
-    def add_currencies() -> None:
-        if balances.data is None:
-            return
-        only_one = len(balances.data) == 1
-        held = {name for name, amount in balances.data.items() if amount or only_one}
-        if new := (held | held_once) - added:
-            added.update(new)
-            async_add_entities(BalanceSensor(balances, currency) for currency in sorted(new))
-
-    entry = balances.config_entry
-    entry.async_on_unload(balances.async_add_listener(add_currencies))
-    # The set-up doesn't wait for what is only nice to have.
-    entry.async_create_background_task(
-        hass, balances.async_refresh(), f"{balances.name} at the start"
-    )
 
 
 class BookSensor(AccountEntity, SensorEntity):
@@ -274,32 +219,3 @@ class SumSensor(BookSensor, MoneySensor):
         """Return the sum, every digit of it."""
         sums = self.entity_description.sums_fn(self._book)
         return exact(sums.get(self._currency, Decimal(0)))
-
-
-class BalanceSensor(CoordinatorEntity[BalanceCoordinator], MoneySensor):
-    """What an account holds in one currency."""
-
-    _attr_has_entity_name = True
-    entity_description = BALANCE
-
-    def __init__(self, balances: BalanceCoordinator, currency: str) -> None:
-        """Belong to the account's device."""
-        super().__init__(balances)
-        self._currency = currency
-        entry = balances.config_entry
-        self._attr_unique_id = entity_unique_id(entry.entry_id, BALANCE.key, currency)
-        self._attr_device_info = account_device_info(entry)
-        self._attr_translation_placeholders = {"currency": currency}
-        self._show_in(currency)
-
-    @property
-    @override
-    def available(self) -> bool:
-        """Whether the last reading succeeded."""
-        return super().available and self.coordinator.data is not None
-
-    @property
-    @override
-    def native_value(self) -> str:
-        """Return the balance, every digit of it; what is no longer reported is gone."""
-        return exact((self.coordinator.data or {}).get(self._currency, Decimal(0)))

@@ -2,10 +2,18 @@
 
 from typing import override
 
-from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN, SensorDeviceClass, SensorEntity
-from homeassistant.core import callback
+from homeassistant.components.sensor import (
+    DOMAIN as SENSOR_DOMAIN,
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+)
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.generated.currencies import ACTIVE_CURRENCIES
 from homeassistant.helpers import entity_registry as er
+
+from ..identifiers import entity_unique_id, part_after
 
 # How many decimals people write these with; the state itself is always exact.
 _DISPLAY_PRECISION = {"BTC": 8, "SAT": 0, "USDC": 2, "USDT": 2}
@@ -35,3 +43,16 @@ class MoneySensor(SensorEntity):
         if (precision := self.suggested_display_precision) is None:
             return super().get_initial_entity_options()
         return {SENSOR_DOMAIN: {"suggested_display_precision": precision}}
+
+
+def known_currencies(
+    hass: HomeAssistant, entry: ConfigEntry, *descriptions: SensorEntityDescription
+) -> set[str]:
+    """Return the currencies that sensors were added for: of these, it is known that it is zero."""
+    beginnings = [entity_unique_id(entry.entry_id, description.key) for description in descriptions]
+    return {
+        currency
+        for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+        for beginning in beginnings
+        if (currency := part_after(beginning, entity.unique_id)) is not None
+    }

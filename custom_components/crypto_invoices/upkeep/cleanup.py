@@ -55,12 +55,10 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
         book.forget_before(clocks.now() - REMEMBERED_FOR)
     if days := cleanup_after(entry):
         longest = timedelta(days=days).total_seconds()
-        # What its provider has forgotten can't change any more either.
-        gone = set(coordinator.problems.gone(coordinator.data.values()))
         ended = [
             id_
             for id_, one in coordinator.data.items()
-            if (one.record.is_over or (id_ in gone and not one.record.status.is_open))
+            if one.record.is_over
             and one.record.is_announced
             and coordinator.intake.unchanged_for(one) >= longest
         ]
