@@ -84,6 +84,11 @@ class Home:
 
     async def save(self, key: str, *actions: dict[str, Any], **changes: Any) -> None:
         """Create an automation, or save it with a change, as the editor does."""
+        self.add(key, *actions, **changes)
+        await self.reload(id=key)
+
+    def add(self, key: str, *actions: dict[str, Any], **changes: Any) -> None:
+        """Write an automation into the file, or change it there."""
         self._saves += 1
         before = self._automations.get(key) or {
             "id": key,
@@ -97,7 +102,6 @@ class Home:
         if actions:
             changed["actions"] = list(actions)
         self._automations[key] = changed
-        await self.reload(id=key)
 
     async def reload(self, **data: Any) -> None:
         """Reload the automations from their file."""
@@ -150,8 +154,11 @@ class Home:
         await turns()
 
     async def pay(self, number: int = 1) -> list[str]:
+        """Let the next invoices be paid and read; return their order IDs."""
+        return await self.pay_these([next(self._orders) for _ in range(number)])
+
+    async def pay_these(self, ids: list[str]) -> list[str]:
         """Let invoices be paid and read; return their order IDs."""
-        ids = [next(self._orders) for _ in range(number)]
         for invoice_id in ids:
             self.sandbox.store.act("cryptocloud", invoice_id, "pay")
         coordinator = self.entry.runtime_data.coordinator
