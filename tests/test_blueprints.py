@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+import re
 import shutil
 from typing import Any
 
@@ -103,6 +104,13 @@ async def test_import(
     assert "error" not in imported[f"{result['suggested_filename']}.yaml"]
 
 
+def plain(message: str) -> str:
+    """Return what is shown of a message in Markdown that is nothing but text."""
+    shown = re.sub(r"\\([!-/:-@\[-`{-~])", "", message)
+    assert not re.search(r"[!-/:-@\[-`{-~]", shown), f"Markdown: {message}"
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", message)
+
+
 type Notifications = Callable[[], Awaitable[list[tuple[str, str]]]]
 
 
@@ -115,7 +123,7 @@ async def notifications(hass: HomeAssistant, hass_ws_client: WebSocketGenerator)
         client = await hass_ws_client(hass)
         await client.send_json_auto_id({"type": "persistent_notification/get"})
         answer = await client.receive_json()
-        return [(found["title"], found["message"]) for found in answer["result"]]
+        return [(found["title"], plain(found["message"])) for found in answer["result"]]
 
     return shown
 
@@ -146,6 +154,23 @@ async def test_notify(
     await async_later(hass)
     expected.append(("Invoice paid", f"{bare.id} is paid ({other.title})."))
     assert await notifications() == expected
+
+
+async def test_notify_without_markdown(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    notifications: Notifications,
+) -> None:
+    """Whoever pays can't show an administrator a picture or a link."""
+    await async_automate(hass, using(NOTIFY))
+    order = "![x](https://evil.example/p.png) **Locked.** [Log in](https://evil.example) <b>`|`"
+    invoice = sandbox.store.create("cryptocloud", order_id=order)
+    await add_account("cryptocloud", invoice.id)
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    await async_later(hass)
+    [(_, message)] = await notifications()
+    assert message == f"{order} is paid: 25.0 USD (CryptoCloud)."
 
 
 async def test_notify_inputs(
