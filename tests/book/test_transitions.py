@@ -219,3 +219,11 @@ def test_late_money_is_new() -> None:
     assert one.ended_at == NOW
     enter(one, reading(S.PAID), NOW + timedelta(days=2))
     assert one.ended_at == NOW + timedelta(days=2)
+
+
+def test_money_beside_a_word_that_nobody_knows() -> None:
+    """What was received stays received, whatever such an answer says of the money."""
+    one = record(status=S.PENDING)
+    enter(one, reading(S.PAID, amount_received=Decimal(10), currency="EUR"), NOW)
+    enter(one, reading(S.UNKNOWN, amount_received=Decimal(0), currency="EUR"), NOW)
+    assert one.brought == euros("10")

@@ -132,7 +132,8 @@ class Checks:
             [
                 *(carried.amount for carried in book._carried.values()),
                 *(
-                    Money(RECEIVED[record.status], "EUR")
+                    # Before it was read, what it was made for.
+                    Money(RECEIVED[record.status], "EUR") if record.received else record.asked
                     for record in real
                     if record.status in _BROUGHT
                 ),
@@ -230,8 +231,8 @@ class Checks:
         """P7: nothing is left of an account that was removed."""
         tasks = [repr(task) for task in asyncio.all_tasks(self.home.loop)]
         timers = [repr(timer) for timer in self.home.loop.timers]
-        assert not _of_ours(tasks), "a task is left"
-        assert not _of_ours(timers), "a timer is left"
+        assert not _of_ours(tasks), f"a task is left: {_of_ours(tasks)}"
+        assert not _of_ours(timers), f"a timer is left: {_of_ours(timers)}"
         assert all(storage._database is None for storage in self.home.storages), "a file is open"
         assert not [*self.home.folder.glob(f".storage/{DOMAIN}*")], "a file is left"
 

@@ -169,7 +169,13 @@ def examples_until_found(mutant: Mutant, most: int) -> int | None:
         done = subprocess.run(
             [sys.executable, "-m", "tests.explorer.count"],
             cwd=copy,
-            env={**os.environ, "EXPLORER_EXAMPLES": str(most)},
+            env={
+                **os.environ,
+                "EXPLORER_EXAMPLES": str(most),
+                # Each begins with what the others compiled.
+                "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "pycache"),
+                "PYTHONDONTWRITEBYTECODE": "",
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -101,14 +101,14 @@ def enter(record: Record, invoice: Invoice, now: datetime, *, is_dated_here: boo
     ``now`` dates what the provider doesn't, by this machine's clock if ``is_dated_here``.
     """
     before = record.brought
-    if invoice.status is not InvoiceStatus.UNKNOWN:
-        record.status = invoice.status
-    if record.announced is None and invoice.status is not InvoiceStatus.UNKNOWN:
-        record.announced = invoice.status
     if record.asked is None:
         record.asked = asked_for(invoice)
-    if invoice.amount_received is not None and invoice.currency is not None:
-        record.received = Money(invoice.amount_received, invoice.currency)
+    if invoice.status is not InvoiceStatus.UNKNOWN:
+        # What a word that nobody knows says of the money, nobody knows either.
+        record.status = invoice.status
+        record.announced = record.announced or invoice.status
+        if invoice.amount_received is not None and invoice.currency is not None:
+            record.received = Money(invoice.amount_received, invoice.currency)
     record.order_id = invoice.order_id or record.order_id
     record.created_at = invoice.created_at or record.created_at
     record.expires_at = invoice.expires_at
