@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+import gc
 from itertools import pairwise
 import random
 import time
@@ -247,7 +248,9 @@ class Stalls:
     """How long others had to wait for their turn, in time that this thread was at work."""
 
     def __init__(self) -> None:
-        """Begin to watch."""
+        """Begin to watch; what other tests left behind is not swept up meanwhile."""
+        gc.collect()
+        gc.freeze()
         self.longest = 0.0
         self._task = asyncio.get_running_loop().create_task(self._async_watch())
 
@@ -263,4 +266,5 @@ class Stalls:
         """Return the longest stall in seconds."""
         self._task.cancel()
         await asyncio.wait((self._task,))
+        gc.unfreeze()
         return self.longest
