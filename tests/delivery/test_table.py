@@ -72,6 +72,14 @@ async def cut_in_a_delay(home: Home) -> list[tuple[str, int]]:
     return [(order, 2)]
 
 
+async def cut_in_its_last_delay(home: Home) -> list[tuple[str, int]]:
+    """Its run is cut when nothing is left to do."""
+    await home.save("a", reporting("a"), {"delay": 5})
+    paid = await home.pay()
+    await home.save("a", reporting("a"))
+    return once(*paid)
+
+
 async def cut_by_two_saves(home: Home) -> list[tuple[str, int]]:
     """Its run is cut, and so is the one that came after it."""
     await home.save("a", *CUT)
@@ -413,6 +421,7 @@ SCENES: tuple[Scene, ...] = (
     cut_by_a_save,
     cut_by_a_reload,
     cut_in_a_delay,
+    cut_in_its_last_delay,
     cut_by_two_saves,
     cut_while_another_is_heard,
     edited_away,
