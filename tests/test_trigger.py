@@ -25,6 +25,7 @@ from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.cryptocloud import project as cryptocloud_project
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
 from custom_components.crypto_invoices.trigger import TRIGGERS
+from sandbox import cryptocloud
 
 from .conftest import (
     ENGLISH,
@@ -185,6 +186,36 @@ async def test_status_changed(
         sandbox.store.act("cryptocloud", invoice.id, action)
         await async_later(hass)
         assert ran(reports) == ["now"] * (action in steps), action
+
+
+async def test_test_payments(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    reports: Runs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A trigger that wants no test payments runs for real ones only; any other says which."""
+    real, test = (sandbox.store.create("cryptocloud") for _ in range(2))
+    row = cryptocloud.row
+
+    def marked(settings: Any, invoice: Any, link: str) -> dict[str, Any]:
+        return {**row(settings, invoice, link), "test_mode": invoice.id == test.id}
+
+    monkeypatch.setattr(cryptocloud, "row", marked)
+    await add_account("cryptocloud", real.id, test.id)
+    trigger = {"trigger": f"{DOMAIN}.paid"}
+    report = {"action": "test.report", "data": {"run": "{{ trigger.id, trigger.is_test }}"}}
+    triggers = [
+        {**trigger, "id": "all"},
+        {**trigger, "id": "real", "options": {"include_tests": False}},
+    ]
+    await async_automate(hass, {**reporting(*triggers), "actions": report})
+    for invoice in (real, test):
+        sandbox.store.act("cryptocloud", invoice.id, "pay")
+    await async_later(hass)
+    runs = sorted(tuple(report["run"]) for report in reports)
+    assert runs == [("all", False), ("all", True), ("real", False)]
 
 
 type Target = Callable[[HomeAssistant, ConfigEntry, str], dict[str, Any]]
