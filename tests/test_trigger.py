@@ -25,7 +25,7 @@ from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.cryptocloud import project as cryptocloud_project
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
 from custom_components.crypto_invoices.trigger import TRIGGERS
-from sandbox import cryptocloud
+from sandbox import cryptocloud, cryptocloud_row
 
 from .conftest import (
     ENGLISH,
@@ -197,7 +197,7 @@ async def test_test_payments(
 ) -> None:
     """A trigger that wants no test payments runs for real ones only; any other says which."""
     real, test = (sandbox.store.create("cryptocloud") for _ in range(2))
-    row = cryptocloud.row
+    row = cryptocloud_row.row
 
     def marked(settings: Any, invoice: Any, link: str) -> dict[str, Any]:
         return {**row(settings, invoice, link), "test_mode": invoice.id == test.id}
@@ -206,7 +206,7 @@ async def test_test_payments(
     await add_account("cryptocloud", real.id, test.id)
     trigger = {"trigger": f"{DOMAIN}.paid"}
     report = {"action": "test.report", "data": {"run": "{{ trigger.id, trigger.is_test }}"}}
-    triggers = [
+    triggers: list[dict[str, Any]] = [
         {**trigger, "id": "all"},
         {**trigger, "id": "real", "options": {"include_tests": False}},
     ]
