@@ -79,6 +79,11 @@ class Checks:
         self.unsure |= self.adding.keys()
         self.is_blurred |= bool(self.unsure)
 
+    def note_loss(self) -> None:
+        """Note that the file is lost: what has a device is watched, and begins anew."""
+        self.is_blurred = True
+        self.forgivable |= self.world.truth.keys()
+
     def note_begin(self) -> None:
         """See which of the invoices in question made it to the disk."""
         self.adding.clear()

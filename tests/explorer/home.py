@@ -324,6 +324,13 @@ class Home:
             self._entry_data = dict(self._entry_before)
         self._bury()
 
+    def lose_file(self, *, is_there: bool) -> None:
+        """Let the account's file be damaged, or gone."""
+        for path in self.folder.glob(f".storage/{DOMAIN}.account.db"):
+            path.unlink()
+            if is_there:
+                path.write_text("Once upon a time there was a database here.")
+
     def _bury(self) -> None:
         """Let nothing be left of this life."""
         self.life += 1

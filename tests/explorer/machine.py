@@ -345,6 +345,16 @@ class Explorer(RuleBasedStateMachine):
         self.home.stop()
         self._begin_again()
 
+    @rule(is_there=st.booleans())
+    def lose_file(self, *, is_there: bool) -> None:
+        """Home Assistant is stopped, and the account's file is lost until it begins again."""
+        self._do(f"Home Assistant is stopped, and the file is {'damaged' if is_there else 'gone'}")
+        self.checks.note_end()
+        self.home.stop()
+        self.home.lose_file(is_there=is_there)
+        self.checks.note_loss()
+        self._begin_again()
+
     def _begin_again(self) -> None:
         """Start Home Assistant again."""
         self.home.off.clear()
