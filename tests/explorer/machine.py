@@ -83,20 +83,20 @@ class Explorer(RuleBasedStateMachine):
     def something_happens(self, id_: str, what: str) -> None:
         """Something happens to an invoice at the provider."""
         self._do(f"{id_} {what}")
-        self.world.happen(id_, EVENTS[what])
+        self.world.happen(id_, EVENTS[what], self.loop.passed)
 
     @rule(id_=invoices)
     def is_paid(self, id_: str) -> None:
         """An invoice is paid, and the provider hints at it or doesn't."""
         self._do(f"{id_} is paid")
-        self.world.happen(id_, EVENTS["is paid"])
+        self.world.happen(id_, EVENTS["is paid"], self.loop.passed)
 
     @precondition(lambda self: self.home.is_loaded)
     @rule(id_=invoices, what=st.sampled_from(sorted(EVENTS)))
     def something_is_pushed(self, id_: str, what: str) -> None:
         """Something happens, and the provider says so."""
         self._do(f"{id_} {what}, with a hint")
-        self.world.happen(id_, EVENTS[what])
+        self.world.happen(id_, EVENTS[what], self.loop.passed)
         self.home.entry.runtime_data.coordinator.async_hint([id_])
         self.loop.settle()
 

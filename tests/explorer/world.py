@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar, override
 
+from custom_components.crypto_invoices.book.transitions import is_step_back
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
@@ -31,6 +32,9 @@ EVENTS = {
     "is taken back": S.PENDING,
     "expires": S.EXPIRED,
 }
+# So long after it was paid, a payment that is taken back is noticed without a hint: the last poll
+# comes after an hour, or somewhat earlier.
+_REVERTED_FOR = 3000.0
 # For so many seconds a false answer has to be repeated before it is believed.
 _DOUBTED_FOR = 120.0
 RECEIVED = {
@@ -47,6 +51,8 @@ class Truth:
 
     status: S = S.PENDING
     before: S = S.PENDING
+    since: float = 0.0
+    """When it became what it is."""
     payments: int = 0
     """How often it became paid."""
     reverts: int = 0
@@ -84,10 +90,12 @@ class World:
     clock: Callable[[], datetime] | None = None
     """What time it is at the provider, if it says so."""
 
-    def happen(self, id_: str, status: S) -> None:
-        """Let something happen to an invoice."""
+    def happen(self, id_: str, status: S, now: float) -> None:
+        """Let something happen to an invoice, unless that is too late to be promised."""
         truth = self.truth[id_]
-        if truth.status is not status:
+        is_too_late = is_step_back(truth.status, status) and now > truth.since + _REVERTED_FOR
+        if truth.status is not status and not is_too_late:
+            truth.since = now
             truth.reverts += truth.status.is_paid and not status.is_paid
             truth.payments += status.is_paid and not truth.status.is_paid
             truth.before, truth.status = truth.status, status

@@ -206,6 +206,21 @@ def test_wall_clock_is_behind_when_a_payment_is_seen(*, is_told: bool) -> None:
     assert world.book.sums.paid_since(right - timedelta(hours=1)) == 1
 
 
+def test_a_doubt_that_was_contradicted() -> None:
+    """Paid for long, taken back, and then a stale answer: it is polled once more."""
+    read = Read(invoice("1", S.PAID))
+    read.wait(2 * HOUR)
+    read.answer(invoice("1", S.PAID))
+    assert read.due_in("1") is None
+    read.answer(invoice("1"))
+    read.wait(3)
+    read.answer(invoice("1", S.PAID))
+    assert HOUR / 2 < (read.due_in("1") or 0) <= HOUR
+    read.wait(HOUR)
+    read.answer(invoice("1", S.PAID))
+    assert read.due_in("1") is None
+
+
 @pytest.mark.parametrize("days", [-10, 10])
 def test_wall_clock_is_wrong_at_the_start(days: int) -> None:
     """What ended yesterday still gets its late money, whatever day the machine takes it for."""

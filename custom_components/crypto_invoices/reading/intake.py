@@ -24,7 +24,15 @@ from ..providers.provider import Provider
 from .clocks import Clocks
 from .evidence import Doubt, Verdict, judge
 from .problems import note_problem
-from .schedule import GRACE, SPREAD, YOUNG_INTERVAL, interval_after_miss, next_poll, plan_together
+from .schedule import (
+    GRACE,
+    LAST_POLL,
+    SPREAD,
+    YOUNG_INTERVAL,
+    interval_after_miss,
+    next_poll,
+    plan_together,
+)
 from .watched import Watched
 
 # Invoices that had ended are read after the others at a start, a batch a second,
@@ -202,6 +210,8 @@ class Intake:
             # What is known stays; where nothing is shown yet, that is better than nothing.
             return self._show(one, one.invoice or replace(row, status=record.status))
         if row.status is not InvoiceStatus.UNKNOWN:
+            if one.doubt is not None:
+                one.doubted_at = self._clocks.monotonic()
             one.doubt = None
         one.known_at = max(one.known_at, answer.received)
         if row != one.invoice:
@@ -252,7 +262,7 @@ class Intake:
             return confirmed_in / (1 - SPREAD) if confirmed_in > 0 else YOUNG_INTERVAL
         if one.invoice is None:
             return 0.0
-        return next_poll(
+        interval = next_poll(
             one.invoice,
             age=self._age(one),
             unchanged_for=self.unchanged_for(one),
@@ -260,6 +270,10 @@ class Intake:
             is_certain=self._clocks.is_certain,
             can_revert=self._provider.can_revert,
         )
+        if interval is None and now - one.doubted_at < LAST_POLL:
+            # Of two answers, the last one need not be the right one.
+            return LAST_POLL
+        return interval
 
     def _is_gone(self, one: Watched) -> bool:
         """Whether an invoice that ended was deleted at its provider since."""

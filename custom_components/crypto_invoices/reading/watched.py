@@ -37,6 +37,8 @@ class Watched:
     known_at: float = -math.inf
     """When the latest answer that is believed was received."""
     doubt: Doubt | None = None
+    doubted_at: float = -math.inf
+    """When a doubt was last taken back or confirmed."""
     due: float | None = None
     """When to poll it next; None once nothing of it can change any more."""
     soonest: float = math.inf
