@@ -9,22 +9,25 @@ import pytest
 
 from .machine import Explorer
 
+# So that several workers share the examples.
+PARTS = 4
 
-def test_explorer(capsys: pytest.CaptureFixture[str]) -> None:
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_explorer(capsys: pytest.CaptureFixture[str], part: int) -> None:
     """What is promised holds after each step, and nothing is lost in the end."""
     Explorer.steps.clear()
     run_state_machine_as_test(
         Explorer,
         settings=settings(
-            max_examples=int(os.environ.get("EXPLORER_EXAMPLES", "200")),
-            stateful_step_count=int(os.environ.get("EXPLORER_STEPS", "30")),
+            max_examples=int(os.environ.get("EXPLORER_EXAMPLES", "200")) // PARTS,
+            stateful_step_count=int(os.environ.get("EXPLORER_STEPS", "40")),
             deadline=None,
             database=None,
             print_blob=True,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),
     )
     with capsys.disabled():
-        sys.stdout.write(
-            f"\n{Explorer.steps.total()} steps: {dict(Explorer.steps.most_common())}\n"
-        )
+        sys.stdout.write(f"\npart {part}: {Explorer.steps.total()} steps\n")
