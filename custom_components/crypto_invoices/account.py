@@ -101,7 +101,9 @@ def _make_webhook(
         registration = Registration(hass, entry, provider, BackOff(monotonic, Random()))
     elif not provider.accepts_push:
         return None
-    return WebhookManager(hass, entry, provider, registration, coordinator.async_hint)
+    return WebhookManager(
+        hass, entry, provider, registration, hint=coordinator.async_hint, book=coordinator.book
+    )
 
 
 @callback

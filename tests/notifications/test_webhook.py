@@ -623,6 +623,12 @@ async def test_moved(hass: HomeAssistant, sandbox: SandboxServer, pushing: Any, 
     CLOCK.passed += HINT_INTERVAL
     await sandbox.sandbox.postbacks.send("cryptocloud", invoice.id)
     assert not issues.async_get_issue(DOMAIN, issue)
+    # It moves while nobody listens.
+    await hass.config_entries.async_unload(entry.entry_id)
+    await hass.config.async_update(external_url="https://third.example")
+    await hass.config_entries.async_setup(entry.entry_id)
+    await async_settle(hass)
+    assert issues.async_get_issue(DOMAIN, issue)
 
 
 async def _written(sandbox: SandboxServer, invoice_id: str) -> str:

@@ -17,6 +17,7 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
+from ..book.book import Book
 from ..const import CONF_CLOUDHOOK_URL, DOMAIN
 from ..issues import WEBHOOK_MOVED, async_create_issue, async_delete_issue
 from ..providers.push import CanPush, PushRejected, RejectReason
@@ -37,6 +38,8 @@ _STATUS = {
     RejectReason.MALFORMED: HTTPStatus.BAD_REQUEST,
     RejectReason.SIGNATURE: HTTPStatus.UNAUTHORIZED,
 }
+# The address that the last push came to, which somebody entered by hand.
+_PUSHED_TO = "pushed_to"
 
 
 class WebhookManager:
@@ -48,9 +51,12 @@ class WebhookManager:
         entry: ConfigEntry,
         provider: CanPush,
         registration: Registration | None,
+        *,
         hint: Callable[[Iterable[str]], object],
+        book: Book,
     ) -> None:
         """Begin unregistered; ``hint`` has invoices read that may have changed."""
+        self._book = book
         self._hass = hass
         self._entry = entry
         self._provider = provider
@@ -115,10 +121,10 @@ class WebhookManager:
     async def _async_follow_address(self) -> None:
         """Let the provider, or who entered it there, know the present address."""
         await async_ensure_cloudhook(self._hass, self._entry)
-        before, self._address = self._address, webhook_address(self._hass, self._entry.data)
+        self._address = webhook_address(self._hass, self._entry.data)
         if self.registration is not None:
             await self.registration.async_register()
-        elif before is not None and self._address not in (before, None) and self.accepted:
+        elif self._address is not None and self._book.fact(_PUSHED_TO) not in (None, self._address):
             async_create_issue(
                 self._hass, self._entry, WEBHOOK_MOVED, {"webhook_url": self._address or ""}
             )
@@ -145,6 +151,8 @@ class WebhookManager:
         self.accepted += 1
         self.last_accepted = dt_util.utcnow()
         if self.registration is None:
+            if self._address is not None:
+                self._book.set_fact(_PUSHED_TO, self._address)
             async_delete_issue(hass, self._entry, WEBHOOK_MOVED)
         if not self._is_repeated(hint.delivery_id):
             self._hint(hint.invoice_ids)
