@@ -4,7 +4,7 @@ from typing import Any
 
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.components.script.const import DOMAIN as SCRIPT_DOMAIN
-from homeassistant.core import Event, EventStateChangedData, HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.template import Template
 from homeassistant.setup import async_setup_component
@@ -81,7 +81,10 @@ async def test_till(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> N
     assert f"/{made.id})" in shown(), "where to pay"
 
     door: list[Event[EventStateChangedData]] = []
-    async_track_state_change_event(hass, "input_boolean.till_door", door.append)
+    # Not the list's own method, which would be called by another thread.
+    async_track_state_change_event(
+        hass, "input_boolean.till_door", callback(lambda change: door.append(change))
+    )
     sandbox.store.act("cryptocloud", made.id, "pay")
     await hass.services.async_call("script", "till_look", blocking=True)
     await async_settle(hass)
