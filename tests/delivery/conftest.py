@@ -1,7 +1,8 @@
 """A home with automations that are saved, switched and renamed while invoices are paid."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION
@@ -115,9 +116,19 @@ class Home:
             automation["description"] = f"Save {self._saves}"
         await self.reload()
 
-    def begin(self, step: Any) -> None:
-        """Begin a step that something keeps from ending."""
+    async def begin(self, key: str, step: Coroutine[Any, Any, None]) -> None:
+        """Begin a step in which an automation is not armed again before it may."""
+        entity_id = self.entity_id(key)
         self._under_way.append(asyncio.ensure_future(step))
+        async with asyncio.timeout(30):
+            for _ in repeat(None):
+                await asyncio.sleep(0)
+                if not self.hass.states.is_state(entity_id, "on"):
+                    return
+
+    async def begin_to_save(self, key: str, **changes: Any) -> None:
+        """Begin to save an automation, up to where it is being armed."""
+        await self.begin(key, self.save(key, **changes))
 
     def entity_id(self, key: str) -> str:
         """Return what the automation is called."""

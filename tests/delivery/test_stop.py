@@ -78,8 +78,7 @@ async def busy(home: Home) -> int:
 async def being_saved(home: Home) -> int:
     """The automation is not armed yet."""
     await home.save("a")
-    home.begin(home.save("a", triggers=[PAID, SLOW]))
-    await turns()
+    await home.begin_to_save("a", triggers=[PAID, SLOW])
     await home.pay()
     return 1
 

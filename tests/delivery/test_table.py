@@ -29,8 +29,7 @@ async def is_there(home: Home) -> list[tuple[str, int]]:
 async def saved_meanwhile(home: Home) -> list[tuple[str, int]]:
     """It is paid while the saved automation is not armed yet."""
     await home.save("a")
-    home.begin(home.save("a", triggers=[PAID, SLOW]))
-    await turns()
+    await home.begin_to_save("a", triggers=[PAID, SLOW])
     paid = await home.pay(2)
     assert not home.heard()
     assert home.unannounced == 2
@@ -40,11 +39,9 @@ async def saved_meanwhile(home: Home) -> list[tuple[str, int]]:
 async def saved_twice_meanwhile(home: Home) -> list[tuple[str, int]]:
     """It is saved again before it is armed."""
     await home.save("a")
-    home.begin(home.save("a", triggers=[SLOW, PAID]))
-    await turns()
+    await home.begin_to_save("a", triggers=[SLOW, PAID])
     paid = await home.pay()
-    home.begin(home.save("a", triggers=[PAID]))
-    await turns()
+    await home.begin_to_save("a", triggers=[PAID])
     return once(*paid, *await home.pay())
 
 
@@ -107,8 +104,7 @@ async def edited_away(home: Home) -> list[tuple[str, int]]:
     """It is saved with another trigger, which doesn't match what was paid meanwhile."""
     await home.save("a")
     expired = {"trigger": "crypto_invoices.expired"}
-    home.begin(home.save("a", triggers=[expired, SLOW]))
-    await turns()
+    await home.begin_to_save("a", triggers=[expired, SLOW])
     await home.pay()
     home.may_arm.set()
     await turns()
@@ -120,16 +116,14 @@ async def edited_away(home: Home) -> list[tuple[str, int]]:
 async def edited_to_match(home: Home) -> list[tuple[str, int]]:
     """It is saved with a trigger that matches what was paid meanwhile."""
     await home.save("a", triggers=[{"trigger": "crypto_invoices.expired"}])
-    home.begin(home.save("a", triggers=[PAID, SLOW]))
-    await turns()
+    await home.begin_to_save("a", triggers=[PAID, SLOW])
     return once(*await home.pay())
 
 
 async def saved_with_one_more_trigger(home: Home) -> list[tuple[str, int]]:
     """What it has heard is old when it gets another trigger."""
     await home.save("a")
-    home.begin(home.save("a", triggers=[PAID, SLOW]))
-    await turns()
+    await home.begin_to_save("a", triggers=[PAID, SLOW])
     paid = await home.pay()
     home.may_arm.set()
     await turns()
@@ -142,8 +136,7 @@ async def two_triggers(home: Home) -> list[tuple[str, int]]:
     """Both of its triggers match: one run for each, also when one is armed much later."""
     triggers = [PAID, {"trigger": "crypto_invoices.status_changed"}]
     await home.save("a", triggers=triggers)
-    home.begin(home.save("a", triggers=[triggers[0], SLOW, triggers[1]]))
-    await turns()
+    await home.begin_to_save("a", triggers=[triggers[0], SLOW, triggers[1]])
     [order] = await home.pay()
     return once(order, order)
 
@@ -397,8 +390,7 @@ async def account_reloaded(home: Home) -> list[tuple[str, int]]:
 async def account_reloaded_while_saved(home: Home) -> list[tuple[str, int]]:
     """The account is reloaded while the automation is being saved."""
     await home.save("a")
-    home.begin(home.save("a", triggers=[PAID, SLOW]))
-    await turns()
+    await home.begin_to_save("a", triggers=[PAID, SLOW])
     paid = await home.pay()
     assert await home.hass.config_entries.async_reload(home.entry.entry_id)
     await turns()
