@@ -1,7 +1,8 @@
 """What all entities share: whose they are, and when they are written."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import batched
 from typing import override
 
 from homeassistant.core import callback
@@ -27,23 +28,21 @@ async def async_add_invoice_entities(
     """Add the entities of each watched invoice, now and as invoices get watched."""
     added: set[str] = set()
 
-    @callback
-    def add_some() -> bool:
-        """Add those of some invoices; return whether there are more."""
+    def add_new_invoices() -> Iterator[bool]:
+        """Add those that are not there, a few at each step."""
         added.intersection_update(coordinator.data)
         new = [id_ for id_ in coordinator.data if id_ not in added]
-        some = new[:_ADDED_AT_ONCE]
-        added.update(some)
-        if some:
-            async_add_entities(entity for id_ in some for entity in make_entities(id_))
-        return len(new) > len(some)
+        for some in batched(new, _ADDED_AT_ONCE, strict=False):
+            # Somebody else may have been faster, or watches one of them no more.
+            ids = [id_ for id_ in some if id_ in coordinator.data and id_ not in added]
+            added.update(ids)
+            async_add_entities(entity for id_ in ids for entity in make_entities(id_))
+            yield True
 
     coordinator.config_entry.async_on_unload(
-        coordinator.publisher.async_add_watched_listener(add_some)
+        coordinator.publisher.async_add_watched_listener(add_new_invoices)
     )
-    has_more = True
-    while has_more:
-        has_more = add_some()
+    for _ in add_new_invoices():
         await asyncio.sleep(0)
 
 

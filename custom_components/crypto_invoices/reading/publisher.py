@@ -1,7 +1,7 @@
 """Calls those who want to know what a reading changed: entities, above all."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import batched
 import logging
@@ -21,7 +21,7 @@ class Publisher:
         """Begin with none; ``account`` is what the log calls it."""
         self._account = account
         self._reading_listeners: set[CALLBACK_TYPE] = set()
-        self._watched_listeners: set[Callable[[], bool]] = set()
+        self._watched_listeners: set[Callable[[], Iterator[bool]]] = set()
         self._change_listeners: set[Callable[[list[str]], None]] = set()
         self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
 
@@ -32,10 +32,10 @@ class Publisher:
         return lambda: self._reading_listeners.discard(listener)
 
     @callback
-    def async_add_watched_listener(self, listener: Callable[[], bool]) -> CALLBACK_TYPE:
+    def async_add_watched_listener(self, listener: Callable[[], Iterator[bool]]) -> CALLBACK_TYPE:
         """Call ``listener`` whenever other invoices are watched than before.
 
-        It does a little, and says whether it wants to be called again for the rest.
+        It does a little at each step, and gives True as long as there may be more.
         """
         self._watched_listeners.add(listener)
         return lambda: self._watched_listeners.discard(listener)
@@ -63,15 +63,13 @@ class Publisher:
 
     async def async_publish_watched(self) -> None:
         """Let entities be those of what is watched, a few at a time."""
-        waiting = tuple(self._watched_listeners)
-        while waiting:
-            waiting = tuple(
-                listener
-                for listener in waiting
-                if listener in self._watched_listeners
-                and self._call(listener, "which invoices there are")
-            )
-            await asyncio.sleep(0)
+        for listener in tuple(self._watched_listeners):
+            steps, has_more = listener(), True
+            while has_more:
+                has_more = listener in self._watched_listeners and bool(
+                    self._call(partial(next, steps, None), "which invoices there are")
+                )
+                await asyncio.sleep(0)
 
     async def async_publish(self, changed: list[str]) -> None:
         """Write the entities of the invoices that a reading changed, a few at a time."""
