@@ -133,6 +133,9 @@ class Reader:
         self._disarm()
         if not self._is_started or self.is_polling_off or self._plan_lane.is_running:
             return
+        if self._hass.is_stopping:
+            # A poll that a stop cuts short comes again after the start, not before the end.
+            return
         due = next_due(self._intake.watched.values())
         if due is None:
             return
