@@ -81,10 +81,13 @@ async def test_till(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> N
     assert f"/{made.id})" in shown(), "where to pay"
 
     door: list[Event[EventStateChangedData]] = []
-    # Not the list's own method, which would be called by another thread.
-    async_track_state_change_event(
-        hass, "input_boolean.till_door", callback(lambda change: door.append(change))
-    )
+
+    # The list's own method would be called by other threads.
+    @callback
+    def note(change: Event[EventStateChangedData]) -> None:
+        door.append(change)
+
+    async_track_state_change_event(hass, "input_boolean.till_door", note)
     sandbox.store.act("cryptocloud", made.id, "pay")
     await hass.services.async_call("script", "till_look", blocking=True)
     await async_settle(hass)
