@@ -8,6 +8,7 @@ from .cache import Cache
 from .http import request_times
 from .model import (
     Answer,
+    AnswerTooLarge,
     AuthError,
     BadResponse,
     Invoice,
@@ -214,9 +215,9 @@ def _halves(batch: Batch) -> list[Batch]:
 
 def _may_be_spoiled(error: ProviderError) -> bool:
     """Whether a batch may have failed because of one of its invoices."""
-    return isinstance(error, ProviderUnavailable) and error.reason in (
-        UnavailableReason.SERVER_ERROR,
-        UnavailableReason.TIMEOUT,
+    return isinstance(error, AnswerTooLarge) or (
+        isinstance(error, ProviderUnavailable)
+        and error.reason in (UnavailableReason.SERVER_ERROR, UnavailableReason.TIMEOUT)
     )
 
 

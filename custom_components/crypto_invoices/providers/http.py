@@ -25,15 +25,18 @@ import orjson
 from .budget import Budget
 from .cache import LastRead
 from .model import (
+    AnswerTooLarge,
     AuthError,
     BadResponse,
+    Forbidden,
     InvoiceNotFound,
+    Moved,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
     UnavailableReason,
 )
-from .parse import to_utc
+from .parse import read_json, to_utc
 
 # Shorter for the connection: a request that fails by then was never sent.
 REQUEST_TIMEOUT = ClientTimeout(total=15, connect=10)
@@ -219,7 +222,7 @@ async def _read_limited(response: ClientResponse) -> bytes:
         if len(content) > MAX_ANSWER_BYTES:
             if response.status >= 300:
                 return b""
-            raise BadResponse("the answer is too large")
+            raise AnswerTooLarge("the answer is too large")
     return bytes(content)
 
 
@@ -230,8 +233,8 @@ def decode(response: Response, read_error: ReadError) -> Any:
         return None
     is_html = response.content_type in _HTML
     try:
-        payload = None if is_html else orjson.loads(response.content)
-    except orjson.JSONDecodeError:
+        payload = None if is_html else read_json(response.content)
+    except ValueError:
         payload = None
         if is_good:
             raise BadResponse("the answer is not JSON") from None
@@ -254,12 +257,21 @@ def read_status(status: int, headers: Mapping[str, str], payload: object) -> Pro
         return ProviderUnavailable(UnavailableReason.SERVER_ERROR, f"HTTP {status}", retry_after)
     if status == 408:
         return ProviderUnavailable(UnavailableReason.TIMEOUT, "HTTP 408")
+    if 300 <= status < 400:
+        return Moved(f"HTTP {status}", to_https=_is_secure(headers.get("Location")))
     # Without JSON, a 403 or 404 is the word of a proxy or of some other server.
+    if status == 403 and payload is None:
+        return Forbidden("HTTP 403")
     if status == 401 or (status == 403 and payload is not None):
         return AuthError(f"HTTP {status}")
     if status == 404 and payload is not None:
         return InvoiceNotFound(f"HTTP {status}")
     return BadResponse(f"HTTP {status}")
+
+
+def _is_secure(location: str | None) -> bool:
+    """Whether a redirect is to an encrypted address."""
+    return (location or "").strip().lower().startswith("https://")
 
 
 def read_date(headers: Mapping[str, str]) -> datetime | None:

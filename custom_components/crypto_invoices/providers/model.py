@@ -142,6 +142,33 @@ class BadResponse(ProviderError):
     """What came is not what the provider's contract says; the text says where."""
 
 
+class AnswerTooLarge(BadResponse):
+    """There is more in an answer than is read: less of it has to be asked for."""
+
+
+class ServerTooOld(BadResponse):
+    """A server that people run themselves is older than what can be read."""
+
+    def __init__(self, version: str, least: str) -> None:
+        """Keep its version, and the first that can be read."""
+        super().__init__(f"version {version}")
+        self.version = version
+        self.least = least
+
+
+class Forbidden(BadResponse):
+    """A refusal without a word of the provider's: of the key, or by something on the way."""
+
+
+class Moved(BadResponse):
+    """What answers at the address sends everybody to another one, which is not followed."""
+
+    def __init__(self, detail: str, *, to_https: bool) -> None:
+        """Keep whether the other address is the encrypted one."""
+        super().__init__(detail)
+        self.to_https = to_https
+
+
 class UnavailableReason(StrEnum):
     """Why a provider could not be reached."""
 

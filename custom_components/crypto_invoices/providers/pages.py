@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from .model import Invoice, ProviderError
+from .model import AnswerTooLarge, Invoice, ProviderError
 
 PAGE = 100
-# Nobody has made more since the last look, and a server that never ends is left alone.
+# Nobody has made more since the last list, and a server that never ends is left alone.
 MOST_PAGES = 100
 
 
@@ -16,24 +16,38 @@ class Page(NamedTuple):
 
     rows: int
     """How many there were, readable or not."""
-
     found: Mapping[str, Invoice | ProviderError]
     total: object
     """How many the provider says that there are in all."""
 
+    def is_short(self, offset: int, size: int) -> bool:
+        """Whether there are fewer than were asked for, though the provider says there are more."""
+        return self.rows < size and isinstance(self.total, int) and offset + self.rows < self.total
+
 
 async def each_once(
-    read: Callable[[int], Awaitable[Page]], *, since: datetime, order_id: str | None
+    read: Callable[[int, int], Awaitable[Page]],
+    *,
+    since: datetime,
+    order_id: str | None,
+    size: int = PAGE,
 ) -> AsyncIterator[Invoice]:
     """Yield the invoices made since then, each once.
 
-    ``read`` gets the page that starts at an offset. What can't be read is left
-    out: another look may find it. Ends after 100 pages at the latest.
+    ``read`` gets the page that starts at an offset, and how many rows it may have: fewer where
+    an answer was too large. What can't be read is left out: the next list may have it. Ends
+    after 100 pages at the latest.
     """
     seen: set[str] = set()
     offset, last_page = 0, None
     for _ in range(MOST_PAGES):
-        page = await read(offset)
+        try:
+            page = await read(offset, size)
+        except AnswerTooLarge:
+            if size == 1:
+                raise
+            size = smaller(size)
+            continue
         for invoice in page.found.values():
             if not isinstance(invoice, Invoice) or invoice.id in seen:
                 continue
@@ -47,3 +61,8 @@ async def each_once(
         if is_last or not page.rows or page.found.keys() == last_page:
             return
         last_page = page.found.keys()
+
+
+def smaller(size: int) -> int:
+    """Return how many rows to ask for after an answer that was too large."""
+    return max(1, size // 4)

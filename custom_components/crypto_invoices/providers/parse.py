@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+import json
+import math
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,9 +14,12 @@ from yarl import URL
 
 from .model import BadResponse
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST_LINK = 2000
 # More digits than any currency has: what is longer is not an amount.
 _MAX_DIGITS = 60
+# From here on, a float has no digit behind the point, and soon not all of those before it.
+_EXACT_BELOW = 2.0**53
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _LOCAL_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[.,](\d{1,9}))?")
 
@@ -27,6 +32,23 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SAYS_WHY = ("result", "errors", "detail", "message", "error")
 _LONGEST_REASON = 200
 _DEEPEST_REASON = 3
+
+
+def read_json(content: bytes) -> Any:
+    """Return the JSON in a body, which may begin with a byte order mark.
+
+    Raises ValueError. NaN and Infinity, which some servers write, become floats: whoever reads
+    an amount refuses them, and nothing else in the answer is lost.
+    """
+    content = content.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # Slower, and knows more than JSON has.
+        try:
+            return json.loads(content)
+        except RecursionError as err:
+            raise ValueError("nested too deep") from err
 
 
 def as_it_came(row: object) -> bytes | None:
@@ -60,10 +82,13 @@ def _one_line(text: str) -> str:
 
 
 def read_text(value: object) -> str | None:
-    """Return an optional text; a number is a text too (order ids often are)."""
+    """Return an optional text; a number is a text too (order IDs often are), if it is exact."""
     if isinstance(value, str):
         return _one_line(value) or None
     if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not abs(value) < _EXACT_BELOW:
+        # Its last digits were lost when it was decoded.
         return None
     try:
         return str(value)
@@ -89,8 +114,10 @@ def read_amount(value: object) -> Decimal | None:
     """Return an optional amount exactly as it was written, or None.
 
     JSON floats become the shortest decimal that they print as, so that 0.1
-    stays 0.1.
+    stays 0.1. Raises BadResponse for what JSON has no number for: NaN and Infinity.
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadResponse("an amount is not a number")
     text = str(value) if isinstance(value, Decimal) else read_text(value)
     # Decimal itself is more lenient: it takes 1_000 and the digits of any script.
     if text is None or len(text) > 2 * _MAX_DIGITS or not _NUMBER.fullmatch(text):

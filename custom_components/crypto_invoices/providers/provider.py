@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum, auto
 import hashlib
 import time
@@ -61,7 +61,7 @@ class Provider(ABC):
     key: ClassVar[str]
     name: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
-    batch_size: ClassVar[int] = 1
+    batch_size: int = 1
     allows_path: ClassVar[bool] = False
     """Whether the address may have a path, as of a server behind a proxy."""
     key_path: ClassVar[str] = ""
@@ -95,6 +95,13 @@ class Provider(ABC):
     def budget(self) -> Budget:
         """How many requests may be made."""
         return self.http.budget
+
+    def now(self) -> datetime:
+        """Return the time: the provider's, once it has said it, else this machine's."""
+        if self.server_time is None:
+            return datetime.now(UTC)
+        date, at = self.server_time
+        return date + timedelta(seconds=self.clock() - at)
 
     @property
     def answer_seconds(self) -> float | None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
-import orjson
+from .parse import read_json
 
 # No honest push has more, nested ones written out.
 _MOST_FIELDS = 1000
@@ -87,29 +87,35 @@ class CanPush(Protocol):
 
 
 def parse_body(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return the fields of a JSON or form body; what it claims to be comes first."""
+    """Return the fields of a JSON or form body; what it claims to be comes first.
+
+    Lenient, as nothing in it is believed that isn't signed or read again. Raises PushRejected.
+    """
     readers = [_read_json, _read_form]
     if "form" in headers.get("Content-Type", "").lower():
         readers.reverse()
     for reader in readers:
-        if (fields := reader(body)) is not None:
+        if fields := reader(body):
             return fields
     raise PushRejected(RejectReason.MALFORMED, "the body is neither JSON nor a form")
 
 
 def _read_json(body: bytes) -> dict[str, Any] | None:
-    """Return a JSON object, or None."""
+    """Return a JSON object, or None; some servers post a text that holds the JSON."""
     try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        fields = read_json(body.decode(errors="replace").encode())
+        if isinstance(fields, str):
+            fields = read_json(fields.encode(errors="replace"))
+    except ValueError:
         return None
     return fields if isinstance(fields, dict) else None
 
 
 def _read_form(body: bytes) -> dict[str, Any] | None:
-    """Return a form's fields, or None."""
+    """Return a form's fields, or None; in whichever encoding, its names and IDs are ASCII."""
+    text = body.decode(errors="replace").removeprefix("\ufeff")
     try:
-        return dict(parse_qsl(body.decode(), strict_parsing=True, max_num_fields=100)) or None
+        return dict(parse_qsl(text, errors="replace", max_num_fields=_MOST_FIELDS)) or None
     except ValueError:
         return None
 

@@ -1,6 +1,8 @@
 """BTCPay Server's invoices, as its API writes them."""
 
 from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
+from decimal import Context, Decimal
 import re
 from typing import Any
 
@@ -20,13 +22,24 @@ ADDITIONAL_STATUSES: Mapping[tuple[str, str], InvoiceStatus] = {
     ("New", "PaidPartial"): InvoiceStatus.PARTIALLY_PAID,
     ("Settled", "PaidOver"): InvoiceStatus.OVERPAID,
     ("Expired", "PaidPartial"): InvoiceStatus.UNDERPAID,
-    ("Expired", "PaidLate"): InvoiceStatus.PAID,
+    # Said of money that was merely seen: only the payments show whether it is final.
+    ("Expired", "PaidLate"): InvoiceStatus.PROCESSING,
     ("Expired", "PaidOver"): InvoiceStatus.OVERPAID,
     ("Invalid", "Marked"): InvoiceStatus.CANCELED,
     ("Invalid", "Invalid"): InvoiceStatus.FAILED,
 }
 _NO_MORE = "None"
 _ADDITIONAL_WORDS = frozenset({_NO_MORE, "Marked", "PaidLate", "PaidOver", "PaidPartial"})
+_WORDS = {
+    word.lower(): word
+    for word in (*STATUSES, *_ADDITIONAL_WORDS, *(more for _, more in ADDITIONAL_STATUSES))
+}
+
+LATE = "Expired (PaidLate)"
+_SETTLED, _REFUSED = "Settled", "Invalid"
+_NEARLY_ALL = Decimal("0.999")
+# More digits than two amounts have.
+_EXACT = Context(prec=250)
 
 # IDs are Base58; an invoice's has 22 characters, seldom fewer.
 _ID = re.compile(r"[0-9A-Za-z]{16,32}")
@@ -68,13 +81,13 @@ def parse_invoice(id_: str, payload: object) -> Invoice:
     row = read_object(payload, "the answer")
     if row.get("id") != id_:
         raise BadResponse("the answer is about another invoice")
-    word = read_word(row.get("status"), "status")
+    word = _in_its_case(read_word(row.get("status"), "status"))
     more = row.get("additionalStatus")
-    more = more.strip() if isinstance(more, str) and more.strip() else _NO_MORE
+    more = _in_its_case(more.strip()) if isinstance(more, str) and more.strip() else _NO_MORE
     metadata = row.get("metadata")
     amount = read_amount(row.get("amount"))
     # A top-up invoice has no amount before it is paid.
-    is_unset = row.get("type") == "TopUp" and not amount
+    is_unset = str(row.get("type")).lower() == "topup" and not amount
     return Invoice(
         id=id_,
         status=_status(word, more),
@@ -91,6 +104,11 @@ def parse_invoice(id_: str, payload: object) -> Invoice:
     )
 
 
+def _in_its_case(word: str) -> str:
+    """Return a word of a status as the documentation writes it, whatever case it came in."""
+    return _WORDS.get(word.lower(), word)
+
+
 def _status(word: str, more: str) -> InvoiceStatus:
     """Return what a status with its additional one means; of either, an unknown word is unknown."""
     if status := ADDITIONAL_STATUSES.get((word, more)):
@@ -98,6 +116,46 @@ def _status(word: str, more: str) -> InvoiceStatus:
     if more not in _ADDITIONAL_WORDS:
         return InvoiceStatus.UNKNOWN
     return STATUSES.get(word, InvoiceStatus.UNKNOWN)
+
+
+def is_paid_late(invoice: Invoice) -> bool:
+    """Whether money came after the expiry, final or not."""
+    return invoice.provider_status == LATE
+
+
+def settle_late(invoice: Invoice, payload: object) -> Invoice:
+    """Return an invoice that was paid late, with what its payments show.
+
+    ``payload`` is the answer of ``payment-methods``. A payment that was replaced or refused
+    leaves the invoice's own words as they were. Raises BadResponse.
+    """
+    if not isinstance(payload, list):
+        raise BadResponse("the payment methods are not a list")
+    words: set[str] = set()
+    settled = Decimal(0)
+    for method in payload:
+        method = read_object(method, "the payment method")
+        payments = method.get("payments")
+        for payment in payments if isinstance(payments, list) else []:
+            payment = read_object(payment, "the payment")
+            words.add(word := read_word(payment.get("status"), "status").capitalize())
+            value, rate = read_amount(payment.get("value")), read_amount(method.get("rate"))
+            if word == _SETTLED and value is not None and rate is not None:
+                settled = _EXACT.add(settled, _EXACT.multiply(value, rate))
+    return replace(invoice, status=_status_of_late(invoice, words, settled))
+
+
+def _status_of_late(invoice: Invoice, words: set[str], settled: Decimal) -> InvoiceStatus:
+    """Return the status of an invoice by its payments, ``settled`` being their sum in its currency."""
+    if not words <= {_SETTLED, _REFUSED}:
+        return InvoiceStatus.PROCESSING
+    if words == {_SETTLED}:
+        return InvoiceStatus.PAID
+    if _SETTLED not in words:
+        return InvoiceStatus.EXPIRED
+    # Rates are rounded.
+    is_enough = invoice.amount is not None and settled >= invoice.amount * _NEARLY_ALL
+    return InvoiceStatus.PAID if is_enough else InvoiceStatus.UNDERPAID
 
 
 def parse_new_invoice(payload: object) -> Invoice:

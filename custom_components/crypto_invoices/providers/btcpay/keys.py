@@ -14,6 +14,7 @@ _READ = frozenset({VIEW_INVOICES, VIEW_STORES, MODIFY_INVOICES})
 CAN_SPEND = frozenset(
     {
         "unrestricted",
+        "btcpay.impersonation.canimpersonate",
         "btcpay.server.canmanageusers",
         "btcpay.server.canmodifyserversettings",
         "btcpay.server.canuseinternallightningnode",
@@ -29,7 +30,6 @@ CAN_SPEND = frozenset(
         "btcpay.store.canmodifystoresettings",
         "btcpay.store.cansigntransactions",
         "btcpay.store.canuselightningnode",
-        "btcpay.user.canimpersonateuser",
     }
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 import re
 from typing import Any, ClassVar, Literal, override
 from urllib.parse import urlencode
@@ -12,17 +13,22 @@ from ..http import ReadError, request_times
 from ..model import (
     Account,
     Answer,
+    AnswerTooLarge,
     AuthError,
     BadResponse,
     Invoice,
     InvoiceNotFound,
+    InvoiceStatus,
     KeyCanSpend,
     ProviderError,
+    ProviderUnavailable,
+    RateLimited,
     SettingNeeded,
 )
+from ..pages import smaller
 from ..parse import read_text
 from ..provider import Field, FieldKind, Provider, fingerprint
-from .invoices import parse_invoice, parse_invoice_id, parse_rows
+from .invoices import is_paid_late, parse_invoice, parse_invoice_id, parse_rows, settle_late
 from .keys import (
     CAN_SPEND,
     MODIFY_WEBHOOKS,
@@ -78,10 +84,10 @@ class BTCPayStore(Provider):
         ]
     )
     # Not a limit of the API: about what a request brings, pages and single invoices together.
-    batch_size: ClassVar[int] = 20
+    batch_size: int = 20
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 300
-    # Late money counts as soon as it is seen, and what was marked by hand can be marked otherwise.
+    # What was marked by hand can be marked otherwise.
     can_revert: ClassVar[bool] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -91,6 +97,9 @@ class BTCPayStore(Provider):
         self._store_id: str | None = self._settings.get("store_id")
         self._may_register: str | None = self._settings.get("may_register_webhook")
         self._ended: Cache[bool] = self._remembers(Cache())
+        # What was paid late and is settled, so that it is looked at once.
+        self._settled: Cache[InvoiceStatus] = self._remembers(Cache())
+        self._page = PAGE
 
     @property
     @override
@@ -205,19 +214,25 @@ class BTCPayStore(Provider):
         missing, skip = set(wanted), 0
         while len(missing) >= WORTH_A_PAGE:
             # Without ``take``, all the invoices there ever were would come.
-            query = [*(("status", word) for word in words), ("skip", skip), ("take", PAGE)]
+            size = self._page
+            query = [*(("status", word) for word in words), ("skip", skip), ("take", size)]
             with request_times() as times:
                 try:
                     rows = read_list(
                         await self._async_at_store("GET", f"/invoices?{urlencode(query)}")
                     )
+                    page = await self._async_with_payments(parse_rows(rows, missing))
+                except AnswerTooLarge:
+                    if self._page == 1:
+                        break
+                    self._page = smaller(self._page)
+                    continue
                 except BadResponse, InvoiceNotFound:
                     break
-            page = parse_rows(rows, missing)
             answers.append(Answer(times.asked or 0.0, times.received or self.clock(), page))
             missing -= page.keys()
-            skip += PAGE
-            if len(rows) < PAGE or len(page) < WORTH_A_PAGE:
+            skip += size
+            if len(rows) < size or len(page) < WORTH_A_PAGE:
                 break
         return answers
 
@@ -232,7 +247,33 @@ class BTCPayStore(Provider):
             # So is an invoice of another store refused, with a key that is good.
             await self._async_prove_store()
             return {}
-        return {ids[0]: parse_invoice(ids[0], row)}
+        return await self._async_with_payments({ids[0]: parse_invoice(ids[0], row)})
+
+    async def _async_with_payments(
+        self, rows: Mapping[str, Invoice | ProviderError]
+    ) -> dict[str, Invoice | ProviderError]:
+        """Look at the payments of what was paid late, until they are settled.
+
+        "PaidLate" is said once money is seen, before it is final, and stays.
+        """
+        found = dict(rows)
+        for id_, row in rows.items():
+            if isinstance(row, Invoice) and is_paid_late(row):
+                try:
+                    found[id_] = await self._async_settle(row)
+                except (BadResponse, InvoiceNotFound, ProviderUnavailable, RateLimited) as err:
+                    found[id_] = err
+        return found
+
+    async def _async_settle(self, invoice: Invoice) -> Invoice:
+        """Return what an invoice that was paid late is by its payments. Raises a ProviderError."""
+        if (status := self._settled.get(invoice.id)) is None:
+            path = f"/invoices/{invoice.id}/payment-methods"
+            invoice = settle_late(invoice, await self._async_at_store("GET", path))
+            if invoice.status is InvoiceStatus.PAID:
+                self._settled[invoice.id] = invoice.status
+            return invoice
+        return replace(invoice, status=status)
 
 
 def read_list(payload: object) -> list[Any]:

@@ -123,18 +123,19 @@ class BTCPay(BTCPayWebhooks):
 
         At most 20,000. Raises a ProviderError.
         """
-        asked: dict[str, str | int] = {"startDate": int(since.timestamp()), "take": PAGE}
+        asked: dict[str, str | int] = {"startDate": int(since.timestamp())}
         if order_id is not None:
             asked["orderId"] = order_id
 
-        async def read(offset: int) -> Page:
-            query = urlencode({**asked, "skip": offset})
+        async def read(offset: int, size: int) -> Page:
+            query = urlencode({**asked, "skip": offset, "take": size})
             rows = read_list(await self._async_at_store("GET", f"/invoices?{query}"))
             # How many there are in all is told by a page that isn't full.
-            total = offset + len(rows) if len(rows) < PAGE else None
-            return Page(len(rows), parse_rows(rows), total)
+            total = offset + len(rows) if len(rows) < size else None
+            found = await self._async_with_payments(parse_rows(rows))
+            return Page(len(rows), found, total)
 
-        async for invoice in each_once(read, since=since, order_id=order_id):
+        async for invoice in each_once(read, since=since, order_id=order_id, size=PAGE):
             yield invoice
 
     @override

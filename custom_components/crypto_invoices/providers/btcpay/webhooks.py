@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 import hashlib
 import hmac
+import re
 import secrets
-from typing import Any
+from typing import Any, Literal
 
-import orjson
-
-from ..model import BadResponse, InvoiceNotFound
+from ..http import read_status
+from ..model import BadResponse, InvoiceNotFound, ProviderError
 from ..parse import read_object, read_text, read_word
-from ..push import Hint, PushRejected, RejectReason
+from ..push import Hint, PushRejected, RejectReason, parse_body
 from .store import BTCPayStore, is_plain, read_list
 
-# What a webhook of ours is told of. Older servers don't know the last two, and
-# tell of late money with the second.
+# What a webhook of ours is told of. Older servers don't know the last two, and refuse what they
+# don't know; they tell of late money with the second.
 EVENTS = (
     "InvoiceExpired",
     "InvoiceReceivedPayment",
@@ -28,6 +28,9 @@ EVENTS = (
 )
 
 
+_EVENT_INDEX = re.compile(r"specificEvents\[(\d+)\]", re.IGNORECASE)
+
+
 class BTCPayWebhooks(BTCPayStore):
     """A store that posts what happens to a webhook."""
 
@@ -37,6 +40,7 @@ class BTCPayWebhooks(BTCPayStore):
         self._webhook_secret: str | None = self._settings.get("webhook_secret")
         self._webhook_id: str | None = self._settings.get("btcpay_webhook_id")
         self._has_put_webhook = False
+        self._events = list(EVENTS)
 
     @property
     def accepts_push(self) -> bool:
@@ -54,10 +58,7 @@ class BTCPayWebhooks(BTCPayStore):
         signature = headers.get("BTCPay-Sig", "").encode(errors="replace")
         if not hmac.compare_digest(signature, sign(self._webhook_secret, body).encode()):
             raise PushRejected(RejectReason.SIGNATURE, "the signature is wrong")
-        try:
-            fields = read_object(orjson.loads(body), "the body")
-        except (orjson.JSONDecodeError, BadResponse) as err:
-            raise PushRejected(RejectReason.MALFORMED, type(err).__name__) from None
+        fields = parse_body(headers, body)
         # The second is how old servers write the first.
         names = ("originalDeliveryId", "orignalDeliveryId", "deliveryId")
         deliveries = (read_text(fields.get(name)) for name in names)
@@ -82,26 +83,39 @@ class BTCPayWebhooks(BTCPayStore):
             return {}
         ours = await self._async_own_webhooks({url, replaces or url})
         secret = self._webhook_secret or secrets.token_hex(32)
-        wanted = {
-            "enabled": True,
-            "automaticRedelivery": True,
-            "url": url,
-            "secret": secret,
-            "authorizedEvents": {"everything": False, "specificEvents": EVENTS},
-        }
         if not ours:
-            row = await self._async_at_store("POST", "/webhooks", wanted)
+            row = await self._async_write_webhook("POST", "/webhooks", url, secret)
             webhook_id = read_word(read_object(row, "the webhook").get("id"), "id")
         else:
             webhook_id, *doubles = ours
             # The secret there can't be compared: it is set once by each of us.
-            if not (self._has_put_webhook and _is_as_wanted(ours[webhook_id], url)):
-                await self._async_at_store("PUT", f"/webhooks/{webhook_id}", wanted)
+            if not (self._has_put_webhook and self._is_as_wanted(ours[webhook_id], url)):
+                await self._async_write_webhook("PUT", f"/webhooks/{webhook_id}", url, secret)
             for double in doubles:
                 await self._async_delete_webhook(double)
         self._webhook_secret, self._webhook_id = secret, webhook_id
         self._has_put_webhook = True
         return {"webhook_secret": secret, "btcpay_webhook_id": webhook_id}
+
+    async def _async_write_webhook(
+        self, method: Literal["POST", "PUT"], path: str, url: str, secret: str
+    ) -> Any:
+        """Make or change a webhook for the events that the server knows. Raises a ProviderError."""
+        while True:
+            wanted = {
+                "enabled": True,
+                "automaticRedelivery": True,
+                "url": url,
+                "secret": secret,
+                "authorizedEvents": {"everything": False, "specificEvents": self._events},
+            }
+            try:
+                return await self._async_at_store(method, path, wanted, _read_unknown_events)
+            except _UnknownEvents as err:
+                known = [event for at, event in enumerate(self._events) if at not in err.indices]
+                if not known or len(known) == len(self._events):
+                    raise BadResponse("no event is known") from err
+                self._events = known
 
     async def _async_own_webhooks(self, urls: set[str]) -> dict[str, Mapping[str, Any]]:
         """Return the webhooks that post to us, by ID, the one we know of first.
@@ -117,6 +131,18 @@ class BTCPayWebhooks(BTCPayStore):
         ours = {id_: row for id_, row in by_id.items() if row.get("url") in urls}
         known = self._webhook_id or ""
         return {known: ours[known], **ours} if known in ours else ours
+
+    def _is_as_wanted(self, row: Mapping[str, Any], url: str) -> bool:
+        """Whether a webhook is still as we made it, as far as it shows."""
+        events = row.get("authorizedEvents")
+        told = events.get("specificEvents") if isinstance(events, dict) else None
+        return (
+            row.get("url") == url
+            and row.get("enabled") is True
+            and row.get("automaticRedelivery") is True
+            and isinstance(told, list)
+            and all(event in told for event in self._events)
+        )
 
     async def _async_delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook, unless somebody else did."""
@@ -140,14 +166,19 @@ def sign(secret: str, body: bytes) -> str:
     return f"sha256={hmac.new(key, body, hashlib.sha256).hexdigest()}"
 
 
-def _is_as_wanted(row: Mapping[str, Any], url: str) -> bool:
-    """Whether a webhook is still as we made it, as far as it shows."""
-    events = row.get("authorizedEvents")
-    told = events.get("specificEvents") if isinstance(events, dict) else None
-    return (
-        row.get("url") == url
-        and row.get("enabled") is True
-        and row.get("automaticRedelivery") is True
-        and isinstance(told, list)
-        and all(event in told for event in EVENTS)
-    )
+class _UnknownEvents(BadResponse):
+    """The server doesn't know some of the events that were asked for."""
+
+    def __init__(self, indices: set[int]) -> None:
+        """Keep which of them."""
+        super().__init__("HTTP 422")
+        self.indices = indices
+
+
+def _read_unknown_events(status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+    """Return the error of an answer to what makes a webhook."""
+    if status in (400, 422):
+        named = {int(at) for at in _EVENT_INDEX.findall(str(payload))}
+        if named:
+            return _UnknownEvents(named)
+    return read_status(status, headers, payload)

@@ -47,8 +47,9 @@ def parse_created(row: Mapping[str, Any]) -> Invoice:
 def parse_invoice(id_: str, row: Mapping[str, Any]) -> Invoice:
     """Return the invoice of one row ("Invoice information"). Times are UTC."""
     word = read_word(row.get("status"), "status")
-    coin = row.get("currency")
-    coin = coin if isinstance(coin, dict) else {}
+    address, coin = read_text(row.get("address")), row.get("currency")
+    # It names a coin before the payer has picked one: only an address makes it theirs.
+    coin = coin if address is not None and isinstance(coin, dict) else {}
     network = coin.get("network")
     amount, currency = _issued_in(row)
     return Invoice(
@@ -59,12 +60,11 @@ def parse_invoice(id_: str, row: Mapping[str, Any]) -> Invoice:
         currency=currency,
         # What is credited after fees; only its value in USD is in a currency we show.
         amount_received=read_amount(row.get("received_usd")) if currency == "USD" else None,
-        # Before the payer has picked a coin, its amount is of none.
         pay_amount=read_amount(row.get("amount")) if coin else None,
         pay_currency=read_text(coin.get("code")),
         network=read_text(network.get("code")) if isinstance(network, dict) else None,
         order_id=read_text(row.get("order_id")),
-        address=read_text(row.get("address")),
+        address=address,
         payment_url=read_link(row.get("link")) or payment_page(id_),
         created_at=read_local_time(row.get("created"), UTC),
         expires_at=read_local_time(row.get("expiry_date"), UTC),

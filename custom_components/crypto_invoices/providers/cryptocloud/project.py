@@ -142,16 +142,19 @@ class CryptoCloudProject(Provider):
         """Return the hint in a postback ("Automatic POSTBACK"): only the token is signed."""
         fields = parse_body(headers, body)
         claims = _verified_claims(fields.get("token"), self._postback_secret)
-        for name in (claims.get("id"), claims.get("uuid"), fields.get("invoice_id")):
-            if isinstance(name, str) and (id_ := parse_invoice_id(name)):
-                return Hint(invoice_ids=frozenset({id_}))
-        raise PushRejected(RejectReason.MALFORMED, "no invoice is named")
+        # Which of them means the invoice differs: each is looked up before it is believed.
+        names = (claims.get("id"), claims.get("uuid"), fields.get("invoice_id"))
+        named = {parse_invoice_id(name) for name in names if isinstance(name, str)} - {None}
+        if not named:
+            raise PushRejected(RejectReason.MALFORMED, "no invoice is named")
+        return Hint(invoice_ids=frozenset(id_ for id_ in named if id_ is not None))
 
 
 def _verified_claims(token: object, secret: str | None) -> dict[str, Any]:
     """Return what a postback's token claims. Raises PushRejected unless the secret signed it."""
     if not isinstance(token, str) or not secret:
         raise PushRejected(RejectReason.SIGNATURE, "there is no token")
+    token = token.strip()
     # The provider's sample shows it the way Python prints bytes.
     if wrapped := _PYTHON_BYTES.fullmatch(token):
         token = wrapped.group(1) or wrapped.group(2) or ""
@@ -161,7 +164,14 @@ def _verified_claims(token: object, secret: str | None) -> dict[str, Any]:
             secret,
             algorithms=["HS256"],
             leeway=_LEEWAY,
-            options={"require": ["exp"], "verify_aud": False, "verify_sub": False},
+            # Of other claims, only what is in them is used, and read again.
+            options={
+                "require": ["exp"],
+                "verify_aud": False,
+                "verify_iss": False,
+                "verify_jti": False,
+                "verify_sub": False,
+            },
         )
     except (jwt.PyJWTError, TypeError, ValueError) as err:
         raise PushRejected(RejectReason.SIGNATURE, type(err).__name__) from None

@@ -35,8 +35,9 @@ def parse_statistics(payload: object) -> Statistics:
     amounts = read_object(result.get("amount"), "amount")
     totals: dict[str, Total] = {}
     for word, count in counts.items():
-        amount = read_amount(amounts.get(word))
-        if isinstance(count, bool) or not isinstance(count, int) or amount is None:
-            raise BadResponse("a total is not a number")
-        totals[word] = Total(count=count, amount=amount)
+        number = read_amount(count)
+        if number is None or number != number.to_integral_value():
+            raise BadResponse("a count is not a whole number")
+        # One that is left out, or empty, is of nothing.
+        totals[word] = Total(count=int(number), amount=read_amount(amounts.get(word)) or Decimal(0))
     return Statistics(currency="USD", totals=totals)

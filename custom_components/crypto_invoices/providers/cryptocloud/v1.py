@@ -7,6 +7,7 @@ Facts: docs.cryptocloud.plus, "API reference V1 (old)", "Invoice Status Check" a
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+import re
 from typing import Any, ClassVar, override
 
 from ..model import AuthError, BadResponse, Invoice, InvoiceNotFound, InvoiceStatus, ProviderError
@@ -17,6 +18,9 @@ from .project import STATUSES, CryptoCloudProject, parse_invoice_id, payment_pag
 CURRENCIES = frozenset({"EUR", "GBP", "RUB", "UAH", "USD"})
 # What an invoice is at first; the answer to its making doesn't say.
 _FIRST_STATUS = "created"
+_ABOUT_THE_KEY = re.compile(
+    r"api.?key|auth|credential|forbidden|permission|token|ключ|токен", re.IGNORECASE
+)
 
 # Shaped like an invoice's ID and never one of the user's.
 _NO_INVOICE = "INV-00000000"
@@ -92,9 +96,10 @@ class CryptoCloudV1(CryptoCloudProject):
 
     @override
     def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
-        """Know one more way in which this version refuses a key."""
-        if status == 406:
-            return AuthError("HTTP 406")
+        """Know a status code that stands for a refused key as well as for an unknown invoice."""
+        if status == 406 and payload is not None:
+            is_about_key = _ABOUT_THE_KEY.search(self._reason(payload))
+            return (AuthError if is_about_key else InvoiceNotFound)("HTTP 406")
         return super()._error(status, headers, payload)
 
 

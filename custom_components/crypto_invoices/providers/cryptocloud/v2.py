@@ -5,6 +5,7 @@ Facts: the provider's documentation at docs.cryptocloud.plus (API reference V2).
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+import logging
 import re
 from typing import Any, ClassVar, override
 
@@ -12,11 +13,13 @@ from ..cache import LastRead
 from ..capabilities import NoLongerOpen, Rejected, Statistics
 from ..model import BadResponse, Balance, Invoice, InvoiceNotFound, ProviderError
 from ..new_invoice import Flaw, InvalidField, NewInvoice
-from ..pages import PAGE, Page, each_once
+from ..pages import Page, each_once
 from ..parse import read_object
 from .invoices import parse_created, parse_rows
 from .project import CryptoCloudProject, read_success
 from .totals import parse_balances, parse_statistics
+
+_LOGGER = logging.getLogger(__name__)
 
 # "Creating an invoice": what it can be issued in.
 CURRENCIES = frozenset(
@@ -38,12 +41,13 @@ class CryptoCloud(CryptoCloudProject):
 
     key = "cryptocloud"
     name = "CryptoCloud"
-    batch_size: ClassVar[int] = 100
+    batch_size: int = 100
     concurrency: ClassVar[int] = 2
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Start with no invoice suspected of spoiling a batch."""
         super().__init__(*args, **kwargs)
+        self._said_incomplete = False
         self._last_rows: LastRead[Invoice] = self._remembers(LastRead())
         self._last_answers: LastRead[Mapping[str, Invoice | ProviderError]] = self._remembers(
             LastRead(_ANSWERS_REMEMBERED)
@@ -162,18 +166,33 @@ class CryptoCloud(CryptoCloudProject):
 
         At most the 10,000 that come first. Raises a ProviderError.
         """
-        # In whose days the provider counts isn't said.
-        asked = _period(since.astimezone(UTC) - _DAY, datetime.now(UTC) + _DAY)
+        # In whose days the provider counts isn't said, and either clock may be wrong.
+        end = max(datetime.now(UTC), self.now()) + 2 * _DAY
+        asked = _period(since.astimezone(UTC) - _DAY, end)
 
-        async def read(offset: int) -> Page:
-            payload = await self._async_ask(
-                "/v2/invoice/merchant/list", {**asked, "offset": offset, "limit": PAGE}
-            )
-            found = parse_rows(payload)
-            return Page(len(payload["result"]), found, payload.get("all_count"))
+        async def read(offset: int, size: int) -> Page:
+            page = await self._async_list(asked, offset, limit=size)
+            if offset and page.is_short(offset, size):
+                # The documentation's words for it are "the number of the last record".
+                page = await self._async_list(asked, offset, limit=offset + size)
+            if page.is_short(offset, size) and not self._said_incomplete:
+                self._said_incomplete = True
+                _LOGGER.warning(
+                    "CryptoCloud's list of invoices ends at %s of %s",
+                    offset + page.rows,
+                    page.total,
+                )
+            return page
 
         async for invoice in each_once(read, since=since, order_id=order_id):
             yield invoice
+
+    async def _async_list(self, period: Mapping[str, str], offset: int, *, limit: int) -> Page:
+        """Get a page of the list."""
+        payload = await self._async_ask(
+            "/v2/invoice/merchant/list", {**period, "offset": offset, "limit": limit}
+        )
+        return Page(len(payload["result"]), parse_rows(payload), payload.get("all_count"))
 
     async def async_get_balances(self) -> tuple[Balance, ...]:
         """Return what the project holds, by coin ("Balance"). Raises a ProviderError."""

@@ -23,7 +23,7 @@ from ..parse import read_object
 from ..provider import Field, FieldKind, Provider, fingerprint
 from ..push import Hint, PushRejected, RejectReason, parse_body
 from .errors import check, read_refusal
-from .invoices import parse_created, parse_invoice, parse_invoice_id
+from .invoices import find_pushed_id, parse_created, parse_invoice, parse_invoice_id
 from .signing import SIGNINGS, is_signed, sign
 
 # Which there are is documented nowhere.
@@ -161,9 +161,7 @@ class EGates(Provider):
         secret, and the API is read before anything is believed.
         """
         fields = parse_body(headers, body)
-        invoice = fields.get("invoice")
-        id_ = invoice.get("invoice") if isinstance(invoice, dict) else None
-        if not isinstance(id_, str) or (known := self.parse_invoice_id(id_)) is None:
+        if (known := find_pushed_id(fields)) is None:
             raise PushRejected(RejectReason.MALFORMED, "no invoice is named")
         signature = fields.pop("signature", None)
         return Hint(

@@ -8,6 +8,7 @@ from typing import Any
 from ..model import BadResponse, Invoice, InvoiceStatus
 from ..parse import (
     read_amount,
+    read_json,
     read_link,
     read_local_time,
     read_object,
@@ -65,6 +66,32 @@ def parse_invoice(id_: str, envelope: object, zone: tzinfo | None) -> Invoice:
         created_at=read_local_time(texts["created_at"], zone) if zone else None,
         expires_at=read_local_time(texts["expires_at"], zone) if zone else None,
         local_times={key: text for key, text in texts.items() if text is not None},
+    )
+
+
+def find_pushed_id(fields: Mapping[str, Any]) -> str | None:
+    """Return the ID of the invoice that a callback is about, None where it names none.
+
+    The page shows an object with the fields of an answer. In which form it is posted is
+    documented nowhere: as an envelope, as JSON in a field, or in PHP's style with brackets.
+    """
+    places = [fields]
+    for name in ("invoice", "response"):
+        inner = fields.get(name)
+        if isinstance(inner, str):
+            try:
+                inner = read_json(inner.encode(errors="replace"))
+            except ValueError:
+                continue
+        if isinstance(inner, dict):
+            places.append(inner)
+    named = (
+        place.get(name)
+        for place in places
+        for name in ("invoice", "invoice_id", "invoice[invoice]", "invoice[invoice_id]")
+    )
+    return next(
+        (id_ for text in named if isinstance(text, str) and (id_ := parse_invoice_id(text))), None
     )
 
 

@@ -22,7 +22,7 @@ import orjson
 
 from ..http import REQUEST_TIMEOUT
 from ..model import ProviderUnavailable, UnavailableReason
-from ..push import Hint, PushRejected, RejectReason
+from ..push import Hint, PushRejected, RejectReason, parse_body
 from .wallet import LNbitsWallet
 
 HEARTBEAT = 30.0
@@ -119,13 +119,7 @@ class LNbitsHints(LNbitsWallet):
         Nothing signs it. Releases since April 2025 post a text that holds the JSON, older
         ones the JSON itself.
         """
-        try:
-            payment = orjson.loads(body)
-            if isinstance(payment, str):
-                payment = orjson.loads(payment)
-        except orjson.JSONDecodeError:
-            raise PushRejected(RejectReason.MALFORMED, "the body is not JSON") from None
-        fields = payment if isinstance(payment, dict) else {}
+        fields = parse_body(headers, body)
         # What a wallet pays to another of the same server has a prefix there.
         checking_id = str(fields.get("checking_id")).removeprefix("internal_")
         if (id_ := self._hash_in(fields) or self.parse_invoice_id(checking_id)) is None:

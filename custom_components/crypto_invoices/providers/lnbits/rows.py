@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+import math
 import re
 from typing import Any
 
@@ -18,6 +19,10 @@ STATUSES: Mapping[str, InvoiceStatus] = {
 }
 # As much as the two clocks may differ.
 _CLOCK_SKEW = timedelta(minutes=1)
+# What was on its way when an invoice expired has arrived by then.
+_GRACE = timedelta(minutes=10)
+# What is left of a product of two floats that should be whole.
+_ROUNDING = 1e-9
 # More than there will ever be: 21 million bitcoins are 2.1e18 millisatoshi.
 _MOST_MILLISATOSHI = Decimal(10) ** 20
 # A bech32 text, which an LNURL is too.
@@ -51,9 +56,7 @@ def parse_row(row: Mapping[str, Any], now: datetime) -> Invoice:
     extra = row.get("extra")
     extra = extra if isinstance(extra, dict) else {}
     satoshi = to_satoshi(row.get("amount"))
-    amount, currency = read_amount(extra.get("fiat_amount")), read_text(extra.get("fiat_currency"))
-    if amount is None or currency is None:
-        amount, currency = satoshi, SATOSHI
+    amount, currency = _asked_in_fiat(extra, satoshi) or (satoshi, SATOSHI)
     # Such an invoice is paid at a card processor, by a link.
     by_link = bool(read_text(row.get("fiat_provider")))
     invoice = Invoice(
@@ -74,9 +77,31 @@ def parse_row(row: Mapping[str, Any], now: datetime) -> Invoice:
     if invoice.status.is_paid:
         # Lightning knows no other amount than the one that was asked for.
         return replace(invoice, amount_received=amount)
+    is_over = has_expired(invoice, now - _GRACE)
+    if invoice.status is InvoiceStatus.PENDING and is_over:
+        # Releases before 1.6.0 may leave it pending for ever.
+        return replace(invoice, status=InvoiceStatus.EXPIRED)
     if invoice.status is InvoiceStatus.FAILED and _is_expired(row, invoice, now):
         return replace(invoice, status=InvoiceStatus.EXPIRED)
     return invoice
+
+
+def _asked_in_fiat(extra: Mapping[str, Any], satoshi: Decimal | None) -> tuple[Decimal, str] | None:
+    """Return the fiat amount that was asked for, None where it was satoshi.
+
+    Where it was in the wallet's own currency, only that it gives the satoshi exactly tells:
+    what satoshi were worth is rounded, and doesn't.
+    """
+    amount, currency = read_amount(extra.get("fiat_amount")), read_text(extra.get("fiat_currency"))
+    if amount is not None and currency is not None:
+        return amount, currency
+    amount = read_amount(extra.get("wallet_fiat_amount"))
+    currency = read_text(extra.get("wallet_fiat_currency"))
+    rate = extra.get("wallet_fiat_rate")
+    if amount is None or currency is None or satoshi is None or not isinstance(rate, int | float):
+        return None
+    is_exact = math.isclose(rate * float(amount), float(satoshi), rel_tol=_ROUNDING)
+    return (amount, currency) if is_exact else None
 
 
 def _read_status(row: Mapping[str, Any]) -> str:

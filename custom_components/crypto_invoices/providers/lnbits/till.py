@@ -1,7 +1,7 @@
 """Makes invoices at an LNbits server."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 import re
 from typing import Any, override
 
@@ -62,7 +62,7 @@ class LNbits(LNbitsHints):
 
     def _read_created(self, payload: object) -> Invoice:
         """Return the invoice that was made."""
-        row, now = read_object(payload, "the answer"), datetime.now(UTC)
+        row, now = read_object(payload, "the answer"), self.now()
         id_, invoice = self._read_hash(row), parse_row(row, now)
         self._learn(id_, invoice, checked=True, now=now)
         return invoice

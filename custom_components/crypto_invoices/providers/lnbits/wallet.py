@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
+import math
 import re
 from typing import Any, ClassVar, override
 
@@ -17,18 +18,25 @@ from ..model import (
     InvoiceStatus,
     KeyCanSpend,
     ProviderError,
+    ProviderUnavailable,
+    UnavailableReason,
 )
-from ..pages import PAGE, Page, each_once
+from ..pages import Page, each_once
 from ..parse import read_object, read_text, read_word
 from ..provider import Field, FieldKind, Provider, fingerprint
 from .rows import BOLT11, SATOSHI, has_expired, parse_rows, to_satoshi
+from .server import async_can_filter_by_list, async_prove_version
 
 # The server asks its node about every pending invoice, so that it is asked to
 # only so often; one that has just expired stays pending until then.
 RECHECK_EVERY = 4
+# The hashes are in the address, which proxies cap at 8 kB.
+_BATCH = 100
+# How often a server that can't read many invoices at once is asked whether it learned to.
+_PROBED_EVERY = 24 * 60 * 60.0
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SCHEME = re.compile(r"lightning:(?://)?", re.IGNORECASE)
-_WRONG_KEY = re.compile(r"wallet not found", re.IGNORECASE)
+_WRONG_KEY = re.compile(r"wallet (?:not found|does not exist)", re.IGNORECASE)
 _WRONG_BOLT11 = re.compile(r"failed to decode", re.IGNORECASE)
 
 
@@ -62,8 +70,6 @@ class LNbitsWallet(Provider):
             advanced=True,
         ),
     )
-    # The hashes are in the address, which proxies cap at 8 kB.
-    batch_size: ClassVar[int] = 100
     allows_path: ClassVar[bool] = True
     concurrency: ClassVar[int] = 2
     # The server lets 200 through, from one address.
@@ -74,6 +80,25 @@ class LNbitsWallet(Provider):
         super().__init__(*args, **kwargs)
         self._known: Cache[_Known] = self._remembers(Cache())
         self._headers = {"X-Api-Key": self._settings["api_key"]}
+        self._probe_at = -math.inf
+        self._knows_lists = False
+        self._read_by_list(possible=self._settings.get("reads_by_list") != "no")
+
+    def _read_by_list(self, *, possible: bool) -> None:
+        """Read many invoices with one request where the server can, else one by one."""
+        self.batch_size = _BATCH if possible else 1
+
+    @property
+    @override
+    def discovered_settings(self) -> Mapping[str, str]:
+        """Whether many invoices can be read with one request."""
+        return {"reads_by_list": "yes" if self.batch_size > 1 else "no"}
+
+    @property
+    @override
+    def diagnostics(self) -> Mapping[str, str | int | bool]:
+        """How many invoices are read with one request."""
+        return {"batch_size": self.batch_size}
 
     @classmethod
     @override
@@ -104,6 +129,9 @@ class LNbitsWallet(Provider):
         # Only a key that can spend is told the wallet's id.
         if wallet.get("id") is not None:
             raise KeyCanSpend("an admin key")
+        self._read_by_list(
+            possible=await async_prove_version(self._async_page, self._async_description)
+        )
         host = self.http.url.partition("://")[2]
         return Account(
             unique_id=fingerprint(self.http.url, self._settings["api_key"]),
@@ -129,13 +157,12 @@ class LNbitsWallet(Provider):
             "time[ge]": str(int(since.timestamp())),
             "sortby": "time",
             "direction": "desc",
-            "limit": str(PAGE),
         }
 
-        async def read(offset: int) -> Page:
-            params = {**asked, "offset": str(offset)}
-            payload = await self._async_call("GET", "payments/paginated", params=params)
-            rows = parse_rows(payload, datetime.now(UTC))
+        async def read(offset: int, size: int) -> Page:
+            params = {**asked, "limit": str(size), "offset": str(offset)}
+            payload = await self._async_page(params)
+            rows = parse_rows(payload, self.now())
             found = {id_: entry for id_, entry in rows.items() if _HASH.fullmatch(id_)}
             return Page(len(payload["data"]), found, payload.get("total"))
 
@@ -158,20 +185,57 @@ class LNbitsWallet(Provider):
 
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
-        """Read a batch of invoices with one request."""
-        now = datetime.now(UTC)
+        """Read a batch of invoices with one request, or one by one at an older server."""
+        if self.batch_size == 1 and self.clock() >= self._probe_at:
+            # It may have been upgraded since.
+            self._probe_at = self.clock() + _PROBED_EVERY
+            self._read_by_list(possible=await async_can_filter_by_list(self._async_page))
+        if self.batch_size > 1:
+            try:
+                found = await self._async_read_filtered("in", ids)
+            except ProviderUnavailable as err:
+                if err.reason is not UnavailableReason.SERVER_ERROR or await self._async_lists():
+                    raise
+            else:
+                self._knows_lists = True
+                return found
+        alone: dict[str, Invoice | ProviderError] = {}
+        for id_ in ids:
+            alone |= await self._async_read_filtered("eq", (id_,))
+        return alone
+
+    async def _async_lists(self) -> bool:
+        """Whether the server can read a list of invoices, found out when it first fails to."""
+        if not self._knows_lists:
+            self._knows_lists = await async_prove_version(self._async_page, self._async_description)
+            self._read_by_list(possible=self._knows_lists)
+        return self._knows_lists
+
+    async def _async_read_filtered(
+        self, operator: str, ids: tuple[str, ...]
+    ) -> Mapping[str, Invoice | ProviderError]:
+        """Read some invoices with one request."""
+        now = self.now()
         known = [self._known.get(id_) for id_ in ids]
         checks = any(one is None or one.wants_check(now) for one in known)
         params = {
-            "payment_hash[in]": ",".join(ids),
+            f"payment_hash[{operator}]": ",".join(ids),
             # A wallet that pays itself has two payments of one hash.
             "amount[ge]": "0",
             "limit": str(2 * len(ids)),
         }
         if checks:
             params["recheck_pending"] = "true"
-        rows = parse_rows(await self._async_call("GET", "payments/paginated", params=params), now)
+        rows = parse_rows(await self._async_page(params), now)
         return {id_: self._learn(id_, rows.get(id_), checked=checks, now=now) for id_ in ids}
+
+    async def _async_page(self, params: Mapping[str, str]) -> Any:
+        """Get a page of the wallet's payments."""
+        return await self._async_call("GET", "payments/paginated", params=params)
+
+    async def _async_description(self) -> Any:
+        """Get what the server says of its API, with its version."""
+        return await self.http.async_request("GET", "/openapi.json", headers={})
 
     def _learn(
         self, id_: str, entry: Invoice | ProviderError | None, *, checked: bool, now: datetime
