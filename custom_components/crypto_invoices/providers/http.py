@@ -245,11 +245,27 @@ def decode(response: Response, read_error: ReadError) -> Any:
     return payload
 
 
-def read_status(status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
+def read_status(
+    status: int, headers: Mapping[str, str], payload: object, address: str = ""
+) -> ProviderError:
     """Return the error that a status code other than 2xx stands for, at most providers.
 
-    ``payload`` is the decoded JSON, or None where there is none.
+    ``payload`` is the decoded JSON, or None where there is none; ``address`` is who was asked.
     """
+    if (error := _read_wait(status, headers)) is not None:
+        return error
+    if 300 <= status < 400:
+        return Moved(f"HTTP {status}", to_https=_is_safer(headers.get("Location"), address))
+    # Without JSON, a 403 or 404 is the word of a proxy or of some other server.
+    if status == 401 or (status == 403 and payload is not None):
+        return AuthError(f"HTTP {status}")
+    if status == 404 and payload is not None:
+        return InvoiceNotFound(f"HTTP {status}")
+    return (Forbidden if status == 403 else BadResponse)(f"HTTP {status}")
+
+
+def _read_wait(status: int, headers: Mapping[str, str]) -> ProviderError | None:
+    """Return the error of a server that can't answer now, None where it can."""
     retry_after = parse_retry_after(headers.get("Retry-After"), read_date(headers))
     if status == 429:
         return RateLimited(retry_after)
@@ -257,21 +273,13 @@ def read_status(status: int, headers: Mapping[str, str], payload: object) -> Pro
         return ProviderUnavailable(UnavailableReason.SERVER_ERROR, f"HTTP {status}", retry_after)
     if status == 408:
         return ProviderUnavailable(UnavailableReason.TIMEOUT, "HTTP 408")
-    if 300 <= status < 400:
-        return Moved(f"HTTP {status}", to_https=_is_secure(headers.get("Location")))
-    # Without JSON, a 403 or 404 is the word of a proxy or of some other server.
-    if status == 403 and payload is None:
-        return Forbidden("HTTP 403")
-    if status == 401 or (status == 403 and payload is not None):
-        return AuthError(f"HTTP {status}")
-    if status == 404 and payload is not None:
-        return InvoiceNotFound(f"HTTP {status}")
-    return BadResponse(f"HTTP {status}")
+    return None
 
 
-def _is_secure(location: str | None) -> bool:
-    """Whether a redirect is to an encrypted address."""
-    return (location or "").strip().lower().startswith("https://")
+def _is_safer(location: str | None, address: str) -> bool:
+    """Whether a redirect is to an encrypted address from one that isn't."""
+    is_secure = (location or "").strip().lower().startswith("https://")
+    return is_secure and not address.lower().startswith("https://")
 
 
 def read_date(headers: Mapping[str, str]) -> datetime | None:

@@ -226,7 +226,7 @@ class Provider(ABC):
 
         ``payload`` is the decoded JSON, or None where there is none.
         """
-        return read_status(status, headers, payload)
+        return read_status(status, headers, payload, self.http.url)
 
 
 def fingerprint(*parts: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from json import detect_encoding
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
@@ -86,24 +87,25 @@ class CanPush(Protocol):
         """Return the hint in a request. Raises PushRejected and nothing else."""
 
 
-def parse_body(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return the fields of a JSON or form body; what it claims to be comes first.
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Return the fields of a JSON or form body, whatever its headers call it.
 
-    Lenient, as nothing in it is believed that isn't signed or read again. Raises PushRejected.
+    Lenient, as nothing in it is believed that isn't signed or read again: names and IDs are
+    ASCII, so that in another encoding than it seems only other things are lost. Raises
+    PushRejected.
     """
-    readers = [_read_json, _read_form]
-    if "form" in headers.get("Content-Type", "").lower():
-        readers.reverse()
-    for reader in readers:
-        if fields := reader(body):
-            return fields
-    raise PushRejected(RejectReason.MALFORMED, "the body is neither JSON nor a form")
+    text = body.decode(detect_encoding(body), errors="replace").removeprefix("\ufeff").strip()
+    # No form begins like this. Some servers post a text that holds the JSON.
+    fields = _read_json(text) if text.startswith(("{", '"')) else _read_form(text)
+    if not fields:
+        raise PushRejected(RejectReason.MALFORMED, "the body is neither JSON nor a form")
+    return fields
 
 
-def _read_json(body: bytes) -> dict[str, Any] | None:
-    """Return a JSON object, or None; some servers post a text that holds the JSON."""
+def _read_json(text: str) -> dict[str, Any] | None:
+    """Return a JSON object, also one in a text, or None."""
     try:
-        fields = read_json(body.decode(errors="replace").encode())
+        fields = read_json(text.encode(errors="replace"))
         if isinstance(fields, str):
             fields = read_json(fields.encode(errors="replace"))
     except ValueError:
@@ -111,11 +113,10 @@ def _read_json(body: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _read_form(body: bytes) -> dict[str, Any] | None:
-    """Return a form's fields, or None; in whichever encoding, its names and IDs are ASCII."""
-    text = body.decode(errors="replace").removeprefix("\ufeff")
+def _read_form(text: str) -> dict[str, Any] | None:
+    """Return a form's fields, or None where it has none or too many."""
     try:
-        return dict(parse_qsl(text, errors="replace", max_num_fields=_MOST_FIELDS)) or None
+        return dict(parse_qsl(text, errors="replace", max_num_fields=_MOST_FIELDS))
     except ValueError:
         return None
 

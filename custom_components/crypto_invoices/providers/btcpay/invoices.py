@@ -1,8 +1,6 @@
 """BTCPay Server's invoices, as its API writes them."""
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import replace
-from decimal import Context, Decimal
 import re
 from typing import Any
 
@@ -35,11 +33,7 @@ _WORDS = {
     for word in (*STATUSES, *_ADDITIONAL_WORDS, *(more for _, more in ADDITIONAL_STATUSES))
 }
 
-LATE = "Expired (PaidLate)"
-_SETTLED, _REFUSED = "Settled", "Invalid"
-_NEARLY_ALL = Decimal("0.999")
-# More digits than two amounts have.
-_EXACT = Context(prec=250)
+_LATE = "Expired (PaidLate)"
 
 # IDs are Base58; an invoice's has 22 characters, seldom fewer.
 _ID = re.compile(r"[0-9A-Za-z]{16,32}")
@@ -120,42 +114,7 @@ def _status(word: str, more: str) -> InvoiceStatus:
 
 def is_paid_late(invoice: Invoice) -> bool:
     """Whether money came after the expiry, final or not."""
-    return invoice.provider_status == LATE
-
-
-def settle_late(invoice: Invoice, payload: object) -> Invoice:
-    """Return an invoice that was paid late, with what its payments show.
-
-    ``payload`` is the answer of ``payment-methods``. A payment that was replaced or refused
-    leaves the invoice's own words as they were. Raises BadResponse.
-    """
-    if not isinstance(payload, list):
-        raise BadResponse("the payment methods are not a list")
-    words: set[str] = set()
-    settled = Decimal(0)
-    for method in payload:
-        method = read_object(method, "the payment method")
-        payments = method.get("payments")
-        for payment in payments if isinstance(payments, list) else []:
-            payment = read_object(payment, "the payment")
-            words.add(word := read_word(payment.get("status"), "status").capitalize())
-            value, rate = read_amount(payment.get("value")), read_amount(method.get("rate"))
-            if word == _SETTLED and value is not None and rate is not None:
-                settled = _EXACT.add(settled, _EXACT.multiply(value, rate))
-    return replace(invoice, status=_status_of_late(invoice, words, settled))
-
-
-def _status_of_late(invoice: Invoice, words: set[str], settled: Decimal) -> InvoiceStatus:
-    """Return the status of an invoice by its payments, ``settled`` being their sum in its currency."""
-    if not words <= {_SETTLED, _REFUSED}:
-        return InvoiceStatus.PROCESSING
-    if words == {_SETTLED}:
-        return InvoiceStatus.PAID
-    if _SETTLED not in words:
-        return InvoiceStatus.EXPIRED
-    # Rates are rounded.
-    is_enough = invoice.amount is not None and settled >= invoice.amount * _NEARLY_ALL
-    return InvoiceStatus.PAID if is_enough else InvoiceStatus.UNDERPAID
+    return invoice.provider_status == _LATE
 
 
 def parse_new_invoice(payload: object) -> Invoice:

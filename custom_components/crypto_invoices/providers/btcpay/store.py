@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 import re
 from typing import Any, ClassVar, Literal, override
 from urllib.parse import urlencode
@@ -18,17 +17,14 @@ from ..model import (
     BadResponse,
     Invoice,
     InvoiceNotFound,
-    InvoiceStatus,
     KeyCanSpend,
     ProviderError,
-    ProviderUnavailable,
-    RateLimited,
     SettingNeeded,
 )
 from ..pages import smaller
 from ..parse import read_text
 from ..provider import Field, FieldKind, Provider, fingerprint
-from .invoices import is_paid_late, parse_invoice, parse_invoice_id, parse_rows, settle_late
+from .invoices import parse_invoice, parse_invoice_id, parse_rows
 from .keys import (
     CAN_SPEND,
     MODIFY_WEBHOOKS,
@@ -38,6 +34,7 @@ from .keys import (
     may,
     read_scopes,
 )
+from .late import LatePayments
 
 _OPEN = ("New", "Processing")
 _ENDED = ("Settled", "Expired", "Invalid")
@@ -97,8 +94,8 @@ class BTCPayStore(Provider):
         self._store_id: str | None = self._settings.get("store_id")
         self._may_register: str | None = self._settings.get("may_register_webhook")
         self._ended: Cache[bool] = self._remembers(Cache())
-        # What was paid late and is settled, so that it is looked at once.
-        self._settled: Cache[InvoiceStatus] = self._remembers(Cache())
+        self._late = LatePayments(self._async_payment_methods)
+        self._remembers(self._late.settled)
         self._page = PAGE
 
     @property
@@ -221,7 +218,7 @@ class BTCPayStore(Provider):
                     rows = read_list(
                         await self._async_at_store("GET", f"/invoices?{urlencode(query)}")
                     )
-                    page = await self._async_with_payments(parse_rows(rows, missing))
+                    page = await self._late.async_check(parse_rows(rows, missing))
                 except AnswerTooLarge:
                     if self._page == 1:
                         break
@@ -247,33 +244,11 @@ class BTCPayStore(Provider):
             # So is an invoice of another store refused, with a key that is good.
             await self._async_prove_store()
             return {}
-        return await self._async_with_payments({ids[0]: parse_invoice(ids[0], row)})
+        return await self._late.async_check({ids[0]: parse_invoice(ids[0], row)})
 
-    async def _async_with_payments(
-        self, rows: Mapping[str, Invoice | ProviderError]
-    ) -> dict[str, Invoice | ProviderError]:
-        """Look at the payments of what was paid late, until they are settled.
-
-        "PaidLate" is said once money is seen, before it is final, and stays.
-        """
-        found = dict(rows)
-        for id_, row in rows.items():
-            if isinstance(row, Invoice) and is_paid_late(row):
-                try:
-                    found[id_] = await self._async_settle(row)
-                except (BadResponse, InvoiceNotFound, ProviderUnavailable, RateLimited) as err:
-                    found[id_] = err
-        return found
-
-    async def _async_settle(self, invoice: Invoice) -> Invoice:
-        """Return what an invoice that was paid late is by its payments. Raises a ProviderError."""
-        if (status := self._settled.get(invoice.id)) is None:
-            path = f"/invoices/{invoice.id}/payment-methods"
-            invoice = settle_late(invoice, await self._async_at_store("GET", path))
-            if invoice.status is InvoiceStatus.PAID:
-                self._settled[invoice.id] = invoice.status
-            return invoice
-        return replace(invoice, status=status)
+    async def _async_payment_methods(self, invoice_id: str) -> Any:
+        """Get in which ways an invoice can be paid, with what was paid. Raises a ProviderError."""
+        return await self._async_at_store("GET", f"/invoices/{invoice_id}/payment-methods")
 
 
 def read_list(payload: object) -> list[Any]:

@@ -69,8 +69,7 @@ class BTCPay(BTCPayWebhooks):
             self._at_store("/invoices"), parse_new_invoice, headers=self._headers, json=asked
         )
         with suppress(ProviderError):
-            path = f"/invoices/{made.id}/payment-methods"
-            if text := read_payment_text(await self._async_at_store("GET", path)):
+            if text := read_payment_text(await self._async_payment_methods(made.id)):
                 self._texts[made.id] = text
         return self._with_text(made)
 
@@ -132,7 +131,7 @@ class BTCPay(BTCPayWebhooks):
             rows = read_list(await self._async_at_store("GET", f"/invoices?{query}"))
             # How many there are in all is told by a page that isn't full.
             total = offset + len(rows) if len(rows) < size else None
-            found = await self._async_with_payments(parse_rows(rows))
+            found = await self._late.async_check(parse_rows(rows))
             return Page(len(rows), found, total)
 
         async for invoice in each_once(read, since=since, order_id=order_id, size=PAGE):

@@ -8,7 +8,6 @@ import re
 import secrets
 from typing import Any, Literal
 
-from ..http import read_status
 from ..model import BadResponse, InvoiceNotFound, ProviderError
 from ..parse import read_object, read_text, read_word
 from ..push import Hint, PushRejected, RejectReason, parse_body
@@ -26,9 +25,8 @@ EVENTS = (
     "InvoiceExpiredPaidPartial",
     "InvoicePaidAfterExpiration",
 )
-
-
-_EVENT_INDEX = re.compile(r"specificEvents\[(\d+)\]", re.IGNORECASE)
+# Of how many there could ever be.
+_EVENT_INDEX = re.compile(r"specificEvents\[(\d{1,2})\]", re.IGNORECASE)
 
 
 class BTCPayWebhooks(BTCPayStore):
@@ -58,7 +56,7 @@ class BTCPayWebhooks(BTCPayStore):
         signature = headers.get("BTCPay-Sig", "").encode(errors="replace")
         if not hmac.compare_digest(signature, sign(self._webhook_secret, body).encode()):
             raise PushRejected(RejectReason.SIGNATURE, "the signature is wrong")
-        fields = parse_body(headers, body)
+        fields = parse_body(body)
         # The second is how old servers write the first.
         names = ("originalDeliveryId", "orignalDeliveryId", "deliveryId")
         deliveries = (read_text(fields.get(name)) for name in names)
@@ -110,12 +108,21 @@ class BTCPayWebhooks(BTCPayStore):
                 "authorizedEvents": {"everything": False, "specificEvents": self._events},
             }
             try:
-                return await self._async_at_store(method, path, wanted, _read_unknown_events)
+                return await self._async_at_store(method, path, wanted, self._webhook_refusal)
             except _UnknownEvents as err:
                 known = [event for at, event in enumerate(self._events) if at not in err.indices]
                 if not known or len(known) == len(self._events):
                     raise BadResponse("no event is known") from err
                 self._events = known
+
+    def _webhook_refusal(
+        self, status: int, headers: Mapping[str, str], payload: object
+    ) -> ProviderError:
+        """Know the answer of a server that doesn't know all events."""
+        named = {int(at) for at in _EVENT_INDEX.findall(str(payload))}
+        if status in (400, 422) and named:
+            return _UnknownEvents(named)
+        return self._error(status, headers, payload)
 
     async def _async_own_webhooks(self, urls: set[str]) -> dict[str, Mapping[str, Any]]:
         """Return the webhooks that post to us, by ID, the one we know of first.
@@ -173,12 +180,3 @@ class _UnknownEvents(BadResponse):
         """Keep which of them."""
         super().__init__("HTTP 422")
         self.indices = indices
-
-
-def _read_unknown_events(status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
-    """Return the error of an answer to what makes a webhook."""
-    if status in (400, 422):
-        named = {int(at) for at in _EVENT_INDEX.findall(str(payload))}
-        if named:
-            return _UnknownEvents(named)
-    return read_status(status, headers, payload)

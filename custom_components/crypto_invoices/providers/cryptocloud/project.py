@@ -140,7 +140,7 @@ class CryptoCloudProject(Provider):
 
     def parse_push(self, headers: Mapping[str, str], body: bytes) -> Hint:
         """Return the hint in a postback ("Automatic POSTBACK"): only the token is signed."""
-        fields = parse_body(headers, body)
+        fields = parse_body(body)
         claims = _verified_claims(fields.get("token"), self._postback_secret)
         # Which of them means the invoice differs: each is looked up before it is believed.
         names = (claims.get("id"), claims.get("uuid"), fields.get("invoice_id"))

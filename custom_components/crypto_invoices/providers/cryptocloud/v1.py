@@ -13,11 +13,19 @@ from typing import Any, ClassVar, override
 from ..model import AuthError, BadResponse, Invoice, InvoiceNotFound, InvoiceStatus, ProviderError
 from ..new_invoice import NewInvoice
 from ..parse import read_link, read_word
-from .project import STATUSES, CryptoCloudProject, parse_invoice_id, payment_page, read_success
+from .project import (
+    STATUSES,
+    CryptoCloudProject,
+    is_auth_failure,
+    parse_invoice_id,
+    payment_page,
+    read_success,
+)
 
 CURRENCIES = frozenset({"EUR", "GBP", "RUB", "UAH", "USD"})
 # What an invoice is at first; the answer to its making doesn't say.
 _FIRST_STATUS = "created"
+_MEAN_EITHER = frozenset({400, 406, 422})
 _ABOUT_THE_KEY = re.compile(
     r"api.?key|auth|credential|forbidden|permission|token|ключ|токен", re.IGNORECASE
 )
@@ -96,10 +104,12 @@ class CryptoCloudV1(CryptoCloudProject):
 
     @override
     def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
-        """Know a status code that stands for a refused key as well as for an unknown invoice."""
-        if status == 406 and payload is not None:
-            is_about_key = _ABOUT_THE_KEY.search(self._reason(payload))
-            return (AuthError if is_about_key else InvoiceNotFound)("HTTP 406")
+        """Know status codes that stand for a refused key as well as for an unknown invoice."""
+        if status in _MEAN_EITHER and payload is not None:
+            is_about_key = is_auth_failure(status, payload) or _ABOUT_THE_KEY.search(
+                self._reason(payload)
+            )
+            return (AuthError if is_about_key else InvoiceNotFound)(f"HTTP {status}")
         return super()._error(status, headers, payload)
 
 

@@ -4,6 +4,7 @@ Facts: the provider's documentation at docs.cryptocloud.plus (API reference V2).
 """
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 import logging
 import re
@@ -173,8 +174,10 @@ class CryptoCloud(CryptoCloudProject):
         async def read(offset: int, size: int) -> Page:
             page = await self._async_list(asked, offset, limit=size)
             if offset and page.is_short(offset, size):
-                # The documentation's words for it are "the number of the last record".
-                page = await self._async_list(asked, offset, limit=offset + size)
+                # The documentation's words for it are "the number of the last record". Where
+                # they mean what others mean by it, so much is refused.
+                with suppress(Rejected):
+                    page = await self._async_list(asked, offset, limit=offset + size)
             if page.is_short(offset, size) and not self._said_incomplete:
                 self._said_incomplete = True
                 _LOGGER.warning(

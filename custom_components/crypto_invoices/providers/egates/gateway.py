@@ -160,7 +160,7 @@ class EGates(Provider):
         that doesn't verify proves nothing: the address of the webhook is the
         secret, and the API is read before anything is believed.
         """
-        fields = parse_body(headers, body)
+        fields = parse_body(body)
         if (known := find_pushed_id(fields)) is None:
             raise PushRejected(RejectReason.MALFORMED, "no invoice is named")
         signature = fields.pop("signature", None)

@@ -32,8 +32,9 @@ def _hmac(secret: str, parameters: Iterable[tuple[str, str]]) -> bytes:
 
 def is_signed(secret: str, fields: Mapping[str, Any], signature: str) -> bool:
     """Whether a secret signed a callback's fields, in any of the readings of the documentation."""
-    body, invoice = flatten(fields), flatten(fields["invoice"])
-    return any(
-        hmac.compare_digest(_hmac(secret, message), signature.encode())
-        for message in (sorted(body.items()), body.items(), sorted(invoice.items()))
-    )
+    body, invoice = flatten(fields), fields.get("invoice")
+    messages = [sorted(body.items()), body.items()]
+    if isinstance(invoice, dict):
+        messages.append(sorted(flatten(invoice).items()))
+    sent = signature.encode(errors="replace")
+    return any(hmac.compare_digest(_hmac(secret, message), sent) for message in messages)

@@ -119,7 +119,7 @@ class LNbitsHints(LNbitsWallet):
         Nothing signs it. Releases since April 2025 post a text that holds the JSON, older
         ones the JSON itself.
         """
-        fields = parse_body(headers, body)
+        fields = parse_body(body)
         # What a wallet pays to another of the same server has a prefix there.
         checking_id = str(fields.get("checking_id")).removeprefix("internal_")
         if (id_ := self._hash_in(fields) or self.parse_invoice_id(checking_id)) is None:

@@ -1,16 +1,17 @@
-"""Makes invoices at an LNbits server."""
+"""Makes and lists invoices at an LNbits server."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
 import re
 from typing import Any, override
 
 from ..capabilities import Rejected
-from ..model import Invoice, ProviderError
+from ..model import BadResponse, Balance, Invoice, ProviderError
 from ..new_invoice import NewInvoice
+from ..pages import Page, each_once
 from ..parse import read_object
 from .hints import LNbitsHints
-from .rows import SATOSHI, parse_row
+from .rows import SATOSHI, parse_row, parse_rows, to_satoshi
 
 _FIAT = re.compile(r"[A-Z]{3}")
 _SATOSHI = frozenset({"SAT", "SATS"})
@@ -66,6 +67,37 @@ class LNbits(LNbitsHints):
         id_, invoice = self._read_hash(row), parse_row(row, now)
         self._learn(id_, invoice, checked=True, now=now)
         return invoice
+
+    async def async_list_invoices(
+        self, *, since: datetime, order_id: str | None = None
+    ) -> AsyncIterator[Invoice]:
+        """Yield the incoming payments made since then, each once, the newest first.
+
+        At most 10,000. Raises a ProviderError.
+        """
+        asked = {
+            "amount[gt]": "0",
+            "time[ge]": str(int(since.timestamp())),
+            "sortby": "time",
+            "direction": "desc",
+        }
+
+        async def read(offset: int, size: int) -> Page:
+            params = {**asked, "limit": str(size), "offset": str(offset)}
+            payload = await self._async_page(params)
+            rows = parse_rows(payload, self.now())
+            found = {id_: entry for id_, entry in rows.items() if self.parse_invoice_id(id_)}
+            return Page(len(payload["data"]), found, payload.get("total"))
+
+        async for invoice in each_once(read, since=since, order_id=order_id):
+            yield invoice
+
+    async def async_get_balances(self) -> tuple[Balance, ...]:
+        """Return what the wallet holds. Raises a ProviderError."""
+        balance = to_satoshi((await self._async_wallet())["balance"])
+        if balance is None:
+            raise BadResponse("balance is not an amount")
+        return (Balance(amount=balance, currency=SATOSHI),)
 
     @override
     def _refusal(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:

@@ -1,6 +1,6 @@
 """A wallet at an LNbits server: which one it is, and how its invoices are read."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 import math
@@ -12,7 +12,6 @@ from ..model import (
     Account,
     AuthError,
     BadResponse,
-    Balance,
     Invoice,
     InvoiceNotFound,
     InvoiceStatus,
@@ -21,10 +20,9 @@ from ..model import (
     ProviderUnavailable,
     UnavailableReason,
 )
-from ..pages import Page, each_once
 from ..parse import read_object, read_text, read_word
 from ..provider import Field, FieldKind, Provider, fingerprint
-from .rows import BOLT11, SATOSHI, has_expired, parse_rows, to_satoshi
+from .rows import BOLT11, has_expired, parse_rows
 from .server import async_can_filter_by_list, async_prove_version
 
 # The server asks its node about every pending invoice, so that it is asked to
@@ -144,37 +142,6 @@ class LNbitsWallet(Provider):
         if id_ is None:
             raise BadResponse("payment_hash is no hash")
         return id_
-
-    async def async_list_invoices(
-        self, *, since: datetime, order_id: str | None = None
-    ) -> AsyncIterator[Invoice]:
-        """Yield the incoming payments made since then, each once, the newest first.
-
-        At most 10,000. Raises a ProviderError.
-        """
-        asked = {
-            "amount[gt]": "0",
-            "time[ge]": str(int(since.timestamp())),
-            "sortby": "time",
-            "direction": "desc",
-        }
-
-        async def read(offset: int, size: int) -> Page:
-            params = {**asked, "limit": str(size), "offset": str(offset)}
-            payload = await self._async_page(params)
-            rows = parse_rows(payload, self.now())
-            found = {id_: entry for id_, entry in rows.items() if _HASH.fullmatch(id_)}
-            return Page(len(payload["data"]), found, payload.get("total"))
-
-        async for invoice in each_once(read, since=since, order_id=order_id):
-            yield invoice
-
-    async def async_get_balances(self) -> tuple[Balance, ...]:
-        """Return what the wallet holds. Raises a ProviderError."""
-        balance = to_satoshi((await self._async_wallet())["balance"])
-        if balance is None:
-            raise BadResponse("balance is not an amount")
-        return (Balance(amount=balance, currency=SATOSHI),)
 
     async def _async_wallet(self) -> Mapping[str, Any]:
         """Get the wallet that the key belongs to."""
