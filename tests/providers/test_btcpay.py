@@ -22,10 +22,12 @@ from custom_components.crypto_invoices.providers.btcpay.webhooks import EVENTS, 
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
+    Forbidden,
     Invoice,
     InvoiceNotFound,
     InvoiceStatus,
     KeyCanSpend,
+    Moved,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
@@ -219,7 +221,7 @@ async def test_request(wire: Wire, session: ClientSession, base: str) -> None:
         ("Settled", "Marked", InvoiceStatus.PAID, "Settled (Marked)"),
         ("Expired", "None", InvoiceStatus.EXPIRED, "Expired"),
         ("Expired", "PaidPartial", InvoiceStatus.UNDERPAID, "Expired (PaidPartial)"),
-        ("Expired", "PaidLate", InvoiceStatus.PAID, "Expired (PaidLate)"),
+        ("Expired", "PaidLate", InvoiceStatus.PROCESSING, "Expired (PaidLate)"),
         ("Expired", "PaidOver", InvoiceStatus.OVERPAID, "Expired (PaidOver)"),
         ("Invalid", "None", InvoiceStatus.FAILED, "Invalid"),
         ("Invalid", "Marked", InvoiceStatus.CANCELED, "Invalid (Marked)"),
@@ -425,12 +427,12 @@ async def test_what_was_read_stays_read(wire: Wire, shop: Shop, provider: BTCPay
     [
         (refused(401, "unauthenticated"), AuthError),
         (refused(403), AuthError),
-        (Answer(b"<h1>Forbidden</h1>", 403, "text/html"), BadResponse),
+        (Answer(b"<h1>Forbidden</h1>", 403, "text/html"), Forbidden),
         (Answer([{"path": "take", "message": "No."}], 422), BadResponse),
         (Answer({"code": "x", "message": "No."}, 400), BadResponse),
         (Answer(b"<h1>Bad gateway</h1>", 502, "text/html"), ProviderUnavailable),
         (Answer(b"", 503), ProviderUnavailable),
-        (Answer(b"", 302), BadResponse),
+        (Answer(b"", 302), Moved),
         (refused(429), RateLimited),
     ],
 )
@@ -440,7 +442,7 @@ async def test_errors(
 ) -> None:
     """An error of the whole server is one of the account, in pages and without them."""
     wire.answer(answer)
-    with pytest.raises(error):
+    with pytest.raises(BadResponse if issubclass(error, BadResponse) else error):
         await provider.async_get_invoices(ids(count))
     assert await read_account(provider) is error
 
@@ -664,7 +666,7 @@ async def test_deliveries(
     assert hint == Hint(invoice_ids=frozenset({invoice_id}), delivery_id=delivery_id)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"\xff", b"a=b"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"\xff", b"ab"])
 async def test_signed_nonsense(session: ClientSession, body: bytes) -> None:
     """What is signed but no object is no push."""
     with pytest.raises(PushRejected) as refusal:
@@ -954,10 +956,8 @@ async def test_any_answer(wire: Wire, session: ClientSession, **drawn: Any) -> N
         assert set(found) == set(ids(count))
         for entry in found.values():
             assert_sound(entry)
-    assert await read_account(BTCPay(session, settings)) in (
-        *(None, SettingNeeded, KeyCanSpend),
-        *FIVE,
-    )
+    error = await read_account(BTCPay(session, settings))
+    assert error is None or issubclass(error, FIVE)
     provider = BTCPay(session, settings)
     try:
         await provider.async_register_webhook(HOOK_URL)

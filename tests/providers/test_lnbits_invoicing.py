@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import Any
 
 from aiohttp import ClientSession
@@ -91,7 +92,7 @@ async def test_request(
 
 async def test_created(wire: Wire, provider: LNbits) -> None:
     """The answer has what a wallet scans, exactly as the server made it."""
-    wire.answer(Answer(ROW, 201))
+    wire.answer(Answer(ROW, 201, headers={"Date": format_datetime(NOW, usegmt=True)}))
     assert await provider.async_create_invoice(COFFEE) == Invoice(
         id=ROW["payment_hash"],
         status=InvoiceStatus.PENDING,

@@ -97,7 +97,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
     text = body.decode(detect_encoding(body), errors="replace").removeprefix("\ufeff").strip()
     # No form begins like this. Some servers post a text that holds the JSON.
     fields = _read_json(text) if text.startswith(("{", '"')) else _read_form(text)
-    if not fields:
+    if fields is None:
         raise PushRejected(RejectReason.MALFORMED, "the body is neither JSON nor a form")
     return fields
 
@@ -116,7 +116,7 @@ def _read_json(text: str) -> dict[str, Any] | None:
 def _read_form(text: str) -> dict[str, Any] | None:
     """Return a form's fields, or None where it has none or too many."""
     try:
-        return dict(parse_qsl(text, errors="replace", max_num_fields=_MOST_FIELDS))
+        return dict(parse_qsl(text, errors="replace", max_num_fields=_MOST_FIELDS)) or None
     except ValueError:
         return None
 

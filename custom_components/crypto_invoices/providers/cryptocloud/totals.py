@@ -38,6 +38,9 @@ def parse_statistics(payload: object) -> Statistics:
         number = read_amount(count)
         if number is None or number != number.to_integral_value():
             raise BadResponse("a count is not a whole number")
-        # One that is left out, or empty, is of nothing.
-        totals[word] = Total(count=int(number), amount=read_amount(amounts.get(word)) or Decimal(0))
+        # One that is left out, or null, is of nothing.
+        amount = Decimal(0) if amounts.get(word) is None else read_amount(amounts[word])
+        if amount is None:
+            raise BadResponse("a sum is not an amount")
+        totals[word] = Total(count=int(number), amount=amount)
     return Statistics(currency="USD", totals=totals)

@@ -12,8 +12,9 @@ from ..model import BadResponse, Invoice, InvoiceStatus, ProviderError
 from ..parse import read_amount, read_iso_time, read_link, read_object, read_text, read_word
 
 SATOSHI = "sat"
+PENDING = "pending"
 STATUSES: Mapping[str, InvoiceStatus] = {
-    "pending": InvoiceStatus.PENDING,
+    PENDING: InvoiceStatus.PENDING,
     "success": InvoiceStatus.PAID,
     "failed": InvoiceStatus.FAILED,
 }
@@ -108,7 +109,7 @@ def _read_status(row: Mapping[str, Any]) -> str:
     """Return the word for a payment's status; older releases only told whether it is pending."""
     pending = row.get("pending")
     if row.get("status") is None and isinstance(pending, bool):
-        return "pending" if pending else "success"
+        return PENDING if pending else "success"
     return read_word(row.get("status"), "status")
 
 

@@ -22,7 +22,7 @@ from ..model import (
 )
 from ..parse import read_object, read_text, read_word
 from ..provider import Field, FieldKind, Provider, fingerprint
-from .rows import BOLT11, has_expired, parse_rows
+from .rows import BOLT11, PENDING, has_expired, parse_rows
 from .server import async_can_filter_by_list, async_prove_version
 
 # The server asks its node about every pending invoice, so that it is asked to
@@ -47,9 +47,12 @@ class _Known:
 
     def wants_check(self, now: datetime) -> bool:
         """Whether the server should ask its node before it answers."""
-        if not self.invoice.status.is_open:
-            return False
-        return self.unchecked + 1 >= RECHECK_EVERY or has_expired(self.invoice, now)
+        is_open = self.invoice.status.is_open
+        if is_open and has_expired(self.invoice, now):
+            return True
+        # What the server goes on calling pending may have been paid at the last moment.
+        is_undecided = is_open or self.invoice.provider_status == PENDING
+        return is_undecided and self.unchecked + 1 >= RECHECK_EVERY
 
 
 class LNbitsWallet(Provider):
