@@ -1,18 +1,50 @@
 """What is wrong with an address that a user typed, before anything is sent there."""
 
+from collections.abc import Container
+import re
+
 from yarl import URL
 
 from ..networks import is_in_own_network
 
+# A name with a dot or a port: anything else might be a key in the wrong field.
+_WITHOUT_SCHEME = re.compile(
+    r"(?://)?((?:localhost|[^\s/@:]*[.:\[][^\s/@]*)(?:[/?#].*)?)", re.IGNORECASE
+)
 
-def normalize_address(text: str, *, allows_path: bool = False) -> str:
-    """Return the address as it is stored and compared, one way of writing for each place."""
+
+def normalize_address(text: str, *, allows_path: bool = False, pages: Container[str] = ()) -> str:
+    """Return the address as it is stored and compared, one way of writing for each place.
+
+    What leads to one of the server's own ``pages`` leads to the server; what stands behind
+    a ``?`` is never part of an address, and may be a secret.
+    """
     typed = text.strip()
-    address = typed.rstrip("/")
+    address = _with_scheme(typed).partition("#")[0].partition("?")[0].rstrip("/")
+    try:
+        url = URL(address)
+        parts = url.raw_path.strip("/").split("/") if url.host else []
+    except ValueError:
+        return typed
+    for at, part in enumerate(parts):
+        if part.lower() in pages:
+            address = "/".join((str(url.origin()), *parts[:at]))
+            break
     if address_problem(address, allows_path=allows_path):
         return typed
     url = URL(address)
     return str(url.origin()) + url.raw_path.rstrip("/")
+
+
+def _with_scheme(typed: str) -> str:
+    """Return an address as a browser completes it; in one's own network, few are encrypted."""
+    if "://" in typed or not (match := _WITHOUT_SCHEME.fullmatch(typed)):
+        return typed
+    try:
+        is_own = is_in_own_network(f"http://{match[1]}")
+    except ValueError:
+        return typed
+    return f"{'http' if is_own else 'https'}://{match[1]}"
 
 
 def address_problem(address: str, *, allows_path: bool = False) -> str | None:

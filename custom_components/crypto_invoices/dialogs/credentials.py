@@ -105,7 +105,9 @@ def read_settings(
             settings[field.key] = bool(flat.get(field.key, field.default))
         elif value := str(flat.get(field.key) or "").strip():
             if field.kind is FieldKind.URL:
-                value = normalize_address(value, allows_path=provider.allows_path)
+                value = normalize_address(
+                    value, allows_path=provider.allows_path, pages=provider.pages
+                )
             settings[field.key] = value
     return settings
 

@@ -8,7 +8,7 @@ from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
 import voluptuous as vol
 
 from ..const import CONF_INVOICES
-from ..lookup import async_look_up, split_ids
+from ..lookup import async_look_up_text
 from ..providers.model import Invoice, ProviderError
 from ..providers.provider import Provider
 from .credentials import provider_errors
@@ -42,7 +42,7 @@ async def async_check_ids(
     None at all is an error where some are ``needed``.
     """
     try:
-        found = await async_look_up(provider, split_ids(user_input.get(CONF_INVOICES, "")), tracked)
+        found = await async_look_up_text(provider, user_input.get(CONF_INVOICES, ""), tracked)
     except ProviderError as err:
         return CheckedIds(errors=provider_errors((), err))
     if found.not_accepted:

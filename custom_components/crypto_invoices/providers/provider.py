@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum, auto
 import hashlib
+import re
 import time
 from typing import Any, ClassVar
 
@@ -64,6 +65,12 @@ class Provider(ABC):
     batch_size: int = 1
     allows_path: ClassVar[bool] = False
     """Whether the address may have a path, as of a server behind a proxy."""
+    pages: ClassVar[frozenset[str]] = frozenset()
+    """With what the paths of the server's own pages begin, whose addresses people paste."""
+    id_shape: ClassVar[re.Pattern[str]] = re.compile(r"^(?=\D*\d)[\w-]{16,}$")
+    """What is in a word that is surely meant as an ID, also in one that is mistyped."""
+    has_withdrawals: ClassVar[bool] = False
+    """Whether what isn't found under an ID may be a withdrawal."""
     key_path: ClassVar[str] = ""
     """Where below the address a person makes a key that may do what is needed and no more."""
     concurrency: ClassVar[int] = 4

@@ -37,7 +37,14 @@ _LATE = "Expired (PaidLate)"
 
 # IDs are Base58; an invoice's has 22 characters, seldom fewer.
 _ID = re.compile(r"[0-9A-Za-z]{16,32}")
-_LINK = re.compile(r"(?:https?://)?[^?#\s]+/(?:i|invoices)/([^/?#\s]+)(?:[/?#]\S*)?", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?:https?://)?[^?#\s]+/(?:(?:i|invoices)/|invoice\?(?:[^#\s]*&)?id=)([^/?#&\s]+)(?:[/?#&]\S*)?",
+    re.IGNORECASE,
+)
+# Also what is a little too long or too short. Words don't have digits, or capitals within.
+ID_SHAPE = re.compile(
+    r"^(?=[^\W\d_]*(?:\d|[a-z][A-Z]))[^\W_]{12,40}$|/(?:i|invoices)/.|/invoice\?(?:.*&)?id="
+)
 
 _FOR_WALLETS = re.compile(
     r"(?:bitcoin|dogecoin|lightning|liquidnetwork|litecoin|monero):[!-~]{1,4000}", re.IGNORECASE

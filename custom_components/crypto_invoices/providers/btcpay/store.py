@@ -24,7 +24,7 @@ from ..model import (
 from ..pages import smaller
 from ..parse import read_text
 from ..provider import Field, FieldKind, Provider, fingerprint
-from .invoices import parse_invoice, parse_invoice_id, parse_rows
+from .invoices import ID_SHAPE, parse_invoice, parse_invoice_id, parse_rows
 from .keys import (
     CAN_SPEND,
     MODIFY_WEBHOOKS,
@@ -71,6 +71,11 @@ class BTCPayStore(Provider):
         ),
     )
     allows_path: ClassVar[bool] = True
+    pages: ClassVar[frozenset[str]] = frozenset(
+        {"account", "api", "api-keys", "apps", "i", "invoice", "invoices", "login", "register"}
+        | {"server", "stores", "wallets"}
+    )
+    id_shape: ClassVar[re.Pattern[str]] = ID_SHAPE
     key_path: ClassVar[str] = "/api-keys/authorize?" + urlencode(
         [
             ("applicationName", "Home Assistant"),

@@ -81,6 +81,12 @@ class CryptoCloudProject(Provider):
         Field(key="shop_id", kind=FieldKind.TEXT, required=False),
         Field(key="url", kind=FieldKind.URL, default="https://api.cryptocloud.plus", advanced=True),
     )
+    pages: ClassVar[frozenset[str]] = frozenset({"v1", "v2"})
+    id_shape: ClassVar[re.Pattern[str]] = re.compile(
+        r"^INV-(?:\w{4,}|\w*\d)|^INV(?=[A-Z]*\d)[0-9A-Z]{4,}$|cryptocloud[^/]*/.", re.IGNORECASE
+    )
+    # Theirs begin with INV- as well.
+    has_withdrawals: ClassVar[bool] = True
     # In test mode a payment goes back when its notification fails ("Integration testing").
     can_revert: ClassVar[bool] = True
 

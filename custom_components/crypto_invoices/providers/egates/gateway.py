@@ -43,6 +43,8 @@ class EGates(Provider):
         Field(key="api_secret", kind=FieldKind.SECRET),
         Field(key="time_zone", kind=FieldKind.TIME_ZONE, required=False, advanced=True),
     )
+    pages: ClassVar[frozenset[str]] = frozenset({"api"})
+    id_shape: ClassVar[re.Pattern[str]] = re.compile(r"\w{4,12}(?:-\w{2,8}){3}-\w{6,16}")
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 300
 

@@ -72,6 +72,14 @@ class LNbitsWallet(Provider):
         ),
     )
     allows_path: ClassVar[bool] = True
+    pages: ClassVar[frozenset[str]] = frozenset(
+        {"account", "admin", "api", "docs", "extensions", "first_install", "node", "payments"}
+        | {"users", "wallet", "wallets"}
+    )
+    id_shape: ClassVar[re.Pattern[str]] = re.compile(
+        r"^[0-9a-f]{50,}$|^(?=\D*\d)\w{50,}$|^(?:lightning:)?(?:ln[a-z]{2,5}\d\w{40,})",
+        re.IGNORECASE,
+    )
     concurrency: ClassVar[int] = 2
     # The server lets 200 through, from one address.
     requests_per_minute: ClassVar[int] = 150
