@@ -313,6 +313,18 @@ async def async_add_invoices(hass: HomeAssistant, entry: ConfigEntry, ids: Itera
     await async_later(hass, 1)
 
 
+def not_found_error(provider: str) -> str:
+    """Return what a form says of IDs that the provider doesn't know."""
+    withdrawals = PROVIDERS[provider].has_withdrawals
+    return "ids_not_found_or_withdrawal" if withdrawals else "ids_not_found"
+
+
+def refused_key(provider: str) -> dict[str, str]:
+    """Return a form's errors where the provider refuses the key, or one of two."""
+    proven = [field.key for field in PROVIDERS[provider].fields if field.is_proven]
+    return dict.fromkeys(proven, "key_or_secret") if proven else {"api_key": "invalid_auth"}
+
+
 def fill(provider: str, settings: Mapping[str, str]) -> dict[str, Any]:
     """Return settings as the form of their provider holds them."""
     advanced = {field.key for field in PROVIDERS[provider].fields if field.advanced}

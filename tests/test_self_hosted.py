@@ -423,7 +423,7 @@ async def test_page_that_makes_a_key(hass: HomeAssistant, sandbox: SandboxServer
     result = await async_submit(hass, result, typed)
     assert result["errors"] == {"api_key": "required"}
     assert link(result) == f"{sandbox.url}{PAGE}"
-    result = await async_submit(hass, result, {**typed, "url": "btcpay.example", "api_key": "x"})
+    result = await async_submit(hass, result, {**typed, "url": "btcpay", "api_key": "x"})
     assert result["errors"] == {"url": "url_without_scheme"}
     assert link(result) == f"`https://…{PAGE}`"
     result = await async_submit(hass, result, {**typed, "api_key": "wrong"})

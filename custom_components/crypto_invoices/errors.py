@@ -14,11 +14,14 @@ from .providers.model import (
     AuthError,
     BadResponse,
     ClockWrong,
+    Forbidden,
     InvoiceNotFound,
     KeyCanSpend,
+    Moved,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
+    ServerTooOld,
     SettingNeeded,
 )
 from .providers.new_invoice import Flaw, InvalidField
@@ -43,11 +46,14 @@ _KEYS: Mapping[type, _Keys] = {
     AuthError: _Keys("invalid_auth"),
     BadResponse: _UNREADABLE,
     ClockWrong: _Keys("clock_wrong"),
+    Forbidden: _UNREADABLE._replace(form="forbidden"),
     InvoiceNotFound: _Keys(
         "invoice_not_found", action="this_invoice_not_found", form="unexpected_answer"
     ),
     KeyCanSpend: _Keys("key_can_spend"),
+    Moved: _UNREADABLE._replace(form="moved"),
     RateLimited: _Keys("rate_limited"),
+    ServerTooOld: _UNREADABLE._replace(form="server_too_old"),
     SettingNeeded: _Keys("invalid_auth", action="setting_needed"),
     # What only actions and lists lead to.
     NoLongerOpen: _UNREADABLE._replace(action="no_longer_open"),
@@ -69,12 +75,18 @@ def error_key(err: ProviderError) -> str:
     return _keys(err).reading
 
 
-def form_error_key(err: ProviderError) -> str:
-    """Return the translation key of a provider's error in a form."""
-    if isinstance(err, SettingNeeded):
-        return f"{err.key}_needed"
+def form_error(err: ProviderError) -> tuple[str, dict[str, str]]:
+    """Return the translation key of a provider's error in a form, and what fills its gaps."""
     keys = _keys(err)
-    return keys.form or keys.reading
+    key = keys.form or keys.reading
+    match err:
+        case Moved(to_https=True):
+            return f"{key}_to_https", {}
+        case ServerTooOld():
+            return key, {"version": quote(err.version), "least": err.least}
+        case SettingNeeded():
+            return f"{err.key}_needed", {}
+    return key, {}
 
 
 def action_error(err: ProviderError) -> tuple[str, dict[str, str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 import re
 
+from .providers import PROVIDERS
 from .providers.model import BadResponse, Invoice, InvoiceNotFound, ProviderError
 from .providers.provider import Provider
 
@@ -18,7 +19,7 @@ _AROUND = ".:!?#=~_-\u2013\u2014\u2026"
 # "ID:" or "1." right before an ID.
 _LABEL = re.compile(r"[^\W_]{1,20}[:=.)]+(?=\S)")
 _PROSE = re.compile(r"[^\W\d_]?[^\W\d_A-Z]{1,30}|.{1,2}")
-# Too long for a word, a number or a date: an ID, though perhaps another provider's.
+# Too long for a word, a number or a date.
 _LOOKS_LIKE_AN_ID = re.compile(r"(?=\D*\d)[\w-]{16,}")
 
 
@@ -96,15 +97,17 @@ async def async_find_ids(provider: Provider, text: str) -> IdsInText:
         else:
             doubtful.update(words)
     if found.ids:
-        found.malformed += [
-            word
-            for word in doubtful
-            if provider.id_shape.search(word) or _LOOKS_LIKE_AN_ID.fullmatch(word)
-        ]
+        found.malformed += [word for word in doubtful if _looks_like_an_id(word)]
     else:
         found.ids = {word: id_ for word, id_ in doubtful.items() if id_ is not None}
         found.malformed += [word for word, id_ in doubtful.items() if id_ is None]
     return found
+
+
+def _looks_like_an_id(word: str) -> bool:
+    """Whether a word may have been meant as an ID, of whichever provider."""
+    shapes = (provider.id_shape for provider in PROVIDERS.values())
+    return bool(_LOOKS_LIKE_AN_ID.fullmatch(word)) or any(shape.search(word) for shape in shapes)
 
 
 async def _async_read(provider: Provider, word: str) -> str | None:

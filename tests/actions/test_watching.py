@@ -146,7 +146,7 @@ async def test_track_bad_ids(
     account = {"config_entry_id": entry.entry_id}
     for ids, key, quoted in (
         (["  ", ""], "nothing_chosen", ""),
-        ([good, "INV-00000000"], "ids_not_found", "INV-00000000"),
+        ([good, "INV-00000000"], "ids_not_found_or_withdrawal", "INV-00000000"),
         ([good, "x" * 10_000], "ids_malformed", "x" * 80 + "…"),
         ([good, "no", "INV-00000000"], "ids_refused", "no"),
     ):

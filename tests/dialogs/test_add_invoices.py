@@ -22,9 +22,13 @@ from tests.conftest import (
     each_provider,
     find_entity,
     kept,
+    not_found_error,
     state_of,
     watched,
 )
+
+# No provider's ID, and too long for a word.
+OTHER = "what-is-this-0123456789"
 
 
 def watch_for_reload(entry: ConfigEntry) -> list[str]:
@@ -118,10 +122,10 @@ async def test_already_tracked(
     assert sandbox.requests(provider) == before
     assert len(watched(entry)) == 1
 
-    result = await async_submit_ids(hass, result, f"{tracked.id} {new.id} what-else")
+    result = await async_submit_ids(hass, result, f"{tracked.id} {new.id}\n{OTHER}")
     assert result["errors"] == {"invoices": "ids_refused"}
     given = result["description_placeholders"]
-    assert (given["tracked"], given["malformed"]) == (tracked.id, "what-else")
+    assert (given["tracked"], given["malformed"]) == (tracked.id, OTHER)
     assert len(watched(entry)) == 1
 
     result = await async_submit_ids(hass, result, new.id)
@@ -156,6 +160,8 @@ async def test_refused(
     """What goes wrong is said, and adds nothing; trying again does."""
     entry = await add_account(provider, sandbox.store.create(provider).id)
     new = sandbox.store.create(provider)
+    if error == "ids_not_found":
+        error = not_found_error(provider)
     typed = new.id if fault else "  "
     result = await async_open_add_invoices(hass, entry)
     sandbox.switch(provider, fault)

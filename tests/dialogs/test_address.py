@@ -7,6 +7,7 @@ from custom_components.crypto_invoices.dialogs.address import (
     is_exposed,
     normalize_address,
 )
+from custom_components.crypto_invoices.providers import PROVIDERS
 
 
 @pytest.mark.parametrize(
@@ -19,9 +20,9 @@ from custom_components.crypto_invoices.dialogs.address import (
         ("http://[fd00::1]:3000", None),
         ("https://bezahlen.bücher.example", None),
         ("", "url_without_scheme"),
-        ("pay.example.com", "url_without_scheme"),
-        ("pay.example.com:443", "url_without_scheme"),
-        ("//pay.example.com", "url_without_scheme"),
+        ("made-up-key", "url_without_scheme"),
+        ("0123456789abcdef0123456789abcdef01234567", "url_without_scheme"),
+        ("mailto:shop@pay.example.com", "url_without_scheme"),
         ("ftp://pay.example.com", "url_without_scheme"),
         ("https://", "url_invalid"),
         ("https://user:secret@pay.example.com", "url_invalid"),
@@ -31,9 +32,7 @@ from custom_components.crypto_invoices.dialogs.address import (
         ("https://[::1", "url_invalid"),
         ("https://pay.example.com\\api", "url_invalid"),
         ("https://pay.example.com/api/v2", "url_with_path"),
-        ("https://pay.example.com/?key=1", "url_with_path"),
         ("http://abcdefabcdef.onion", "url_onion"),
-        ("https://pay.example.com#part", "url_with_path"),
     ],
 )
 def test_address_problem(typed: str, problem: str | None) -> None:
@@ -50,11 +49,61 @@ def test_address_problem(typed: str, problem: str | None) -> None:
         "HTTPS://Pay.Example.COM",
         "https://pay.example.com:443/",
         "https://pay.example.com?",
+        "pay.example.com",
+        "Pay.Example.com/",
+        "pay.example.com:443",
+        "//pay.example.com",
+        "https://pay.example.com/?key=1",
+        "https://pay.example.com#part",
+        "https://pay.example.com?usr=0123456789abcdef&wal=fedcba9876543210",
     ],
 )
 def test_same_address(typed: str) -> None:
     """One place has one address, however it is written."""
     assert normalize_address(typed) == "https://pay.example.com"
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("192.168.1.5:5000", "http://192.168.1.5:5000"),
+        ("umbrel.local:3007/", "http://umbrel.local:3007"),
+        ("localhost", "http://localhost"),
+        ("lnbits:5000", "http://lnbits:5000"),
+        ("[fd00::1]:3000", "http://[fd00::1]:3000"),
+        ("8.8.8.8:8443", "https://8.8.8.8:8443"),
+        ("https://192.168.1.5", "https://192.168.1.5"),
+    ],
+)
+def test_address_in_own_network(typed: str, stored: str) -> None:
+    """Without a scheme, one's own network is spoken to as most servers there do."""
+    assert normalize_address(typed) == stored
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "stored"),
+    [
+        ("lnbits", "{0}/wallet?usr=0123456789abcdef&wal=fedcba9876543210", "{0}"),
+        ("lnbits", "{0}/lnbits/wallet?usr=0123456789abcdef", "{0}/lnbits"),
+        ("lnbits", "{0}/wallet/fedcba9876543210", "{0}"),
+        ("lnbits", "{0}/api/v1/payments", "{0}"),
+        ("lnbits", "{0}/lnbits/", "{0}/lnbits"),
+        ("btcpay", "{0}/stores/9CiDemoStore/invoices", "{0}"),
+        ("btcpay", "{0}/btcpay/account/apikeys", "{0}/btcpay"),
+        ("btcpay", "{0}/login?ReturnUrl=%2F", "{0}"),
+        ("btcpay", "{0}/i/4r3DemoInvoice1aBcDeFg", "{0}"),
+        ("egates", "{0}/api/external/v1/gateway", "{0}"),
+        ("cryptocloud", "{0}/v2/invoice/create", "{0}"),
+    ],
+)
+def test_page_of_the_server(key: str, typed: str, stored: str) -> None:
+    """The address of a page is enough, and of the secrets in it nothing is stored."""
+    provider = PROVIDERS[key]
+    for server in ("https://pay.example.com", "pay.example.com"):
+        address = normalize_address(
+            typed.format(server), allows_path=provider.allows_path, pages=provider.pages
+        )
+        assert address == stored.format("https://pay.example.com")
 
 
 def test_what_is_no_address_stays_as_typed() -> None:

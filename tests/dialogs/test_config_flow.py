@@ -32,7 +32,9 @@ from tests.conftest import (
     give_word,
     kept,
     load_state,
+    not_found_error,
     open_dialog,
+    refused_key,
     state_of,
     struck,
     watched,
@@ -237,14 +239,14 @@ async def test_separators_and_repetitions(
 @pytest.mark.parametrize(
     ("typed", "error", "said"),
     [
-        ("{good} what-is-this", "ids_malformed", {"malformed": "what-is-this"}),
+        ("{good}\n{foreign}", "ids_malformed", {"malformed": "{foreign}"}),
         ("{foreign}", "ids_malformed", {"malformed": "{foreign}"}),
         ("{unknown} {good}", "ids_not_found", {"not_found": "{unknown}"}),
         (
-            "{good}\n{unknown}, {foreign} nope",
+            "These: {good}\n{unknown}, please\n{foreign}",
             "ids_refused",
             {
-                "malformed": "{foreign}, nope",
+                "malformed": "{foreign}",
                 "not_found": "{unknown}",
                 "tracked": "-",
                 "unreadable": "-",
@@ -264,6 +266,8 @@ async def test_refused_ids(
 ) -> None:
     """The form says which IDs were refused and why, keeps them all, and creates nothing."""
     good = sandbox.store.create(provider).id
+    if error == "ids_not_found":
+        error = not_found_error(provider)
     words = {"good": good, "foreign": FOREIGN[provider], "unknown": UNKNOWN[provider]}
     typed = typed.format(**words)
     result = await async_open_invoices(hass, sandbox, provider)
@@ -317,10 +321,10 @@ async def test_one_unreadable_invoice(
     good, broken = (sandbox.store.create(provider).id for _ in range(2))
     give_word(sandbox, monkeypatch, provider, broken, 7)
     result = await async_open_invoices(hass, sandbox, provider)
-    result = await async_submit(hass, result, {"invoices": f"{good} {broken} ???"})
+    result = await async_submit(hass, result, {"invoices": f"{good} {broken}\n{FOREIGN[provider]}"})
     assert result["errors"] == {"invoices": "ids_refused"}
     given = result["description_placeholders"]
-    assert (given["unreadable"], given["malformed"]) == (broken, "???")
+    assert (given["unreadable"], given["malformed"]) == (broken, FOREIGN[provider])
     result = await async_submit(hass, result, {"invoices": f"{good} {broken}"})
     assert result["errors"] == {"invoices": "ids_unreadable"}
     assert no_entries(hass)
@@ -353,7 +357,7 @@ async def test_unknown_id_among_many(
     result = await async_submit(
         hass, result, {"invoices": "\n".join([*ids[:13], "INV-ZZZZZZZZ", *ids[13:]])}
     )
-    assert result["errors"] == {"invoices": "ids_not_found"}
+    assert result["errors"] == {"invoices": "ids_not_found_or_withdrawal"}
     assert result["description_placeholders"]["not_found"] == "INV-ZZZZZZZZ"
     assert sandbox.requests("cryptocloud") - before <= 12
 
@@ -386,7 +390,8 @@ async def test_bad_key(
     form = sandbox.credentials_form(provider, api_key=key)
     result = await async_submit(hass, result, form)
     assert result["type"] is FlowResultType.FORM
-    assert result["errors"] == {"api_key": error}
+    expected = {"api_key": error}
+    assert result["errors"] == (refused_key(provider) if error == "invalid_auth" else expected)
     assert fields_of(result["data_schema"])["advanced"].options["collapsed"]
     if key.strip():
         assert_typed(result, form)
@@ -411,18 +416,18 @@ async def test_padded_credentials(
 
 
 async def test_wrong_secret(hass: HomeAssistant, sandbox: SandboxServer) -> None:
-    """A key that signs wrongly is refused too, where the keys begin."""
+    """Nobody knows which of the two is wrong, so both are marked."""
     result = await async_open_credentials(hass, "egates")
     form = sandbox.credentials_form("egates", api_secret="sandbox-egates-secre")
     result = await async_submit(hass, result, form)
-    assert result["errors"] == {"api_key": "invalid_auth"}
+    assert result["errors"] == {"api_key": "key_or_secret", "api_secret": "key_or_secret"}
     assert_typed(result, form)
 
 
 async def test_several_errors_at_once(hass: HomeAssistant, sandbox: SandboxServer) -> None:
     """Everything that can be told without asking the provider is told at once."""
     result = await async_open_credentials(hass, "egates")
-    form = {"url": "pay.example.com", "api_key": "a b", "api_secret": " ", "advanced": {}}
+    form = {"url": "ftp://pay.example.com", "api_key": "a b", "api_secret": " ", "advanced": {}}
     result = await async_submit(hass, result, form)
     assert result["errors"] == {
         "url": "url_without_scheme",
@@ -436,8 +441,9 @@ async def test_several_errors_at_once(hass: HomeAssistant, sandbox: SandboxServe
 @pytest.mark.parametrize(
     ("typed", "error"),
     [
-        ("{url}/api/v2", "url_with_path"),
-        ("{host}", "url_without_scheme"),
+        ("{url}/pay/v3", "url_with_path"),
+        ("ftp://{host}", "url_without_scheme"),
+        ("made-up-key", "url_without_scheme"),
         ("https://", "url_invalid"),
         ("https://exa mple.com", "url_invalid"),
         ("https://user:pass@pay.example.com", "url_invalid"),
@@ -533,7 +539,7 @@ async def test_address_without_encryption(
         provider, url=f"http://pay.example.org:{port}", api_key="wrong"
     )
     result = await async_submit(hass, result, wrong)
-    assert result["errors"] == {"api_key": "invalid_auth"}
+    assert result["errors"] == refused_key(provider)
 
     result = await async_submit(hass, result, other)
     assert result["step_id"] == "invoices"
@@ -571,7 +577,8 @@ async def test_fault_at_credentials(
         with struck(sandbox, provider, fault):
             result = await async_submit(hass, result, form)
         assert result["type"] is FlowResultType.FORM
-        assert result["errors"] == {URL_FIELD[provider] if field == "url" else field: error}
+        expected = {URL_FIELD[provider] if field == "url" else field: error}
+        assert result["errors"] == (refused_key(provider) if error == "invalid_auth" else expected)
         assert_typed(result, form)
     result = await async_submit(hass, result, form)
     assert result["step_id"] == "invoices"
@@ -590,7 +597,8 @@ async def test_fault_at_invoices(
         with struck(sandbox, provider, fault):
             result = await async_submit(hass, result, typed)
         assert result["type"] is FlowResultType.FORM
-        assert result["errors"] == {field: error}
+        expected = not_found_error(provider) if error == "ids_not_found" else error
+        assert result["errors"] == {field: expected}
         assert kept(result["data_schema"]) == typed
         assert no_entries(hass)
     result = await async_submit(hass, result, typed)
@@ -685,7 +693,7 @@ async def test_reauth_after_polling(
 
     secrets = {key: old[key] for key in old if key != "url"}
     result = await async_submit(hass, result, secrets)
-    assert result["errors"] == {"api_key": "invalid_auth"}
+    assert result["errors"] == refused_key(provider)
     assert kept(result["data_schema"]) == secrets
     result = await async_submit(hass, result, dict.fromkeys(secrets, "  "))
     assert result["errors"] == dict.fromkeys(secrets, "required")

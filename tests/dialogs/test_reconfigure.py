@@ -22,6 +22,7 @@ from tests.conftest import (
     each_provider,
     fill,
     kept,
+    refused_key,
     state_of,
     watched,
 )
@@ -181,7 +182,7 @@ async def test_wrong_key(
     same = kept(result["data_schema"])
     result = await async_submit(hass, result, same | {"api_key": "wrong-key"})
     assert result["type"] is FlowResultType.FORM
-    assert result["errors"] == {"api_key": "invalid_auth"}
+    assert result["errors"] == refused_key(provider)
     assert entry.data == data
     assert entry.runtime_data is runtime
 

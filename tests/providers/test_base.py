@@ -24,7 +24,6 @@ import pytest
 
 from custom_components.crypto_invoices.providers import PROVIDERS, http
 from custom_components.crypto_invoices.providers.cache import LastRead
-from custom_components.crypto_invoices.providers.http import parse_retry_after
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
@@ -38,6 +37,7 @@ from custom_components.crypto_invoices.providers.model import (
     UnavailableReason,
 )
 from custom_components.crypto_invoices.providers.provider import FieldKind, Provider, fingerprint
+from custom_components.crypto_invoices.providers.status import parse_retry_after
 from sandbox import registry
 from sandbox.faults import Fault
 from tests.conftest import SandboxServer

@@ -10,7 +10,6 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from yarl import URL
 
 from custom_components.crypto_invoices.providers import PROVIDERS
-from custom_components.crypto_invoices.providers.http import read_date
 from custom_components.crypto_invoices.providers.model import Invoice
 from custom_components.crypto_invoices.providers.parse import (
     read_iso_time,
@@ -20,6 +19,7 @@ from custom_components.crypto_invoices.providers.parse import (
     read_unix_time,
     read_word,
 )
+from custom_components.crypto_invoices.providers.status import read_date
 
 from .conftest import Answer, Wire, made_up_settings, read_one
 

@@ -21,7 +21,6 @@ from custom_components.crypto_invoices.providers.cryptocloud import (
     v1 as cryptocloud_v1,
 )
 from custom_components.crypto_invoices.providers.egates import invoices as egates
-from custom_components.crypto_invoices.providers.http import parse_retry_after
 from custom_components.crypto_invoices.providers.model import (
     Account,
     AuthError,
@@ -40,6 +39,7 @@ from custom_components.crypto_invoices.providers.parse import (
     read_text,
     read_unix_time,
 )
+from custom_components.crypto_invoices.providers.status import parse_retry_after
 
 from .conftest import ADDRESS, IDS, Answer, Wire, fixture_bytes, made_up_settings
 

@@ -6,7 +6,6 @@ import random
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.crypto_invoices.providers.http import parse_retry_after
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     ProviderError,
@@ -14,6 +13,7 @@ from custom_components.crypto_invoices.providers.model import (
     RateLimited,
     UnavailableReason,
 )
+from custom_components.crypto_invoices.providers.status import parse_retry_after
 from custom_components.crypto_invoices.reading.back_off import (
     FIRST,
     HINTED_EVERY,

@@ -10,6 +10,7 @@ from ..notifications.address import webhook_address
 from ..providers import PROVIDERS
 from ..providers.provider import FieldKind
 from .credentials import (
+    FormErrors,
     async_credentials_schema,
     changed_settings,
     read_settings,
@@ -35,7 +36,7 @@ class ChangeFlow(ProvingFlow):
         secrets = [
             field for field in provider.fields if field.kind is FieldKind.SECRET and field.required
         ]
-        errors: dict[str, str] = {}
+        wrong = FormErrors({})
         settings: dict[str, Any] = {}
         if user_input is not None:
             settings = read_settings(provider, secrets, user_input)
@@ -45,12 +46,18 @@ class ChangeFlow(ProvingFlow):
             proven = await self.async_prove(provider, secrets, data, entry)
             if isinstance(proven, Proven):
                 return await self._async_update(entry, proven, "reauth_successful")
-            errors = proven
+            wrong = proven
         return self.async_show_form(
             step_id="reauth_confirm",
-            data_schema=await async_credentials_schema(self.hass, secrets, settings, errors),
-            errors=errors,
-            description_placeholders={"provider": provider.name, "account": entry.title},
+            data_schema=await async_credentials_schema(
+                self.hass, secrets, settings, wrong.by_field
+            ),
+            errors=dict(wrong.by_field),
+            description_placeholders={
+                "provider": provider.name,
+                "account": entry.title,
+                **wrong.placeholders,
+            },
         )
 
     async def async_step_reconfigure(
@@ -63,7 +70,7 @@ class ChangeFlow(ProvingFlow):
         entry = self._get_reconfigure_entry()
         provider = PROVIDERS[entry.data[CONF_PROVIDER]]
         fields = with_optional_keys(provider.fields)
-        errors: dict[str, str] = {}
+        wrong = FormErrors({})
         settings = settings_to_change(provider, entry.data)
         if user_input is not None:
             settings = read_settings(provider, fields, user_input)
@@ -71,16 +78,17 @@ class ChangeFlow(ProvingFlow):
             proven = await self.async_prove(provider, fields, data, entry)
             if isinstance(proven, Proven):
                 return await self._async_update(entry, proven, "reconfigure_successful")
-            errors = proven
+            wrong = proven
         address = webhook_address(self.hass, entry.data)
         return self.async_show_form(
             step_id="reconfigure",
-            data_schema=await async_credentials_schema(self.hass, fields, settings, errors),
-            errors=errors,
+            data_schema=await async_credentials_schema(self.hass, fields, settings, wrong.by_field),
+            errors=dict(wrong.by_field),
             description_placeholders={
                 "provider": provider.name,
                 "account": entry.title,
                 "webhook_url": address or "-",
+                **wrong.placeholders,
             },
         )
 

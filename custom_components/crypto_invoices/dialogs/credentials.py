@@ -1,7 +1,8 @@
 """The form for a provider's credentials, and what is wrong with them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 import zoneinfo
 
@@ -19,10 +20,11 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ..const import SECTION_ADVANCED
-from ..errors import form_error_key
+from ..errors import form_error
 from ..providers.model import (
     AuthError,
     ClockWrong,
+    KeyCanSpend,
     ProviderError,
     RateLimited,
     SettingNeeded,
@@ -32,6 +34,15 @@ from .address import address_problem, is_exposed, normalize_address
 
 # Stands in a form for a secret that is there, so that it can be taken away.
 UNCHANGED = "__unchanged__"
+
+
+@dataclass(frozen=True, slots=True)
+class FormErrors:
+    """What is wrong with a form: translation keys by field, and what fills their gaps."""
+
+    by_field: Mapping[str, str]
+    placeholders: Mapping[str, str] = MappingProxyType({})
+
 
 _SECRET = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 _BOOLEAN = BooleanSelector()
@@ -170,22 +181,27 @@ def settings_errors(
     return errors
 
 
-def provider_errors(fields: Sequence[Field], err: ProviderError) -> dict[str, str]:
-    """Return at which of the form's fields to show what the provider said, and its translation key.
+def provider_errors(fields: Sequence[Field], err: ProviderError) -> FormErrors:
+    """Return at which of the form's fields to show what the provider said.
 
     Where the form doesn't ask for what is at fault, it is shown above all fields.
     """
-    by_kind = {field.kind: form_key(field) for field in reversed(fields)}
+    key, placeholders = form_error(err)
+    keys = [form_key(field) for field in fields if field.kind is FieldKind.SECRET]
     match err:
         case SettingNeeded():
-            where = {field.key: form_key(field) for field in fields}.get(err.key, "base")
+            where = [form_key(field) for field in fields if field.key == err.key]
         case ClockWrong() | RateLimited():
-            where = "base"
+            where = []
+        case KeyCanSpend():
+            where = keys[:1]
         case AuthError():
-            where = by_kind.get(FieldKind.SECRET, "base")
+            where = [form_key(field) for field in fields if field.is_proven] or keys[:1]
+            if len(where) > 1:
+                key = "key_or_secret"
         case _:
-            where = by_kind.get(FieldKind.URL, "base")
-    return {where: form_error_key(err)}
+            where = [form_key(field) for field in fields if field.kind is FieldKind.URL]
+    return FormErrors(dict.fromkeys(where or ["base"], key), placeholders)
 
 
 def _can_be_a_key(value: str) -> bool:

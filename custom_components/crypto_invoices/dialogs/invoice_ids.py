@@ -44,7 +44,8 @@ async def async_check_ids(
     try:
         found = await async_look_up_text(provider, user_input.get(CONF_INVOICES, ""), tracked)
     except ProviderError as err:
-        return CheckedIds(errors=provider_errors((), err))
+        wrong = provider_errors((), err)
+        return CheckedIds(errors=dict(wrong.by_field), placeholders=dict(wrong.placeholders))
     if found.not_accepted:
         error, placeholders = found.error()
         return CheckedIds(errors={CONF_INVOICES: error}, placeholders=placeholders)

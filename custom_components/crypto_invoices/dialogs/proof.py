@@ -14,7 +14,7 @@ from ..identifiers import account_unique_id
 from ..providers.model import Account, InvoiceNotFound, ProviderError
 from ..providers.provider import Field, Provider
 from ..runtime import CryptoInvoicesConfigEntry
-from .credentials import provider_errors, settings_errors
+from .credentials import FormErrors, provider_errors, settings_errors
 
 # So many of the newest invoices are looked for with a new key.
 _LOOKED_FOR = 20
@@ -50,8 +50,8 @@ class ProvingFlow(ConfigFlow):
         fields: Sequence[Field],
         settings: dict[str, Any],
         entry: CryptoInvoicesConfigEntry | None = None,
-    ) -> Proven | dict[str, str]:
-        """Check the settings and ask the provider; return what works, or the form's errors.
+    ) -> Proven | FormErrors:
+        """Check the settings and ask the provider; return what works, or what is wrong.
 
         They have to be of the same account as ``entry``, as far as that can be told.
         """
@@ -59,14 +59,14 @@ class ProvingFlow(ConfigFlow):
         if errors := settings_errors(provider, fields, data, self._exposed_address):
             if "url_not_encrypted" in errors.values():
                 self._exposed_address = data["url"]
-            return errors
+            return FormErrors(errors)
         client = await async_create_provider(self.hass, data)
         try:
             proven = Proven(data, client, await client.async_get_account())
             is_another = entry is not None and await _async_is_another(proven, entry)
         except ProviderError as err:
             return provider_errors(fields, err)
-        return {"base": "another_account"} if is_another else proven
+        return FormErrors({"base": "another_account"}) if is_another else proven
 
 
 async def _async_is_another(proven: Proven, entry: CryptoInvoicesConfigEntry) -> bool:

@@ -14,7 +14,13 @@ from ..notifications.address import webhook_address
 from ..providers import PROVIDERS
 from ..providers.provider import Provider
 from ..providers.push import CanPush, CanRegisterWebhook
-from .credentials import async_credentials_schema, key_page, read_settings, with_optional_keys
+from .credentials import (
+    FormErrors,
+    async_credentials_schema,
+    key_page,
+    read_settings,
+    with_optional_keys,
+)
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
 from .proof import Proven, ProvingFlow
 
@@ -33,7 +39,7 @@ class SetUpFlow(ProvingFlow):
         self, provider: type[Provider], user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the provider's credentials and prove them."""
-        errors: dict[str, str] = {}
+        wrong = FormErrors({})
         settings: dict[str, Any] = {}
         # Who has no key yet submits without one, and gets the link to make it.
         fields = with_optional_keys(provider.fields) if provider.key_path else provider.fields
@@ -46,14 +52,15 @@ class SetUpFlow(ProvingFlow):
                 await self.async_set_unique_id(proven.unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()
                 return await self.async_step_invoices()
-            errors = proven
+            wrong = proven
         return self.async_show_form(
             step_id=provider.key,
-            data_schema=await async_credentials_schema(self.hass, fields, settings, errors),
-            errors=errors,
+            data_schema=await async_credentials_schema(self.hass, fields, settings, wrong.by_field),
+            errors=dict(wrong.by_field),
             description_placeholders={
                 "provider": provider.name,
                 "key_page": key_page(provider, settings.get(CONF_URL, "")),
+                **wrong.placeholders,
             },
         )
 

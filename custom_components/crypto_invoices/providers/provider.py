@@ -16,7 +16,7 @@ from .batches import Batches
 from .budget import Budget
 from .cache import Forgetful
 from .capabilities import OutcomeUnknown, Rejected
-from .http import HttpClient, read_status
+from .http import HttpClient
 from .model import (
     Account,
     Answer,
@@ -28,6 +28,7 @@ from .model import (
     RateLimited,
 )
 from .parse import read_reason
+from .status import read_status
 
 
 class FieldKind(StrEnum):
@@ -49,6 +50,8 @@ class Field:
     required: bool = True
     default: str | bool | None = None
     advanced: bool = False
+    is_proven: bool = False
+    """Whether a refusal may be about this one, where it takes several secrets to be let in."""
 
 
 class Provider(ABC):

@@ -39,8 +39,8 @@ class EGates(Provider):
     name = "E-Gates"
     fields = (
         Field(key="url", kind=FieldKind.URL),
-        Field(key="api_key", kind=FieldKind.SECRET),
-        Field(key="api_secret", kind=FieldKind.SECRET),
+        Field(key="api_key", kind=FieldKind.SECRET, is_proven=True),
+        Field(key="api_secret", kind=FieldKind.SECRET, is_proven=True),
         Field(key="time_zone", kind=FieldKind.TIME_ZONE, required=False, advanced=True),
     )
     pages: ClassVar[frozenset[str]] = frozenset({"api"})
