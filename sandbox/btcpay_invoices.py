@@ -246,12 +246,31 @@ async def get_payment_methods(request: web.Request) -> web.Response:
                 "due": f"{due:f}",
                 "amount": f"{due + paid:f}",
                 "paymentMethodFee": "0",
-                "payments": [],
+                "payments": _payments(invoice, method, places[method], paid),
                 "additionalData": {},
             }
             for method in methods
         ]
     )
+
+
+def _payments(
+    invoice: SandboxInvoice, method: str, destination: str, paid: Decimal
+) -> list[dict[str, Any]]:
+    """Return what was paid: all of it came by the first method, and is final or merely seen."""
+    if not paid or method != METHODS[0]:
+        return []
+    words = {State.PROCESSING: "Processing", State.FAILED: "Invalid"}
+    return [
+        {
+            "id": f"{sha256(invoice.id.encode()).hexdigest()}-0",
+            "receivedDate": int((invoice.paid_at or invoice.updated_at).timestamp()),
+            "value": f"{paid:f}",
+            "fee": "0.0",
+            "status": words.get(invoice.state, "Settled"),
+            "destination": destination,
+        }
+    ]
 
 
 @needs(MODIFY_INVOICES)

@@ -60,7 +60,8 @@ def sign(secret: str, body: bytes) -> str:
 
 def is_late(invoice: SandboxInvoice) -> bool:
     """Say whether an invoice was paid when its time was up; confirmations may take longer."""
-    paid_at = invoice.paid_at if invoice.state is State.PAID else None
+    can_be = invoice.state in (State.PROCESSING, State.PAID, State.FAILED)
+    paid_at = invoice.paid_at if can_be else None
     return paid_at is not None and paid_at > invoice.expires_at
 
 

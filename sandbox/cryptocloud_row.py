@@ -65,6 +65,8 @@ COIN = {
     "is_email_required": False,
     "stablecoin": True,
     "icon_base": "https://sandbox.invalid/usdt.svg",
+    "icon_network": "https://sandbox.invalid/trc20.svg",
+    "icon_qr": "https://sandbox.invalid/usdt_qr.svg",
     "order": 0,
 }
 WORDS: Mapping[State, str] = {
@@ -166,7 +168,8 @@ def row(settings: Mapping[str, str], invoice: SandboxInvoice, link: str) -> dict
         "service_fee_usd": float(fee_usd.quantize(CENT)),
         "status": WORDS[invoice.state],
         "order_id": invoice.order_id,
-        "currency": COIN if invoice.coin_chosen else None,
+        # Filled in before anybody has picked one: only the address tells.
+        "currency": COIN,
         "project": PROJECT,
         "test_mode": False,
     }

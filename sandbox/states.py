@@ -93,7 +93,7 @@ STEPS: Mapping[Action, Step] = {
     Action.UNDERPAY: Step("Pay too little", _OPEN, State.UNDERPAID, Decimal("0.8")),
     Action.EXPIRE: Step("Let expire", _OPEN, State.EXPIRED),
     Action.CANCEL: Step("Cancel", _PENDING, State.CANCELED),
-    Action.PROCESS: Step("Pay, unconfirmed", _OPEN, State.PROCESSING, Decimal(1)),
+    Action.PROCESS: Step("Pay, unconfirmed", _OPEN | {State.EXPIRED}, State.PROCESSING, Decimal(1)),
     Action.FAIL: Step("Never confirm", _PROCESSING, State.FAILED),
     Action.MARK_PAID: Step(
         "Mark as paid",

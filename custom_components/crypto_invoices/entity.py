@@ -14,6 +14,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .coordinator import CryptoInvoicesCoordinator
 from .devices import account_device_info, invoice_device_info
 from .identifiers import entity_unique_id, invoice_identifier
+from .invoice_values import as_asked
 from .providers.model import Invoice
 
 # The entities of so many invoices are added before others get their turn.
@@ -77,7 +78,7 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
         super().__init__(coordinator, context=invoice_id)
         self.entity_description = description
         self.invoice_id = invoice_id
-        self._shown = (coordinator.last_update_success, self.invoice)
+        self._shown = (coordinator.last_update_success, self.row)
         identifier = invoice_identifier(coordinator.config_entry.entry_id, invoice_id)
         self._attr_unique_id = entity_unique_id(identifier, description.key)
 
@@ -91,10 +92,16 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
         return invoice_device_info(coordinator.hass, coordinator.config_entry, one)
 
     @property
-    def invoice(self) -> Invoice | None:
-        """The invoice as last read and believed, or None while it can't be read."""
+    def row(self) -> Invoice | None:
+        """The invoice as its provider last described it, or None while it can't be read."""
         one = self.coordinator.data.get(self.invoice_id)
         return one.invoice if one else None
+
+    @property
+    def invoice(self) -> Invoice | None:
+        """The invoice as last read and believed, over what was asked for at first."""
+        one = self.coordinator.data.get(self.invoice_id)
+        return as_asked(one.record, one.invoice) if one and one.invoice else None
 
     @property
     @override
@@ -122,7 +129,7 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
     @callback
     def _handle_coordinator_update(self) -> None:
         """Write the state only where this invoice is what changed."""
-        now = (self.coordinator.last_update_success, self.invoice)
+        now = (self.coordinator.last_update_success, self.row)
         if now != self._shown:
             self._shown = now
             self.async_write_ha_state()

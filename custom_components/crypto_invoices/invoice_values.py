@@ -1,14 +1,15 @@
-"""What an invoice says, as plain values: events, attributes and actions pick from it."""
+"""What an invoice says, as plain values: attributes and actions pick from it."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from .book.record import Record
 from .money import exact
 from .providers.model import Invoice
 
-_IN_EVENTS = ("status", "amount", "currency", "amount_received", "order_id", "paid_at")
 _ATTRIBUTES = (
     "invoice_id",
     "status",
@@ -46,9 +47,17 @@ _IN_ANSWERS = (
 )
 
 
-def event_values(invoice: Invoice) -> dict[str, Any]:
-    """Return what an event says of an invoice: amounts as numbers, ISO times."""
-    return _plain(invoice, _IN_EVENTS, float, datetime.isoformat)
+def as_asked(record: Record, invoice: Invoice) -> Invoice:
+    """Return an invoice with what was asked for at first, whatever its provider says later.
+
+    Where it says what has arrived in another currency, that is left out: nobody should compare
+    euros with dollars.
+    """
+    asked = record.asked
+    if asked is None or asked == (invoice.amount, invoice.currency):
+        return invoice
+    received = invoice.amount_received if invoice.currency == asked.currency else None
+    return replace(invoice, amount=asked.amount, currency=asked.currency, amount_received=received)
 
 
 def invoice_attributes(invoice: Invoice) -> dict[str, Any]:

@@ -50,6 +50,31 @@ async def async_open_till(
     return await add_account(provider, sandbox.store.create(provider).id, **may_create)
 
 
+async def test_what_was_asked_for_stays_what_it_was(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """An invoice over euros that its provider later describes in dollars stays one over euros."""
+    entry = await async_open_till(add_account, sandbox, "cryptocloud")
+    assert sandbox.sandbox.settings["cryptocloud"]["fiat_currency"] == "omitted"
+    asked = {"config_entry_id": entry.entry_id, "amount": "12.50", "currency": "EUR"}
+    sandbox.sandbox.set("cryptocloud", "fiat_currency", "sent")
+    id_ = (await async_act(hass, "create_invoice", **asked))["invoice_id"]
+    sandbox.sandbox.set("cryptocloud", "fiat_currency", "omitted")
+    sandbox.store.act("cryptocloud", id_, "pay")
+    await async_later(hass)
+    await async_later(hass)
+    status = state_of(hass, entry, id_, "status")
+    assert (status.state, status.attributes["amount"]) == ("paid", 12.5)
+    assert (status.attributes["currency"], status.attributes["amount_received"]) == ("EUR", None)
+    amount, received = (state_of(hass, entry, id_, key) for key in ("amount", "amount_received"))
+    assert (amount.state, amount.attributes["unit_of_measurement"]) == ("12.5", "EUR")
+    assert received.attributes["unit_of_measurement"] == "USD"
+    assert Decimal(13) < Decimal(received.state) < Decimal("13.5")
+    answer = await async_act(hass, "get_invoices", config_entry_id=entry.entry_id)
+    [row] = [row for row in answer["invoices"] if row["invoice_id"] == id_]
+    assert (row["amount"], row["currency"], row["amount_received"]) == ("12.5", "EUR", None)
+
+
 @pytest.mark.parametrize("provider", list(GIVEN))
 async def test_create_and_pay(
     hass: HomeAssistant,

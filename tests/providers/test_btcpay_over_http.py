@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
@@ -41,6 +42,7 @@ from sandbox.invoice import SandboxInvoice
 
 from .conftest import read_account, read_one
 
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 OWN_KEY = BTCPAY.credentials["api_key"]
 
 
@@ -140,6 +142,9 @@ async def bench(
         ("expire", InvoiceStatus.EXPIRED, "Expired"),
         ("partly_pay expire", InvoiceStatus.UNDERPAID, "Expired (PaidPartial)"),
         ("underpay", InvoiceStatus.UNDERPAID, "Expired (PaidPartial)"),
+        ("expire process", InvoiceStatus.PROCESSING, "Expired (PaidLate)"),
+        ("expire process pay", InvoiceStatus.PAID, "Expired (PaidLate)"),
+        ("expire process fail", InvoiceStatus.EXPIRED, "Expired (PaidLate)"),
         ("expire pay", InvoiceStatus.PAID, "Expired (PaidLate)"),
         ("process fail", InvoiceStatus.FAILED, "Invalid"),
         ("mark_invalid", InvoiceStatus.CANCELED, "Invalid (Marked)"),
@@ -159,6 +164,28 @@ async def test_every_state(bench: Bench, actions: str, status: InvoiceStatus, sh
     assert invoice.expires_at
     assert invoice.monitored_until
     assert (invoice.monitored_until - invoice.expires_at).total_seconds() == 86_400
+
+
+async def test_late_payment_opens_no_door_before_it_is_final(bench: Bench) -> None:
+    """Money that comes after the expiry is processing until it is confirmed, alone and in pages."""
+    made = [bench.sell("expire", "process") for _ in range(6)]
+    ids = [invoice.id for invoice in made]
+
+    async def statuses() -> list[str]:
+        found = await bench.account.async_get_invoices(ids)
+        rows = (found[id_] for id_ in ids)
+        return [row.status for row in rows if isinstance(row, Invoice)]
+
+    assert await statuses() == ["processing"] * 6
+    bench.sandbox.store.act(KEY, ids[0], "pay")
+    bench.sandbox.store.act(KEY, ids[1], "fail")
+    assert await statuses() == ["paid", "expired", *["processing"] * 4]
+    listed = [row.status async for row in bench.account.async_list_invoices(since=EPOCH)]
+    assert sorted(listed) == sorted(["paid", "expired", *["processing"] * 4])
+    # What is final is not asked for again.
+    bench.sandbox.requests.clear()
+    assert (await bench.account.async_get_invoices(ids[:1]))[ids[0]].status == "paid"
+    assert bench.sandbox.requests[KEY, "payment methods"] == 0
 
 
 async def test_many(bench: Bench) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.cryptocloud_row import COIN
+
 from .conftest import Bench
 
 
@@ -36,10 +38,10 @@ async def test_row_has_the_contracts_fields(bench: Bench) -> None:
 
 
 async def test_no_address_before_a_coin_is_chosen(bench: Bench) -> None:
-    """The payer's choice of a coin brings address and currency."""
+    """The payer's choice of a coin brings the address; a coin is named before that."""
     invoice = bench.sandbox.store.create("cryptocloud")
     row = await one(bench, invoice.id)
-    assert (row["address"], row["currency"], row["status"]) == ("", None, "created")
+    assert (row["address"], row["currency"], row["status"]) == ("", COIN, "created")
     bench.sandbox.store.act("cryptocloud", invoice.id, "choose_coin")
     row = await one(bench, invoice.id)
     assert row["address"].startswith("T")

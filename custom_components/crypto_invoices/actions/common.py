@@ -28,7 +28,7 @@ from ..identifiers import (
     invoice_of_device,
     part_after,
 )
-from ..invoice_values import answer_values
+from ..invoice_values import answer_values, as_asked
 from ..lookup import split_ids
 from ..providers import PROVIDERS
 from ..providers.capabilities import NoLongerOpen
@@ -202,7 +202,7 @@ def async_answer(
     """
     one = entry.runtime_data.coordinator.data.get(invoice_id)
     if one is not None and one.invoice is not None:
-        return async_describe(hass, entry, one.invoice)
+        return async_describe(hass, entry, as_asked(one.record, one.invoice))
     return {
         **dict.fromkeys(async_describe(hass, entry, _UNREAD)),
         **_where(hass, entry, invoice_id),

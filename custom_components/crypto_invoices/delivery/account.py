@@ -125,12 +125,20 @@ def _values(entry: ConfigEntry, record: Record, transition: Transition) -> dict[
         "previous_status": transition.previous.value,
         "amount": _number(record.asked),
         "currency": record.asked.currency if record.asked else None,
-        "amount_received": _number(record.received),
+        # Not what came in another currency: nobody should compare euros with dollars.
+        "amount_received": _number(record.received) if _is_comparable(record) else None,
         "order_id": record.order_id,
         "created_at": record.created_at.isoformat() if record.created_at else None,
         "paid_at": record.paid_at.isoformat() if record.paid_at else None,
         "is_test": record.is_test,
     }
+
+
+def _is_comparable(record: Record) -> bool:
+    """Whether what has arrived is said in the currency that was asked for."""
+    if record.received is None or record.asked is None:
+        return True
+    return record.received.currency == record.asked.currency
 
 
 def _happened_at(record: Record) -> datetime | None:

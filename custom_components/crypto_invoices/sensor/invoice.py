@@ -38,17 +38,15 @@ STATUS = InvoiceSensorDescription(
     value_fn=lambda invoice: invoice.status.value,
 )
 
-AMOUNTS = (
-    InvoiceSensorDescription(
-        key="amount",
-        translation_key="amount",
-        value_fn=lambda invoice: invoice.amount,
-    ),
-    InvoiceSensorDescription(
-        key="amount_received",
-        translation_key="amount_received",
-        value_fn=lambda invoice: invoice.amount_received,
-    ),
+AMOUNT = InvoiceSensorDescription(
+    key="amount",
+    translation_key="amount",
+    value_fn=lambda invoice: invoice.amount,
+)
+RECEIVED = InvoiceSensorDescription(
+    key="amount_received",
+    translation_key="amount_received",
+    value_fn=lambda invoice: invoice.amount_received,
 )
 
 TIMES = (
@@ -65,7 +63,12 @@ def invoice_sensors(
     coordinator: CryptoInvoicesCoordinator, reported_fields: frozenset[str], invoice_id: str
 ) -> list[InvoiceSensor]:
     """Return the sensors of an invoice: those its provider has something to say for."""
-    classes = ((StatusSensor, (STATUS,)), (AmountSensor, AMOUNTS), (InvoiceSensor, TIMES))
+    classes = (
+        (StatusSensor, (STATUS,)),
+        (AmountSensor, (AMOUNT,)),
+        (ReceivedSensor, (RECEIVED,)),
+        (InvoiceSensor, TIMES),
+    )
     return [
         sensor(coordinator, invoice_id, description)
         for sensor, descriptions in classes
@@ -90,7 +93,7 @@ class InvoiceSensor(InvoiceEntity, SensorEntity):
 
 
 class AmountSensor(InvoiceSensor, MoneySensor):
-    """An amount in the currency that the invoice was issued in."""
+    """The amount that was asked for."""
 
     @override
     def __init__(self, *args: Any) -> None:
@@ -107,9 +110,31 @@ class AmountSensor(InvoiceSensor, MoneySensor):
 
     @callback
     def _follow_currency(self) -> None:
-        """Take the invoice's currency; an invoice that can't be read keeps it."""
-        if self.invoice and self.invoice.currency != self._attr_native_unit_of_measurement:
-            self._show_in(self.invoice.currency)
+        """Take the amount's currency; an invoice that can't be read keeps it."""
+        currency = self._currency()
+        if self.invoice and currency != self._attr_native_unit_of_measurement:
+            self._show_in(currency)
+
+    def _currency(self) -> str | None:
+        """Return the currency that was asked for."""
+        return self.invoice.currency if self.invoice else None
+
+
+class ReceivedSensor(AmountSensor):
+    """What has arrived, in the currency that the provider says it in."""
+
+    @property
+    @override
+    def native_value(self) -> StateType | datetime:
+        """Return what has arrived, exactly as told."""
+        amount = self.row.amount_received if self.row else None
+        return None if amount is None else exact(amount)
+
+    @override
+    def _currency(self) -> str | None:
+        """Return the currency of what has arrived."""
+        row = self.row
+        return row.currency if row and row.amount_received is not None else super()._currency()
 
 
 class StatusSensor(InvoiceSensor):

@@ -38,10 +38,11 @@ def parse_rows(payload: object, now: datetime) -> dict[str, Invoice | ProviderEr
     found: dict[str, Invoice | ProviderError] = {}
     for row in rows:
         id_ = row.get("payment_hash") if isinstance(row, dict) else None
-        if not isinstance(id_, str) or (to_satoshi(row.get("amount")) or 0) < 0:
+        if not isinstance(id_, str):
             continue
         try:
-            found[id_.lower()] = parse_row(row, now)
+            if (to_satoshi(row.get("amount")) or 0) >= 0:
+                found[id_.lower()] = parse_row(row, now)
         except BadResponse as err:
             found[id_.lower()] = err
     return found
