@@ -62,7 +62,7 @@ class MadeUp(TakesAnything):
         Field(key="url", kind=FieldKind.URL),
         Field(key="api_key", kind=FieldKind.SECRET),
     )
-    batch_size: ClassVar[int] = 100
+    batch_size: int = 100
     concurrency: ClassVar[int] = 2
     requests_per_minute: ClassVar[int] = 1_000_000
 

@@ -57,7 +57,7 @@ class ShoeBox(Provider):
         Field(key="pin", kind=FieldKind.SECRET, required=False),
         Field(key="zone", kind=FieldKind.TIME_ZONE, required=False, advanced=True),
     )
-    batch_size: ClassVar[int] = 2
+    batch_size: int = 2
 
     slips: ClassVar[dict[str, Invoice | ProviderError]] = {}
     good_key: ClassVar[str] = "good"

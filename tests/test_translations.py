@@ -55,9 +55,14 @@ ERRORS: list[ProviderError] = [
     *map(ProviderUnavailable, UnavailableReason),
 ]
 # The other settings that can be needed are so only later, when an invoice is made.
-SETTINGS_NEEDED = set(provider_errors((), SettingNeeded("store_id")).values())
-FROM_PROVIDERS = {key for error in ERRORS for key in provider_errors((), error).values()}
-ABOUT_IDS = {f"ids_{reason}" for reason in NotAccepted} | {"ids_refused"}
+SETTINGS_NEEDED = set(provider_errors((), SettingNeeded("store_id")).by_field.values())
+FROM_PROVIDERS = {key for error in ERRORS for key in provider_errors((), error).by_field.values()}
+ABOUT_IDS = {f"ids_{reason}" for reason in NotAccepted} | {
+    "ids_not_found_or_withdrawal",
+    "ids_refused",
+}
+# What only the set-up of an account can meet: later, it is what the account's reading says.
+AT_SET_UP = {"forbidden", "key_or_secret", "moved", "moved_to_https", "server_too_old"}
 
 
 def texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -123,7 +128,9 @@ def test_errors() -> None:
         "another_account",
     }
     assert typed <= code
-    assert CONFIG["error"].keys() == typed | FROM_PROVIDERS | SETTINGS_NEEDED | ABOUT_IDS
+    assert (
+        CONFIG["error"].keys() == typed | FROM_PROVIDERS | SETTINGS_NEEDED | ABOUT_IDS | AT_SET_UP
+    )
     assert SUBENTRY["error"].keys() == FROM_PROVIDERS | ABOUT_IDS | {"ids_missing"}
     for key, text in SUBENTRY["error"].items():
         assert CONFIG["error"].get(key, text) == text, "one error, one text"
@@ -146,10 +153,13 @@ def test_error_fields() -> None:
     for provider in PROVIDERS.values():
         plain = {field.key for field in provider.fields if not field.advanced}
         for error in ERRORS:
-            assert provider_errors(provider.fields, error).keys() <= plain | {"base", "advanced"}
+            assert provider_errors(provider.fields, error).by_field.keys() <= plain | {
+                "base",
+                "advanced",
+            }
     secret = Field(key="key", kind=FieldKind.SECRET)
-    assert provider_errors([secret], AuthError()) == {"key": "invalid_auth"}
-    assert provider_errors([secret], BadResponse()) == {"base": "unexpected_answer"}
+    assert provider_errors([secret], AuthError()).by_field == {"key": "invalid_auth"}
+    assert provider_errors([secret], BadResponse()).by_field == {"base": "unexpected_answer"}
 
 
 def test_exceptions() -> None:

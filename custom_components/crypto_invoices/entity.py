@@ -11,10 +11,10 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .book.record import as_asked
 from .coordinator import CryptoInvoicesCoordinator
 from .devices import account_device_info, invoice_device_info
 from .identifiers import entity_unique_id, invoice_identifier
-from .invoice_values import as_asked
 from .providers.model import Invoice
 
 # The entities of so many invoices are added before others get their turn.

@@ -1,12 +1,10 @@
 """What an invoice says, as plain values: attributes and actions pick from it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from .book.record import Record
 from .money import exact
 from .providers.model import Invoice
 
@@ -45,19 +43,6 @@ _IN_ANSWERS = (
     "paid_at",
     "is_test",
 )
-
-
-def as_asked(record: Record, invoice: Invoice) -> Invoice:
-    """Return an invoice with what was asked for at first, whatever its provider says later.
-
-    Where it says what has arrived in another currency, that is left out: nobody should compare
-    euros with dollars.
-    """
-    asked = record.asked
-    if asked is None or asked == (invoice.amount, invoice.currency):
-        return invoice
-    received = invoice.amount_received if invoice.currency == asked.currency else None
-    return replace(invoice, amount=asked.amount, currency=asked.currency, amount_received=received)
 
 
 def invoice_attributes(invoice: Invoice) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Question:
 class Told(TakesAnything):
     """Answers immediately, unless it is told to wait."""
 
-    batch_size: ClassVar[int] = 100
+    batch_size: int = 100
     can_revert: ClassVar[bool] = True
     truth: ClassVar[dict[str, Invoice | ProviderError]]
     down: ClassVar[ProviderError | None]

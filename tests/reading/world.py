@@ -59,7 +59,7 @@ class OneByOne(TakesAnything):
 class InBatches(OneByOne):
     """A provider that reads a hundred at once, and can take payments back."""
 
-    batch_size: ClassVar[int] = 100
+    batch_size: int = 100
     can_revert: ClassVar[bool] = True
 
 

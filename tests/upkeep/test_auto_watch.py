@@ -155,7 +155,7 @@ class OrderBook(TakesAnything):
     key = "order_book"
     name = "Order Book"
     fields = (Field(key="url", kind=FieldKind.URL, default="https://order.book"),)
-    batch_size: ClassVar[int] = 1000
+    batch_size: int = 1000
 
     orders: ClassVar[dict[str, Invoice]] = {}
     trouble: ClassVar[ProviderError | None] = None

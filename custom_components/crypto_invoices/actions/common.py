@@ -18,6 +18,7 @@ from homeassistant.exceptions import (
 from homeassistant.helpers import device_registry as dr, entity_registry as er, service
 from homeassistant.util.json import JsonObjectType, JsonValueType
 
+from ..book.record import as_asked
 from ..const import CONF_PROVIDER, DOMAIN
 from ..coordinator import CryptoInvoicesCoordinator
 from ..errors import action_error, error_key, quote
@@ -28,7 +29,7 @@ from ..identifiers import (
     invoice_of_device,
     part_after,
 )
-from ..invoice_values import answer_values, as_asked
+from ..invoice_values import answer_values
 from ..lookup import split_ids
 from ..providers import PROVIDERS
 from ..providers.capabilities import NoLongerOpen

@@ -1,7 +1,7 @@
 """What is known of one watched invoice, and survives a restart."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -134,3 +134,16 @@ def asked_for(invoice: Invoice) -> Money | None:
     if invoice.amount is None or invoice.currency is None:
         return None
     return Money(invoice.amount, invoice.currency)
+
+
+def as_asked(record: Record, invoice: Invoice) -> Invoice:
+    """Return an invoice with what was asked for at first, whatever its provider says later.
+
+    Where it says what has arrived in another currency, that is left out: nobody should compare
+    euros with dollars.
+    """
+    asked = record.asked
+    if asked is None or asked == (invoice.amount, invoice.currency):
+        return invoice
+    received = invoice.amount_received if invoice.currency == asked.currency else None
+    return replace(invoice, amount=asked.amount, currency=asked.currency, amount_received=received)
