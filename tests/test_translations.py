@@ -62,7 +62,14 @@ ABOUT_IDS = {f"ids_{reason}" for reason in NotAccepted} | {
     "ids_refused",
 }
 # What only the set-up of an account can meet: later, it is what the account's reading says.
-AT_SET_UP = {"forbidden", "key_or_secret", "moved", "moved_to_https", "server_too_old"}
+AT_SET_UP = {
+    "clock_wrong",
+    "forbidden",
+    "key_or_secret",
+    "moved",
+    "moved_to_https",
+    "server_too_old",
+}
 
 
 def texts(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
