@@ -14,6 +14,10 @@ from custom_components.crypto_invoices import PLATFORMS, issues
 from custom_components.crypto_invoices.const import (
     CONF_AUTO_WATCH,
     CONF_CLEANUP_AFTER,
+    CONF_EVERY_DEVICE,
+    CONF_ONLY_CURRENCY,
+    CONF_ONLY_FROM_AMOUNT,
+    CONF_ONLY_ORDER_ID,
     SECTION_ADVANCED,
 )
 from custom_components.crypto_invoices.dialogs.credentials import provider_errors
@@ -254,7 +258,8 @@ def test_selectors() -> None:
 
 def test_options() -> None:
     """Every option has a text, and every text is of an option that there is."""
-    options = {CONF_AUTO_WATCH, CONF_CLEANUP_AFTER}
+    filters = {CONF_ONLY_CURRENCY, CONF_ONLY_FROM_AMOUNT, CONF_ONLY_ORDER_ID}
+    options = {CONF_AUTO_WATCH, CONF_CLEANUP_AFTER, CONF_EVERY_DEVICE, *filters}
     step = ENGLISH["options"]["step"]["init"]
     assert step["data"].keys() == step["data_description"].keys() == options
     assert ENGLISH["options"]["step"].keys() == {"init"}

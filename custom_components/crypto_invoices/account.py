@@ -1,6 +1,7 @@
 """Puts an account together from its entry and its book, and takes it apart."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -31,7 +32,7 @@ from .notifications.webhook import WebhookManager
 from .providers.capabilities import CanListInvoices, CanReadBalance, KeepsPaymentLinks
 from .providers.model import ProviderError
 from .providers.provider import Provider
-from .providers.push import CanPush, CanRegisterWebhook, CanStream
+from .providers.push import CanPush, CanRegisterWebhook, CanStream, Hint
 from .reading.back_off import BackOff
 from .reading.clocks import Clocks
 from .reading.reader import Reader
@@ -39,6 +40,7 @@ from .runtime import AccountRuntime, CryptoInvoicesConfigEntry
 from .upkeep.auto_watch import AutoWatch
 from .upkeep.balances import BalanceCoordinator
 from .upkeep.cleanup import async_setup_cleanup
+from .upkeep.lister import Lister
 
 # How long the set-up of an account waits for its very first reading.
 _FIRST_READING = 10
@@ -68,8 +70,13 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
         clocks=clocks,
         announcer=AccountAnnouncer(hass, entry, book),
     )
+    auto_watch = None
+    if isinstance(provider, CanListInvoices):
+        back_off = BackOff(monotonic, Random())
+        make_lister = partial(Lister, hass, entry, provider, coordinator, back_off)
+        auto_watch = AutoWatch(hass, entry, coordinator, make_lister)
     # From here on, whatever fails: Home Assistant calls this after a set-up that breaks off, too.
-    entry.async_on_unload(partial(_async_close, hass, entry, coordinator.reader, book))
+    entry.async_on_unload(partial(_async_close, hass, entry, coordinator.reader, auto_watch, book))
     _write_at_stop(hass, entry, book)
     if loaded.is_rebuilt:
         async_create_issue(hass, entry, BOOK_LOST)
@@ -82,16 +89,30 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
         book=book,
         clocks=clocks,
         coordinator=coordinator,
+        auto_watch=auto_watch,
         balances=balances,
-        webhook=_make_webhook(hass, entry, provider, coordinator),
+        webhook=_make_webhook(
+            hass, entry, provider, partial(_pass_hint_on, coordinator, auto_watch), book
+        ),
     )
+
+
+@callback
+def _pass_hint_on(
+    coordinator: CryptoInvoicesCoordinator, auto_watch: AutoWatch | None, hint: Hint
+) -> None:
+    """Read what a hint names, watched or new."""
+    coordinator.async_hint(hint.invoice_ids)
+    if auto_watch is not None:
+        auto_watch.async_hint(hint.invoice_ids, is_trusted=hint.is_verified)
 
 
 def _make_webhook(
     hass: HomeAssistant,
     entry: ConfigEntry,
     provider: Provider,
-    coordinator: CryptoInvoicesCoordinator,
+    hint: Callable[[Hint], None],
+    book: Book,
 ) -> WebhookManager | None:
     """Return what listens for an account's pushes, if its provider makes any."""
     if not isinstance(provider, CanPush):
@@ -101,9 +122,7 @@ def _make_webhook(
         registration = Registration(hass, entry, provider, BackOff(monotonic, Random()))
     elif not provider.accepts_push:
         return None
-    return WebhookManager(
-        hass, entry, provider, registration, hint=coordinator.async_hint, book=coordinator.book
-    )
+    return WebhookManager(hass, entry, provider, registration, hint=hint, book=book)
 
 
 @callback
@@ -118,7 +137,7 @@ def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -
         listening = async_listen(
             coordinator.name,
             provider,
-            hint=coordinator.async_hint,
+            hint=partial(_pass_hint_on, coordinator, account.auto_watch),
             open_invoices=lambda: [
                 id_ for id_, one in coordinator.data.items() if one.record.status.is_open
             ],
@@ -126,8 +145,8 @@ def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -
             back_off=BackOff(monotonic, Random(), first=FIRST_DELAY, longest=LONGEST_DELAY),
         )
         entry.async_create_background_task(hass, listening, f"{coordinator.name} stream")
-    if isinstance(provider, CanListInvoices):
-        AutoWatch(hass, entry, provider, coordinator, BackOff(monotonic, Random())).async_start()
+    if account.auto_watch is not None:
+        account.auto_watch.async_start()
     async_setup_cleanup(hass, entry, coordinator)
 
 
@@ -158,8 +177,16 @@ def _not_ready(failed: BaseException | None) -> ConfigEntryNotReady:
     )
 
 
-async def _async_close(hass: HomeAssistant, entry: ConfigEntry, reader: Reader, book: Book) -> None:
+async def _async_close(
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    reader: Reader,
+    auto_watch: AutoWatch | None,
+    book: Book,
+) -> None:
     """Read nothing any more, then write what is not on disk yet, and close the book."""
+    if auto_watch is not None:
+        await auto_watch.async_stop()
     await reader.async_stop()
     await book.async_close()
     async_delete_issues(hass, entry, is_removed=False)

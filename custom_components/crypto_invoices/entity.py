@@ -32,7 +32,11 @@ async def async_add_invoice_entities(
     def add_new_invoices() -> Iterator[bool]:
         """Add those that are not there, a few at each step."""
         added.intersection_update(coordinator.data)
-        new = [id_ for id_ in coordinator.data if id_ not in added]
+        new = [
+            id_
+            for id_, one in coordinator.data.items()
+            if id_ not in added and one.record.has_device
+        ]
         for some in batched(new, _ADDED_AT_ONCE, strict=False):
             # Somebody else may have been faster, or watches one of them no more.
             ids = [id_ for id_ in some if id_ in coordinator.data and id_ not in added]

@@ -59,7 +59,9 @@ async def async_setup_entry(
     def add_payable(invoice_ids: Iterable[str]) -> None:
         for invoice_id in invoice_ids:
             one = coordinator.data.get(invoice_id)
-            if one is None or one.invoice is None or text_to_scan(one.invoice) is None:
+            if one is None or one.invoice is None or not one.record.has_device:
+                continue
+            if text_to_scan(one.invoice) is None:
                 continue
             if invoice_id not in shown:
                 shown.add(invoice_id)

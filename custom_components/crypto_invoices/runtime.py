@@ -9,6 +9,7 @@ from .coordinator import CryptoInvoicesCoordinator
 from .notifications.webhook import WebhookManager
 from .providers.provider import Provider
 from .reading.clocks import Clocks
+from .upkeep.auto_watch import AutoWatch
 from .upkeep.balances import BalanceCoordinator
 
 
@@ -20,6 +21,8 @@ class AccountRuntime:
     book: Book
     clocks: Clocks
     coordinator: CryptoInvoicesCoordinator
+    auto_watch: AutoWatch | None
+    """None where the provider can't list invoices."""
     balances: BalanceCoordinator | None
     """None where the provider says nothing of what the account holds."""
     webhook: WebhookManager | None

@@ -22,7 +22,7 @@ import voluptuous as vol
 from .delivery.announcement import Announcement
 from .delivery.listeners import Subscriber, async_get_listeners, owner_of
 from .delivery.targets import ForInvoices, resolve_target
-from .identifiers import invoice_device
+from .identifiers import account_device, invoice_device
 from .providers.model import InvoiceStatus
 
 CONF_FROM = "from"
@@ -117,9 +117,11 @@ class InvoiceTrigger(ForInvoices, Trigger):
 
 def _variables(hass: HomeAssistant, announcement: Announcement, attempt: int) -> dict[str, Any]:
     """Return what a run is told beside what Home Assistant tells it."""
-    device = dr.async_get(hass).async_get_device_by_identifier(
-        invoice_device(announcement.entry_id, announcement.invoice_id), announcement.entry_id
-    )
+    devices, entry_id = dr.async_get(hass), announcement.entry_id
+    # An invoice that was paid before it was seen has none of its own.
+    device = devices.async_get_device_by_identifier(
+        invoice_device(entry_id, announcement.invoice_id), entry_id
+    ) or devices.async_get_device_by_identifier(account_device(entry_id), entry_id)
     return {
         **announcement.as_dict(),
         "attempt": attempt,

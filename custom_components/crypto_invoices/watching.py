@@ -6,6 +6,7 @@ from itertools import batched
 from types import MappingProxyType
 
 from .book.record import Record
+from .const import CONF_EVERY_DEVICE
 from .coordinator import CryptoInvoicesCoordinator
 from .providers.capabilities import KeepsPaymentLinks
 from .providers.model import Invoice, InvoiceStatus
@@ -44,10 +45,15 @@ async def _async_watch(
     provider = coordinator.provider
     links = dict(provider.links) if isinstance(provider, KeepsPaymentLinks) else _NO_LINKS
     records = [Record.begin(invoice, baseline) for invoice in given.values()]
+    every_device = not is_automatic or coordinator.config_entry.options.get(CONF_EVERY_DEVICE)
     for record in records:
         record.is_automatic = is_automatic
+        # One that is over before anybody saw it has its line in the activity, and no page.
+        record.has_device = bool(every_device) or given[record.id].status.is_open
         record.payment_url = links.get(record.id)
     added = await coordinator.book.async_add(records)
+    if not is_automatic:
+        added += coordinator.book.give_devices(given)
     if isinstance(provider, KeepsPaymentLinks):
         provider.links.update({one.id: one.payment_url for one in added if one.payment_url})
     new = [given[record.id] for record in added]

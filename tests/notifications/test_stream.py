@@ -1,7 +1,7 @@
 """Providers that can be listened to: a stream is a hint, and comes back when it is cut."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from itertools import repeat
 from random import Random
 
@@ -110,7 +110,7 @@ class UpAndDown:
 def test_what_may_have_been_missed(connections: tuple[float | None, ...], readings: int) -> None:
     """All that is open is read once a connection is there again, however often it failed."""
     loop = VirtualLoop()
-    hints: list[Iterable[str]] = []
+    hints: list[Hint] = []
     listening = loop.create_task(
         stream.async_listen(
             "account",
@@ -125,4 +125,4 @@ def test_what_may_have_been_missed(connections: tuple[float | None, ...], readin
     listening.cancel()
     loop.settle()
     loop.close()
-    assert hints == [["1"]] * readings
+    assert [hint.invoice_ids for hint in hints] == [frozenset({"1"})] * readings

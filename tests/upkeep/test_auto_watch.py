@@ -1,224 +1,60 @@
-"""Invoices that are made elsewhere are watched by themselves, each once and not too many."""
+"""Every payment of an account that is watched automatically is announced, once."""
 
-from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, ClassVar, override
+import asyncio
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, issue_registry as ir
-from homeassistant.util import dt as dt_util
+from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.crypto_invoices.book.record import Record, Tombstone
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.providers import PROVIDERS
+from custom_components.crypto_invoices.providers.budget import WINDOW, Budget
 from custom_components.crypto_invoices.providers.capabilities import PermissionMissing
 from custom_components.crypto_invoices.providers.model import (
-    Invoice,
     InvoiceStatus,
     ProviderError,
     ProviderUnavailable,
     RateLimited,
     UnavailableReason,
 )
-from custom_components.crypto_invoices.providers.provider import Field, FieldKind
-from custom_components.crypto_invoices.upkeep import auto_watch
+from custom_components.crypto_invoices.upkeep import lister
 from tests.conftest import (
+    CLOCK,
     AddAccount,
-    FlowResult,
     Runs,
     SandboxServer,
+    account_state,
     async_add_invoices,
     async_delete_device,
-    async_later,
-    async_open_credentials,
     async_settle,
-    async_submit,
+    device_id,
     fields_of,
     state_of,
     watched,
 )
-from tests.made_up import TakesAnything
+
+from .shop import (
+    Orders,
+    async_open_shop,
+    async_pass,
+    async_restart,
+    async_set_options,
+    set_clock,
+)
+
+MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
 
 
-async def async_set_options(
-    hass: HomeAssistant, entry: ConfigEntry, *, on: bool = True, days: int = 7
-) -> FlowResult:
-    """Fill in the options."""
-    result = await hass.config_entries.options.async_init(entry.entry_id)
-    result = await hass.config_entries.options.async_configure(
-        result["flow_id"], {"cleanup_after": days, "auto_watch": on}
-    )
-    await async_settle(hass)
-    return result
-
-
-async def async_look(hass: HomeAssistant, seconds: float = 31) -> None:
-    """Let the next look at the list come."""
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=seconds))
-    await async_settle(hass)
-
-
-async def test_finds_what_was_made_elsewhere(
-    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, runs: Runs
-) -> None:
-    """However many pages they are on, all new invoices come, once, and their payments too."""
-    first = sandbox.store.create("cryptocloud")
-    entry = await add_account("cryptocloud", first.id)
-    account = entry.runtime_data
-    await async_set_options(hass, entry)
-    assert set(watched(entry)) == {first.id}
-
-    made = [sandbox.store.create("cryptocloud").id for _ in range(250)]
-    await async_look(hass)
-    assert set(watched(entry)) == {first.id, *made}
-    assert len(dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)) == 252
-    assert state_of(hass, entry, made[-1], "status").state == "pending"
-    await async_look(hass, 62)
-    assert len(watched(entry)) == 251
-
-    sandbox.store.act("cryptocloud", made[7], "pay")
-    await async_later(hass)
-    assert [run["invoice"] for run in runs] == [made[7]]
-    assert entry.state is ConfigEntryState.LOADED
-    assert entry.runtime_data is account
-
-
-async def test_only_what_is_open(
-    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
-) -> None:
-    """What is paid or over by the time it is seen is not watched."""
-    first = sandbox.store.create("cryptocloud")
-    entry = await add_account("cryptocloud", first.id)
-    made = [sandbox.store.create("cryptocloud").id for _ in range(4)]
-    for invoice_id, action in zip(made, ("pay", "cancel", "partly_pay"), strict=False):
-        sandbox.store.act("cryptocloud", invoice_id, action)
-    await async_set_options(hass, entry)
-    assert set(watched(entry)) == {first.id, made[2], made[3]}
-
-
-async def test_off_by_default(
-    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
-) -> None:
-    """Nobody's invoices are watched unasked, nor after it was switched off."""
-    entry = await add_account("cryptocloud", sandbox.store.create("cryptocloud").id)
-    sandbox.store.create("cryptocloud")
-    await async_look(hass, 3600)
-    assert len(watched(entry)) == 1
-    assert sandbox.sandbox.requests["cryptocloud", "list"] == 0
-    await async_set_options(hass, entry)
-    assert len(watched(entry)) == 2
-    await async_set_options(hass, entry, on=False)
-    asked = sandbox.sandbox.requests["cryptocloud", "list"]
-    sandbox.store.create("cryptocloud")
-    await async_look(hass, 3600)
-    assert len(watched(entry)) == 2
-    assert sandbox.sandbox.requests["cryptocloud", "list"] == asked
-
-
-async def test_what_nobody_wants_stays_away(
-    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
-) -> None:
-    """An invoice that a user stopped watching doesn't come back, unless the user brings it."""
-    first = sandbox.store.create("cryptocloud")
-    entry = await add_account("cryptocloud", first.id)
-    await async_set_options(hass, entry)
-    made = sandbox.store.create("cryptocloud")
-    await async_look(hass)
-    await async_delete_device(hass, entry, made.id)
-    for seconds in (1, 31, 62):
-        await async_look(hass, seconds)
-        assert made.id not in watched(entry)
-    assert await hass.config_entries.async_reload(entry.entry_id)
-    await async_settle(hass)
-    assert set(watched(entry)) == {first.id}
-    await async_add_invoices(hass, entry, [made.id])
-    assert made.id in watched(entry)
-
-
-async def test_options_of_a_provider_that_lists_nothing(
-    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
-) -> None:
-    """What can't be followed isn't offered to be."""
-    entry = await add_account("cryptocloud_v1", sandbox.store.create("cryptocloud_v1").id)
-    result = await hass.config_entries.options.async_init(entry.entry_id)
-    assert fields_of(result["data_schema"]).keys() == {"cleanup_after"}
-
-
-class OrderBook(TakesAnything):
-    """A shop's orders, in a list as long as a test wants it."""
-
-    key = "order_book"
-    name = "Order Book"
-    fields = (Field(key="url", kind=FieldKind.URL, default="https://order.book"),)
-    batch_size: int = 1000
-
-    orders: ClassVar[dict[str, Invoice]] = {}
-    trouble: ClassVar[ProviderError | None] = None
-    asked: ClassVar[list[datetime]] = []
-
-    @override
-    async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
-        """Look orders up."""
-        return {id_: self.orders[id_] for id_ in ids if id_ in self.orders}
-
-    async def async_list_invoices(
-        self, *, since: datetime, order_id: str | None = None
-    ) -> AsyncIterator[Invoice]:
-        """Turn the pages backwards, with some on two of them."""
-        self.asked.append(since)
-        for number, order in enumerate(reversed(self.orders.values())):
-            assert order.created_at
-            if order.created_at < since:
-                break
-            yield order
-            if number % 3 == 0:
-                yield order
-        if self.trouble:
-            raise self.trouble
-
-
-def order(number: int, **fields: Any) -> Invoice:
-    """Put an order into the book."""
-    made = Invoice(
-        **{
-            "id": str(number),
-            "status": InvoiceStatus.PENDING,
-            "provider_status": "new",
-            "amount": Decimal(number),
-            "currency": "CHF",
-            "created_at": dt_util.utcnow(),
-            **fields,
-        }
-    )
-    OrderBook.orders[made.id] = made
-    return made
-
-
-@pytest.fixture
-def untranslated() -> set[str]:
-    """Its texts are of no interest here."""
-    return {OrderBook.key}
-
-
-@pytest.fixture
-async def order_book(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> ConfigEntry:
-    """Set up an account with one order."""
-    monkeypatch.setitem(PROVIDERS, OrderBook.key, OrderBook)
-    monkeypatch.setattr(OrderBook, "orders", {})
-    monkeypatch.setattr(OrderBook, "asked", [])
-    monkeypatch.setattr(OrderBook, "trouble", None)
-    order(1)
-    result = await async_open_credentials(hass, OrderBook.key)
-    result = await async_submit(hass, result, {"url": "https://order.book"})
-    result = await async_submit(hass, result, {"invoices": "1"})
-    await async_settle(hass)
-    entry: ConfigEntry = result["result"]
-    return entry
+def announced(runs: Runs) -> list[str]:
+    """Return the invoices that automations heard of, in that order."""
+    return [run["invoice_id"] for run in runs]
 
 
 def limit_issue(hass: HomeAssistant, entry: ConfigEntry) -> ir.IssueEntry | None:
@@ -226,67 +62,411 @@ def limit_issue(hass: HomeAssistant, entry: ConfigEntry) -> ir.IssueEntry | None
     return ir.async_get(hass).async_get_issue(DOMAIN, f"auto_watch_limit_{entry.entry_id}")
 
 
-async def test_bound(
-    hass: HomeAssistant, order_book: ConfigEntry, monkeypatch: pytest.MonkeyPatch
+def hint(entry: ConfigEntry, *ids: str, is_trusted: bool = True) -> None:
+    """Let somebody hint at invoices."""
+    entry.runtime_data.auto_watch.async_hint(ids, is_trusted=is_trusted)
+
+
+async def test_what_was_there_before(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
 ) -> None:
-    """So many and no more, the newest first; that is said, and the rest comes when there is room."""
-    monkeypatch.setattr(auto_watch, "MOST_WATCHED", 5)
-    now = dt_util.utcnow()
-    for number in range(2, 10):
-        order(number, created_at=now + timedelta(seconds=number))
-    await async_set_options(hass, order_book)
-    assert set(watched(order_book)) == {"1", "5", "6", "7", "8", "9"}
-    issue = limit_issue(hass, order_book)
-    assert issue
-    assert issue.translation_placeholders == {"account": "Order Book", "most": "5"}
-
-    looks = len(OrderBook.asked)
-    await async_look(hass, 60)
-    assert len(OrderBook.asked) == looks, "a full account is not asked for more all the time"
-    await async_look(hass, 16 * 60)
-    assert len(watched(order_book)) == 6
-
-    for id_ in ("6", "8"):
-        await async_delete_device(hass, order_book, id_)
-    await async_look(hass, 17 * 60)
-    await async_look(hass, 33 * 60)
-    assert set(watched(order_book)) == {"1", "3", "4", "5", "7", "9"}
-    assert limit_issue(hass, order_book)
-    for id_ in ("3", "4", "5", "7"):
-        await async_delete_device(hass, order_book, id_)
-    await async_look(hass, 34 * 60)
-    await async_look(hass, 50 * 60)
-    assert set(watched(order_book)) == {"1", "2", "9"}
-    assert limit_issue(hass, order_book) is None
+    """When it is switched on, what is open is watched, and what is paid already is no news."""
+    orders.make("old", age=timedelta(days=2))
+    orders.make("open", age=timedelta(hours=2))
+    orders.make_paid("paid", age=timedelta(hours=1))
+    entry = await async_open_shop(hass)
+    assert watched(entry) == ["open"]
+    await async_pass(hass, freezer, 2 * HOUR, step=MINUTE)
+    assert not runs
+    orders.pay("open")
+    await async_pass(hass, freezer, 5 * MINUTE)
+    assert announced(runs) == ["open"]
 
 
-async def test_since_when(
-    hass: HomeAssistant, order_book: ConfigEntry, freezer: FrozenDateTimeFactory
+@pytest.mark.parametrize("paid_after", [0, 3, 9, 15])
+async def test_paid_before_it_is_seen(
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    runs: Runs,
+    paid_after: int,
 ) -> None:
-    """A day back at first, then from the last look on, with some overlap, over restarts too."""
-    start = dt_util.utcnow()
-    order(2, created_at=start - timedelta(days=2))
-    OrderBook.orders = dict(reversed(OrderBook.orders.items()))
-    await async_set_options(hass, order_book)
-    assert abs(OrderBook.asked[-1] - (start - timedelta(days=1))) < timedelta(minutes=1)
-    assert "2" not in watched(order_book)
-    freezer.tick(timedelta(minutes=10))
-    await async_look(hass, 0)
-    await async_look(hass)
-    assert timedelta(0) < dt_util.utcnow() - OrderBook.asked[-1] < timedelta(minutes=26)
+    """However soon it is paid, each payment is announced, and once."""
+    entry = await async_open_shop(hass)
+    for number in range(20):
+        orders.make(f"N{number}")
+        await async_pass(hass, freezer, paid_after)
+        orders.pay(f"N{number}")
+        await async_pass(hass, freezer, 7)
+    await async_pass(hass, freezer, MINUTE)
+    assert set(announced(runs)) == {f"N{number}" for number in range(20)}
+    await async_restart(hass, freezer, entry, DAY)
+    await async_pass(hass, freezer, 10 * MINUTE)
+    assert len(runs) == 20
+    assert account_state(hass, entry, "received_CHF").state == "100"
 
-    before = dt_util.utcnow()
+
+async def test_while_home_assistant_is_down(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """What is made and paid meanwhile, for up to 30 days, is announced then, the oldest first."""
+    entry = await async_open_shop(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    orders.make_paid("too old")
     freezer.tick(timedelta(days=3))
-    order(3, created_at=dt_util.utcnow() - timedelta(days=2))
-    assert await hass.config_entries.async_reload(order_book.entry_id)
-    await async_settle(hass)
-    assert timedelta(0) < before - OrderBook.asked[-1] < timedelta(hours=2)
-    assert "3" in watched(order_book)
+    for number in range(12):
+        freezer.tick(timedelta(days=2))
+        orders.make_paid(f"N{number}")
+    freezer.tick(timedelta(days=4))
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await async_pass(hass, freezer, 5 * MINUTE, step=2)
+    assert announced(runs) == [f"N{number}" for number in range(12)]
 
-    freezer.tick(timedelta(days=300))
-    assert await hass.config_entries.async_reload(order_book.entry_id)
+
+async def test_during_an_outage(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """What is made and paid while the provider can't be reached is announced afterwards."""
+    await async_open_shop(hass)
+    orders.trouble = ProviderUnavailable(UnavailableReason.SERVER_ERROR)
+    for number in range(5):
+        orders.make_paid(f"N{number}")
+        await async_pass(hass, freezer, 2 * HOUR, step=10 * MINUTE)
+    assert not runs
+    orders.trouble = None
+    await async_pass(hass, freezer, 20 * MINUTE)
+    assert announced(runs) == [f"N{number}" for number in range(5)]
+
+
+async def test_switched_on_during_an_outage(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """It begins with the first list."""
+    orders.make_paid("before")
+    orders.trouble = ProviderUnavailable(UnavailableReason.SERVER_ERROR)
+    await async_open_shop(hass)
+    await async_pass(hass, freezer, 5 * MINUTE)
+    orders.trouble = None
+    await async_pass(hass, freezer, 20 * MINUTE)
+    orders.make_paid("after")
+    await async_pass(hass, freezer, MINUTE)
+    assert announced(runs) == ["after"]
+
+
+async def test_off_and_on_again(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """What is made while it is off is not announced, and nothing is asked for."""
+    entry = await async_open_shop(hass)
+    await async_set_options(hass, entry, on=False)
+    lists = len(orders.lists)
+    orders.make_paid("meanwhile")
+    await async_pass(hass, freezer, HOUR, step=MINUTE)
+    hint(entry, "meanwhile")
+    hint(entry, "meanwhile", is_trusted=False)
+    await async_pass(hass, freezer, MINUTE)
+    assert len(orders.lists) == lists
+    await async_set_options(hass, entry)
+    await async_pass(hass, freezer, MINUTE)
+    assert not runs
+    orders.make_paid("after")
+    await async_pass(hass, freezer, MINUTE)
+    assert announced(runs) == ["after"]
+
+
+@pytest.mark.parametrize("error", [timedelta(days=400), timedelta(days=-400), timedelta(hours=-3)])
+@pytest.mark.parametrize("tells_time", [True, False])
+@pytest.mark.parametrize("when", ["at first", "for a minute", "at a start"])
+async def test_wrong_clock(
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    runs: Runs,
+    *,
+    error: timedelta,
+    tells_time: bool,
+    when: str,
+) -> None:
+    """A clock that is wrong for a while loses no payment, and makes no old one news.
+
+    Only where nobody knows better, an account that begins in the future begins again.
+    """
+    orders.tells_time = tells_time
+    orders.make_paid("before", age=timedelta(hours=5))
+    if when == "at first":
+        set_clock(freezer, error)
+    entry = await async_open_shop(hass)
+    await async_pass(hass, freezer, MINUTE)
+    set_clock(freezer, timedelta(0) if when == "at first" else error)
+    if when == "at a start":
+        await async_restart(hass, freezer, entry, MINUTE)
+    await async_pass(hass, freezer, 2 * MINUTE)
+    set_clock(freezer, timedelta(0))
+    orders.make_paid("A")
+    await async_pass(hass, freezer, 2 * MINUTE)
+    await async_restart(hass, freezer, entry, 2 * HOUR)
+    orders.make_paid("B")
+    await async_pass(hass, freezer, 2 * HOUR, step=MINUTE)
+    begins_again = when == "at first" and error > timedelta(0) and not tells_time
+    assert announced(runs) == (["B"] if begins_again else ["A", "B"])
+
+
+@pytest.mark.parametrize("is_newest_first", [True, False])
+@pytest.mark.parametrize("is_there_first", [True, False])
+async def test_row_of_another_time(
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    runs: Runs,
+    *,
+    is_newest_first: bool,
+    is_there_first: bool,
+) -> None:
+    """One row that is dated 2099 spoils nothing, in whatever order, and repeated too."""
+    orders.is_newest_first, orders.repeats = is_newest_first, True
+    orders.make_paid("before", age=timedelta(hours=1))
+    entry = None if is_there_first else await async_open_shop(hass)
+    orders.make_paid("X2099", age=timedelta(days=-73 * 365))
+    entry = entry or await async_open_shop(hass)
+    for id_ in "AB":
+        orders.make_paid(id_)
+        await async_restart(hass, freezer, entry, 2 * DAY)
+        await async_pass(hass, freezer, 10 * MINUTE)
+    assert [id_ for id_ in announced(runs) if id_ != "X2099"] == ["A", "B"]
+    assert announced(runs).count("X2099") == (0 if is_there_first else 1)
+
+
+async def test_listed_late(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """An invoice that the list shows minutes or hours late is found, though others came first."""
+    await async_open_shop(hass)
+    for id_, hidden_for in (("soon", 10 * MINUTE), ("late", 5 * HOUR)):
+        made = orders.make(id_)
+        orders.pay(id_)
+        assert made.created_at
+        orders.hidden_until[id_] = made.created_at + timedelta(seconds=hidden_for)
+    await async_pass(hass, freezer, 40)
+    orders.make_paid("other")
+    await async_pass(hass, freezer, 12 * MINUTE, step=MINUTE)
+    assert announced(runs) == ["other", "soon"]
+    await async_pass(hass, freezer, 7 * HOUR, step=5 * MINUTE)
+    assert announced(runs) == ["other", "soon", "late"]
+
+
+async def test_list_without_times(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """Where nobody knows when it was made, what is open is watched, and hints find the others."""
+    orders.is_dated = False
+    orders.make_paid("before")
+    entry = await async_open_shop(hass)
+    orders.make("A")
+    await async_pass(hass, freezer, MINUTE)
+    orders.pay("A")
+    orders.make_paid("B", created_at=None)
+    hint(entry, "B", "before")
+    await async_pass(hass, freezer, 5 * MINUTE)
+    assert set(announced(runs)) == {"A", "B"}
+    assert len(runs) == 2
+
+
+async def test_hint_finds_it_immediately(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """What the provider itself hints at is read without the list, and not if it is old."""
+    orders.make_paid("old", age=timedelta(days=3))
+    entry = await async_open_shop(hass)
+    lists = len(orders.lists)
+    orders.make_paid("A")
+    orders.make_paid("B")
+    hint(entry, "A")
+    hint(entry, "B", "nobody's", "old")
     await async_settle(hass)
-    assert dt_util.utcnow() - OrderBook.asked[-1] <= timedelta(days=30)
+    assert set(announced(runs)) == {"A", "B"}
+    assert len(orders.lists) == lists
+    await async_pass(hass, freezer, 2 * MINUTE)
+    assert len(runs) == 2
+
+
+async def test_hint_and_list_at_the_same_time(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """Whoever is first, it is announced once."""
+    entry = await async_open_shop(hass)
+    orders.make_paid("A")
+    hint(entry, "A")
+    hint(entry, "A", is_trusted=False)
+    await async_pass(hass, freezer, 35, step=5)
+    assert announced(runs) == ["A"]
+
+
+async def test_forged_hints(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """Hints that anybody may have sent make for one list in two seconds in all, and find it."""
+    entry = await async_open_shop(hass)
+    await async_pass(hass, freezer, 5)
+    orders.make_paid("A")
+    lists = len(orders.lists)
+    for second in range(20):
+        for number in range(50):
+            hint(entry, f"forged {second} {number}", is_trusted=False)
+        await async_pass(hass, freezer, 1)
+    assert announced(runs) == ["A"]
+    assert 5 <= len(orders.lists) - lists <= 11
+    assert not orders.reads
+
+
+async def test_no_litter(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """What is over before it is seen has no device, its money counts, and it goes in time."""
+    entry = await async_open_shop(hass)
+    orders.make_paid("A")
+    orders.make("B", status=InvoiceStatus.EXPIRED)
+    orders.make("C")
+    await async_pass(hass, freezer, MINUTE)
+    assert announced(runs) == ["A"]
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert len(devices) == 2, "the account's and that of what is open"
+    assert not [
+        entity
+        for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+        if "_A_" in entity.unique_id
+    ]
+    assert account_state(hass, entry, "received_CHF").state == "5"
+    await async_pass(hass, freezer, 3 * HOUR, step=10 * MINUTE)
+    assert watched(entry) == ["B", "C"], "what is over is on disk only"
+    assert account_state(hass, entry, "received_CHF").state == "5"
+    book = entry.runtime_data.book
+    assert isinstance((await book.async_find(["A"]))["A"], Record)
+    await async_restart(hass, freezer, entry, 8 * DAY)
+    book = entry.runtime_data.book
+    await async_pass(hass, freezer, 3 * HOUR, step=10 * MINUTE)
+    assert isinstance((await book.async_find(["A"]))["A"], Tombstone)
+    assert account_state(hass, entry, "received_CHF").state == "5"
+    assert announced(runs) == ["A"]
+
+
+async def test_added_by_hand_afterwards(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory
+) -> None:
+    """Who adds what had no device wants to see it."""
+    entry = await async_open_shop(hass)
+    orders.make_paid("A")
+    await async_pass(hass, freezer, MINUTE)
+    await async_add_invoices(hass, entry, ["A"])
+    assert state_of(hass, entry, "A", "status").state == "paid"
+
+
+async def test_device_for_every_one(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory
+) -> None:
+    """Who wants a device for each paid invoice gets that."""
+    entry = await async_open_shop(hass)
+    await async_set_options(hass, entry, every_device=True)
+    orders.make_paid("A")
+    await async_pass(hass, freezer, MINUTE)
+    assert state_of(hass, entry, "A", "status").state == "paid"
+
+
+async def test_trigger_says_which_device(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """Of an invoice without a device, a trigger names the account's."""
+    entry = await async_open_shop(hass)
+    orders.make_paid("A")
+    await async_pass(hass, freezer, MINUTE)
+    [run] = runs
+    assert run["device_id"] == device_id(hass, entry)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"only_from_amount": "10.50"}, ["large"]),
+        ({"only_currency": "eur"}, ["euro"]),
+        ({"only_order_id": "shop-"}, ["order"]),
+        ({}, ["large", "euro", "order", "other"]),
+    ],
+)
+async def test_filter(
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    runs: Runs,
+    options: dict[str, Any],
+    expected: list[str],
+) -> None:
+    """What the options leave out is neither watched nor announced."""
+    entry = await async_open_shop(hass)
+    await async_set_options(hass, entry, **options)
+    orders.make_paid("large", amount=11)
+    orders.make_paid("euro", currency="EUR")
+    orders.make_paid("order", order_id="SHOP-7")
+    orders.make_paid("other")
+    await async_pass(hass, freezer, 2 * MINUTE)
+    assert announced(runs) == expected
+    assert watched(entry) == expected
+
+
+async def test_filter_that_is_none(hass: HomeAssistant, orders: Orders) -> None:
+    """What is no amount is refused."""
+    entry = await async_open_shop(hass)
+    result = await async_set_options(hass, entry, only_from_amount="much")
+    assert result["errors"] == {"only_from_amount": "amount_invalid"}
+
+
+async def test_bound(
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    runs: Runs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A number of open ones is watched and no more, the newest; payments are announced all."""
+    monkeypatch.setattr(lister, "MOST_WATCHED", 5)
+    entry = await async_open_shop(hass)
+    for number in range(1, 10):
+        orders.make(f"N{number}", age=timedelta(seconds=20 - number))
+    await async_pass(hass, freezer, 2 * MINUTE)
+    assert set(watched(entry)) == {"N5", "N6", "N7", "N8", "N9"}
+    issue = limit_issue(hass, entry)
+    assert issue
+    assert issue.translation_placeholders == {"account": "My shop", "most": "5"}
+
+    orders.pay("N2")
+    await async_pass(hass, freezer, 40 * MINUTE, step=MINUTE)
+    assert announced(runs) == ["N2"], "though it had no place"
+    for id_ in ("N6", "N8"):
+        await async_delete_device(hass, entry, id_)
+    await async_pass(hass, freezer, 40 * MINUTE, step=MINUTE)
+    assert set(watched(entry)) - {"N2"} == {"N3", "N4", "N5", "N7", "N9"}
+    assert limit_issue(hass, entry)
+    await async_restart(hass, freezer, entry, 5)
+    for id_ in ("N3", "N4"):
+        await async_delete_device(hass, entry, id_)
+    await async_pass(hass, freezer, 40 * MINUTE, step=MINUTE)
+    assert set(watched(entry)) == {"N1", "N5", "N7", "N9"}
+    assert limit_issue(hass, entry) is None
+
+
+async def test_what_nobody_wants_stays_away(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory
+) -> None:
+    """An invoice that a user stopped watching doesn't come back, unless the user brings it."""
+    entry = await async_open_shop(hass)
+    orders.make("A")
+    await async_pass(hass, freezer, MINUTE)
+    await async_delete_device(hass, entry, "A")
+    hint(entry, "A")
+    await async_pass(hass, freezer, 2 * HOUR, step=MINUTE)
+    await async_restart(hass, freezer, entry, 5)
+    await async_pass(hass, freezer, 10 * MINUTE)
+    assert not watched(entry)
+    await async_add_invoices(hass, entry, ["A"])
+    assert watched(entry) == ["A"]
 
 
 @pytest.mark.parametrize(
@@ -298,54 +478,199 @@ async def test_since_when(
     ],
 )
 async def test_trouble(
-    hass: HomeAssistant, order_book: ConfigEntry, trouble: ProviderError, seconds: float
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    trouble: ProviderError,
+    seconds: float,
 ) -> None:
-    """A list that breaks off is asked for again, as late as the provider says, and nothing is lost."""
-    await async_set_options(hass, order_book)
-    OrderBook.trouble = trouble
-    order(2)
-    await async_look(hass)
-    looks = len(OrderBook.asked)
-    assert "2" not in watched(order_book)
-    OrderBook.trouble = None
-    await async_look(hass, seconds / 3)
-    assert len(OrderBook.asked) == looks
-    await async_look(hass, seconds + 1)
-    assert "2" in watched(order_book)
-    assert state_of(hass, order_book, "1", "status").state == "pending"
+    """A list that breaks off is asked for again, as late as the provider says; nothing is lost."""
+    entry = await async_open_shop(hass)
+    orders.trouble = trouble
+    orders.make("A")
+    await async_pass(hass, freezer, 31)
+    lists = len(orders.lists)
+    assert not watched(entry)
+    orders.trouble = None
+    await async_pass(hass, freezer, seconds / 3)
+    hint(entry, "other", is_trusted=False)
+    await async_pass(hass, freezer, seconds / 4)
+    assert len(orders.lists) == lists
+    await async_pass(hass, freezer, seconds)
+    assert watched(entry) == ["A"]
 
 
-async def test_key_that_may_not_list(hass: HomeAssistant, order_book: ConfigEntry) -> None:
-    """A key with too little permission is told so where following is switched on."""
-    OrderBook.trouble = PermissionMissing("list_orders")
-    result = await async_set_options(hass, order_book)
+async def test_key_that_may_not_list(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory
+) -> None:
+    """Where automatic watching is switched on, the permission that is missing is named."""
+    entry = await async_open_shop(hass, on=False)
+    orders.trouble = PermissionMissing("list_orders")
+    result = await async_set_options(hass, entry)
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {"auto_watch": "permission_missing"}
     assert result["description_placeholders"]
     assert result["description_placeholders"]["permission"] == "list_orders"
-    assert not order_book.options
-    OrderBook.trouble = ProviderUnavailable(UnavailableReason.TIMEOUT)
+    assert not entry.options
+    orders.trouble = ProviderUnavailable(UnavailableReason.TIMEOUT)
     result = await hass.config_entries.options.async_configure(
         result["flow_id"], {"cleanup_after": 7, "auto_watch": True}
     )
     await async_settle(hass)
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    OrderBook.trouble = None
-    order(2)
-    await async_look(hass, 62)
-    assert "2" in watched(order_book)
+    orders.trouble = None
+    orders.make("A")
+    await async_pass(hass, freezer, 2 * MINUTE)
+    assert watched(entry) == ["A"]
 
 
 async def test_permission_taken_away(
-    hass: HomeAssistant, order_book: ConfigEntry, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A key that may no longer list is said in the log, once, and the invoices are read on."""
-    await async_set_options(hass, order_book)
-    OrderBook.trouble = PermissionMissing("list_orders")
-    for seconds in (31, 62, 200):
-        await async_look(hass, seconds)
+    """A key that may no longer list is logged, once; once it may, that too."""
+    await async_open_shop(hass)
+    orders.trouble = PermissionMissing("list_orders")
+    await async_pass(hass, freezer, 10 * MINUTE)
     [line] = [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert "the key lacks the permission list_orders" in line
-    OrderBook.orders["1"] = order(1, status=InvoiceStatus.PAID)
-    await async_later(hass)
-    assert state_of(hass, order_book, "1", "status").state == "paid"
+    orders.trouble = None
+    await async_pass(hass, freezer, 20 * MINUTE)
+    assert "the list of invoices can be read again" in caplog.text
+
+
+async def test_requests_of_a_quiet_shop(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory
+) -> None:
+    """The list is asked for twice a minute, and a few times more each hour."""
+    await async_open_shop(hass)
+    await async_pass(hass, freezer, 2 * HOUR, step=5)
+    lists = len(orders.lists)
+    await async_pass(hass, freezer, HOUR, step=5)
+    assert 100 <= len(orders.lists) - lists <= 130
+
+
+async def test_options_of_a_provider_that_lists_nothing(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """What can't be watched automatically isn't offered to be."""
+    entry = await add_account("cryptocloud_v1", sandbox.store.create("cryptocloud_v1").id)
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert fields_of(result["data_schema"]).keys() == {"cleanup_after"}
+
+
+LISTS = pytest.mark.parametrize("provider", ["cryptocloud", "btcpay"])
+
+
+@LISTS
+@pytest.mark.parametrize("paid_after", [3, 9, 15])
+async def test_over_http(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    freezer: FrozenDateTimeFactory,
+    provider: str,
+    paid_after: int,
+) -> None:
+    """Of 20 invoices that are made elsewhere and soon paid, 20 are announced."""
+    await add_account(provider)
+    made = []
+    for _ in range(20):
+        made.append(sandbox.store.create(provider).id)
+        await async_pass(hass, freezer, paid_after)
+        sandbox.store.act(provider, made[-1], "pay")
+        await async_pass(hass, freezer, 4)
+    await async_pass(hass, freezer, 5 * MINUTE)
+    assert sorted(announced(runs)) == sorted(made)
+    assert len({run["announcement_id"] for run in runs}) == 20
+
+
+@LISTS
+async def test_over_http_while_down(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    freezer: FrozenDateTimeFactory,
+    provider: str,
+) -> None:
+    """What is made and paid while Home Assistant is down is announced, oldest first, and dated."""
+    entry = await add_account(provider)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    made, times = [], []
+    for _ in range(5):
+        freezer.tick(timedelta(hours=3))
+        made.append(sandbox.store.create(provider).id)
+        times.append(sandbox.store.get(provider, made[-1]).created_at.replace(microsecond=0))
+        sandbox.store.act(provider, made[-1], "pay")
+    freezer.tick(timedelta(hours=3))
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await async_settle(hass)
+    await async_pass(hass, freezer, 5 * MINUTE)
+    assert announced(runs) == made
+    assert [run["created_at"][:19] for run in runs] == [time.isoformat()[:19] for time in times]
+    assert all(run["is_late"] is True for run in runs)
+    if provider == "cryptocloud":
+        assert all(a["paid_at"] < b["paid_at"] for a, b in pairwise(runs))
+
+
+@pytest.fixture
+def paced_at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return when requests for lists were made."""
+    moments: list[float] = []
+    spend = Budget.async_spend
+
+    async def spend_and_note(budget: Budget) -> None:
+        await spend(budget)
+        if budget.per_minute == lister.REQUESTS_PER_MINUTE:
+            moments.append(CLOCK())
+
+    monkeypatch.setattr(Budget, "async_spend", spend_and_note)
+    return moments
+
+
+@LISTS
+async def test_requests_of_a_large_shop(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    freezer: FrozenDateTimeFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    paced_at: list[float],
+    provider: str,
+) -> None:
+    """However long the list is, it costs ten requests a minute at most, and nothing is lost."""
+    monkeypatch.setattr(lister, "MOST_WATCHED", 5)
+    entry = await add_account(provider)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    made = []
+    for _ in range(4000):
+        freezer.tick(timedelta(seconds=43))
+        made.append(sandbox.store.create(provider).id)
+        if len(made) in (8, 4000):
+            sandbox.store.act(provider, made[-1], "pay")
+    paced_at.clear()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    for _ in range(15):
+        await async_drift(hass, freezer, MINUTE)
+    assert len(paced_at) > 2 * lister.REQUESTS_PER_MINUTE
+    # Timers in tests ring half a second early.
+    for earlier, later in zip(paced_at, paced_at[lister.REQUESTS_PER_MINUTE :], strict=False):
+        assert later - earlier > WINDOW - 1
+    paid = [id_ for id_ in announced(runs) if id_ in (made[7], made[-1])]
+    assert paid == [made[7], made[-1]]
+
+
+async def async_drift(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: int) -> None:
+    """Let time pass for tasks that wait for it, too."""
+    for _ in range(seconds // 3):
+        freezer.tick(3)
+        CLOCK.passed += 3
+        async_fire_time_changed(hass)
+        for _ in range(30):
+            await asyncio.sleep(0)
+            await hass.async_block_till_done()

@@ -37,7 +37,7 @@ async def async_track_invoices(call: ServiceCall) -> ServiceResponse:
     if not words:
         raise refusal("nothing_chosen")
     try:
-        found = await async_look_up(account.provider, words, account.book.records)
+        found = await async_look_up(account.provider, words, account.book.with_devices)
     except ProviderError as err:
         raise provider_failure(entry, err) from err
     not_accepted = {

@@ -205,6 +205,16 @@ class Storage:
             raise StorageError(str(err)) from err
         return found
 
+    def ended(self, before: datetime, most: int) -> list[str]:
+        """Return the IDs of invoices that are on disk only and ended then. Raises StorageError."""
+        try:
+            rows = self._opened.execute(
+                "SELECT id FROM on_disk WHERE ended_at <= ? LIMIT ?", (write_time(before), most)
+            ).fetchall()
+        except (OSError, sqlite3.Error) as err:
+            raise StorageError(str(err)) from err
+        return [row["id"] for row in rows]
+
     def recent(self, most: int) -> list[str]:
         """Return the IDs that were watched until lately, the latest first. Raises StorageError."""
         try:

@@ -143,7 +143,11 @@ def _is_comparable(record: Record) -> bool:
 
 def _happened_at(record: Record) -> datetime | None:
     """Return when an invoice became what it is, as far as that is known."""
-    return record.paid_at or record.ended_at
+    since = record.paid_at or record.ended_at
+    if record.paid_at is None and since and record.expires_at and not record.counts:
+        # It was never seen to expire, so that it was paid before.
+        return min(since, record.expires_at)
+    return since
 
 
 def _number(money: Money | None) -> float | None:

@@ -24,7 +24,7 @@ class AddInvoicesFlow(ConfigSubentryFlow):
         account = entry.runtime_data
         checked = CheckedIds()
         if user_input is not None:
-            checked = await async_check_ids(account.provider, user_input, account.book.records)
+            checked = await async_check_ids(account.provider, user_input, account.book.with_devices)
             if not checked.errors:
                 return await self._async_add(account, checked)
         return self.async_show_form(

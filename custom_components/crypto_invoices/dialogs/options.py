@@ -8,19 +8,30 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    TextSelector,
 )
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from ..clients import async_create_provider
-from ..const import CONF_AUTO_WATCH, CONF_CLEANUP_AFTER
+from ..const import (
+    CONF_AUTO_WATCH,
+    CONF_CLEANUP_AFTER,
+    CONF_EVERY_DEVICE,
+    CONF_ONLY_CURRENCY,
+    CONF_ONLY_FROM_AMOUNT,
+    CONF_ONLY_ORDER_ID,
+)
 from ..providers.capabilities import CanListInvoices, PermissionMissing
 from ..providers.model import ProviderError
+from ..providers.parse import read_amount
 from ..providers.provider import Provider
 from ..upkeep.auto_watch import is_auto_watched
 from ..upkeep.cleanup import cleanup_after
 
 MOST_DAYS = 365
+_FILTERS = (CONF_ONLY_FROM_AMOUNT, CONF_ONLY_CURRENCY, CONF_ONLY_ORDER_ID)
+_TEXT = TextSelector()
 
 
 class AccountOptionsFlow(OptionsFlow):
@@ -33,11 +44,14 @@ class AccountOptionsFlow(OptionsFlow):
         errors: dict[str, str] = {}
         placeholders = {"account": entry.title, "permission": ""}
         if user_input is not None:
+            if not _is_amount(user_input.get(CONF_ONLY_FROM_AMOUNT)):
+                errors[CONF_ONLY_FROM_AMOUNT] = "amount_invalid"
             if user_input.get(CONF_AUTO_WATCH) and not is_auto_watched(entry):
                 placeholders["permission"] = await _async_missing_permission(provider)
-            if not placeholders["permission"]:
+            if placeholders["permission"]:
+                errors[CONF_AUTO_WATCH] = "permission_missing"
+            if not errors:
                 return self.async_create_entry(data=user_input)
-            errors[CONF_AUTO_WATCH] = "permission_missing"
         days = NumberSelector(
             NumberSelectorConfig(
                 min=0,
@@ -56,12 +70,24 @@ class AccountOptionsFlow(OptionsFlow):
             fields[vol.Required(CONF_AUTO_WATCH, default=is_auto_watched(entry))] = (
                 BooleanSelector()
             )
+            fields |= {
+                vol.Optional(key, description={"suggested_value": entry.options.get(key)}): _TEXT
+                for key in _FILTERS
+            }
+            every_device = entry.options.get(CONF_EVERY_DEVICE, False)
+            fields[vol.Optional(CONF_EVERY_DEVICE, default=every_device)] = BooleanSelector()
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), user_input),
             errors=errors,
             description_placeholders=placeholders,
         )
+
+
+def _is_amount(text: str | None) -> bool:
+    """Whether a text is an amount of money, or empty."""
+    amount = read_amount(text)
+    return not text or (amount is not None and amount >= 0)
 
 
 async def _async_missing_permission(provider: Provider) -> str:

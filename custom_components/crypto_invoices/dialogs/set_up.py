@@ -7,11 +7,14 @@ from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.const import CONF_URL, CONF_WEBHOOK_ID
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.selector import BooleanSelector
+import voluptuous as vol
 
 from ..book.loading import looked_up
-from ..const import CONF_INVOICES
+from ..const import CONF_AUTO_WATCH, CONF_INVOICES
 from ..notifications.address import webhook_address
 from ..providers import PROVIDERS
+from ..providers.capabilities import CanListInvoices
 from ..providers.provider import Provider
 from ..providers.push import CanPush, CanRegisterWebhook
 from .credentials import (
@@ -81,17 +84,31 @@ class SetUpFlow(ProvingFlow):
                     # The account's book takes them over.
                     CONF_INVOICES: [looked_up(invoice) for invoice in checked.invoices],
                 }
+                # Who enters no IDs wants all of them.
+                is_auto_watched = isinstance(provider, CanListInvoices) and user_input.get(
+                    CONF_AUTO_WATCH, not checked.invoices
+                )
                 return self.async_create_entry(
                     title=self._proven.account.title,
                     data=data,
+                    options={CONF_AUTO_WATCH: True} if is_auto_watched else {},
                     **_how_to_push(self.hass, provider, data),
                 )
         return self.async_show_form(
             step_id="invoices",
-            data_schema=invoices_schema((user_input or {}).get(CONF_INVOICES, "")),
+            data_schema=_first_invoices_schema(provider, user_input or {}),
             errors=checked.errors,
             description_placeholders={"provider": provider.name, **checked.placeholders},
         )
+
+
+def _first_invoices_schema(provider: Provider, typed: Mapping[str, Any]) -> vol.Schema:
+    """Return the form: all invoices that are made from now on, where the provider lists them."""
+    schema = invoices_schema(typed.get(CONF_INVOICES, ""))
+    if not isinstance(provider, CanListInvoices):
+        return schema
+    suggested = {"suggested_value": typed.get(CONF_AUTO_WATCH, True)}
+    return schema.extend({vol.Optional(CONF_AUTO_WATCH, description=suggested): BooleanSelector()})
 
 
 def _how_to_push(

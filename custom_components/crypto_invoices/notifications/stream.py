@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 import logging
 
 from ..providers.model import ProviderError
-from ..providers.push import CanStream
+from ..providers.push import CanStream, Hint
 from ..reading.back_off import BackOff
 
 _LOGGER = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ async def async_listen(
     name: str,
     provider: CanStream,
     *,
-    hint: Callable[[Iterable[str]], object],
+    hint: Callable[[Hint], object],
     open_invoices: Callable[[], Iterable[str]],
     clock: Callable[[], float],
     back_off: BackOff,
@@ -36,10 +37,11 @@ async def async_listen(
             async for news in provider.async_stream():
                 if news.invoice_ids:
                     brought_something = True
-                    hint(news.invoice_ids)
+                    # The connection is our own, whoever else may write to it.
+                    hint(replace(news, is_verified=True))
                 elif may_have_missed:
                     may_have_missed = False
-                    hint(open_invoices())
+                    hint(Hint(invoice_ids=frozenset(open_invoices())))
         except ProviderError as err:
             _LOGGER.debug("%s: the stream ended: %r", name, err)
         # Of a server that hangs up on everybody, polls bring more than connections do.

@@ -1,7 +1,7 @@
 """Hints from a provider's pushes: one webhook per account."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 import logging
@@ -20,7 +20,7 @@ from homeassistant.util import dt as dt_util
 from ..book.book import Book
 from ..const import CONF_CLOUDHOOK_URL, DOMAIN
 from ..issues import WEBHOOK_MOVED, async_create_issue, async_delete_issue
-from ..providers.push import CanPush, PushRejected, RejectReason
+from ..providers.push import CanPush, Hint, PushRejected, RejectReason
 from .address import webhook_address
 from .body import BodyRejected, async_read_body
 from .cloudhook import async_ensure_cloudhook, async_follow_cloud
@@ -52,7 +52,7 @@ class WebhookManager:
         provider: CanPush,
         registration: Registration | None,
         *,
-        hint: Callable[[Iterable[str]], object],
+        hint: Callable[[Hint], object],
         book: Book,
     ) -> None:
         """Begin unregistered; ``hint`` has invoices read that may have changed."""
@@ -155,7 +155,7 @@ class WebhookManager:
                 self._book.set_fact(_PUSHED_TO, self._address)
             async_delete_issue(hass, self._entry, WEBHOOK_MOVED)
         if not self._is_repeated(hint.delivery_id):
-            self._hint(hint.invoice_ids)
+            self._hint(hint)
         return Response()
 
     def _is_repeated(self, delivery_id: str | None) -> bool:

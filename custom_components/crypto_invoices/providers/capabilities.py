@@ -87,9 +87,9 @@ class CanListInvoices(Protocol):
     """A provider that says which invoices there are."""
 
     def async_list_invoices(
-        self, *, since: datetime, order_id: str | None = None
+        self, *, since: datetime, until: datetime | None = None, order_id: str | None = None
     ) -> AsyncIterator[Invoice]:
-        """Yield the invoices made since then page by page, in the provider's order.
+        """Yield the invoices made since then, and until then, page by page, in the provider's order.
 
         Mostly that is the newest first. One may come twice where new ones push it to the
         next page. Stop iterating to make no more requests. Raises a ProviderError.

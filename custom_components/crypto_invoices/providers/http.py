@@ -76,6 +76,19 @@ def request_times() -> Iterator[RequestTimes]:
         _times.reset(token)
 
 
+_pace: ContextVar[Budget | None] = ContextVar("request_pace", default=None)
+
+
+@contextmanager
+def paced(budget: Budget) -> Iterator[None]:
+    """Let all requests that are made within wait for a budget of their own, too."""
+    token = _pace.set(budget)
+    try:
+        yield
+    finally:
+        _pace.reset(token)
+
+
 class HttpClient:
     """Sends an account's requests, all to one address and within one budget.
 
@@ -153,6 +166,8 @@ class HttpClient:
             raise ProviderUnavailable(
                 UnavailableReason.CANNOT_CONNECT, "not a web address", was_reached=False
             )
+        if (pace := _pace.get()) is not None:
+            await pace.async_spend()
         await self.budget.async_spend()
         if self.session.closed:
             raise ProviderUnavailable(

@@ -1,6 +1,7 @@
 """Lists that come in pages, while new invoices push the rest to later ones."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ async def each_once(
     read: Callable[[int, int], Awaitable[Page]],
     *,
     since: datetime,
+    until: datetime | None = None,
     order_id: str | None,
     size: int = PAGE,
 ) -> AsyncIterator[Invoice]:
@@ -39,6 +41,7 @@ async def each_once(
     after 100 pages at the latest.
     """
     seen: set[str] = set()
+    order = _Order()
     offset, last_page = 0, None
     for _ in range(MOST_PAGES):
         try:
@@ -52,15 +55,45 @@ async def each_once(
             if not isinstance(invoice, Invoice) or invoice.id in seen:
                 continue
             seen.add(invoice.id)
-            is_older = invoice.created_at is not None and invoice.created_at < since
-            if not is_older and order_id in (None, invoice.order_id):
+            if _is_within(invoice, since, until) and order_id in (None, invoice.order_id):
                 yield invoice
         offset += page.rows
         is_last = isinstance(page.total, int) and offset >= page.total
+        if order.ends_with(page.found.values(), since):
+            # All that come after these are older still.
+            return
         # A page twice is one of a server that doesn't turn pages.
         if is_last or not page.rows or page.found.keys() == last_page:
             return
         last_page = page.found.keys()
+
+
+@dataclass(slots=True)
+class _Order:
+    """In which order a list is, as far as it was read."""
+
+    is_newest_first: bool = True
+    last: datetime | None = None
+    """When the last one was made whose time is told."""
+
+    def ends_with(self, rows: Iterable[Invoice | ProviderError], since: datetime) -> bool:
+        """Whether a page, all of it made before, is the last that matters."""
+        is_older = False
+        for row in rows:
+            if isinstance(row, Invoice) and row.created_at is not None:
+                if self.last is not None and row.created_at > self.last:
+                    self.is_newest_first = False
+                self.last = row.created_at
+                if row.created_at >= since:
+                    return False
+                is_older = True
+        return is_older and self.is_newest_first
+
+
+def _is_within(invoice: Invoice, since: datetime, until: datetime | None) -> bool:
+    """Whether an invoice was made in a period, as far as that is known."""
+    made = invoice.created_at
+    return made is None or (since <= made and (until is None or made <= until))
 
 
 def smaller(size: int) -> int:

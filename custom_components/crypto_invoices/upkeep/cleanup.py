@@ -1,5 +1,6 @@
 """Stops watching invoices that ended long ago. What they brought stays in the sums."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from homeassistant.config_entries import ConfigEntry
@@ -7,11 +8,14 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.event import async_track_time_interval
 
 from ..book.book import REMEMBERED_FOR
+from ..book.database import StorageError
 from ..const import CONF_CLEANUP_AFTER, DEFAULT_CLEANUP_AFTER, DOMAIN
 from ..coordinator import CryptoInvoicesCoordinator
 from ..watching import async_unwatch
 
 INTERVAL = timedelta(hours=1)
+# Of those that are on disk only; the rest is for the next time.
+_WOKEN_AT_ONCE = 500
 
 
 def cleanup_after(entry: ConfigEntry) -> int:
@@ -55,6 +59,8 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
         book.forget_before(clocks.now() - REMEMBERED_FOR)
     if days := cleanup_after(entry):
         longest = timedelta(days=days).total_seconds()
+        with suppress(StorageError):
+            await book.async_wake_ended(clocks.now() - timedelta(days=days), _WOKEN_AT_ONCE)
         ended = [
             id_
             for id_, one in coordinator.data.items()
@@ -64,4 +70,6 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
         ]
         if ended:
             await async_unwatch(coordinator, ended)
-    await book.async_commit()
+    if await book.async_commit():
+        book.rest()
+        await coordinator.async_follow_book()

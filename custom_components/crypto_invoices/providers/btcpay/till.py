@@ -116,13 +116,15 @@ class BTCPay(BTCPayWebhooks):
         )
 
     async def async_list_invoices(
-        self, *, since: datetime, order_id: str | None = None
+        self, *, since: datetime, until: datetime | None = None, order_id: str | None = None
     ) -> AsyncIterator[Invoice]:
         """Yield the invoices made since then, each once, the newest first.
 
         At most 20,000. Raises a ProviderError.
         """
         asked: dict[str, str | int] = {"startDate": int(since.timestamp())}
+        if until is not None:
+            asked["endDate"] = int(until.timestamp()) + 1
         if order_id is not None:
             asked["orderId"] = order_id
 
@@ -134,7 +136,9 @@ class BTCPay(BTCPayWebhooks):
             found = await self._late.async_check(parse_rows(rows))
             return Page(len(rows), found, total)
 
-        async for invoice in each_once(read, since=since, order_id=order_id, size=PAGE):
+        async for invoice in each_once(
+            read, since=since, until=until, order_id=order_id, size=PAGE
+        ):
             yield invoice
 
     @override

@@ -161,14 +161,14 @@ class CryptoCloud(CryptoCloudProject):
             raise BadResponse("the answer doesn't say that it is canceled")
 
     async def async_list_invoices(
-        self, *, since: datetime, order_id: str | None = None
+        self, *, since: datetime, until: datetime | None = None, order_id: str | None = None
     ) -> AsyncIterator[Invoice]:
         """Yield the invoices made since then, each once ("Invoice list").
 
         At most the 10,000 that come first. Raises a ProviderError.
         """
         # In whose days the provider counts isn't said, and either clock may be wrong.
-        end = max(datetime.now(UTC), self.now()) + 2 * _DAY
+        end = (until or max(datetime.now(UTC), self.now())) + 2 * _DAY
         asked = _period(since.astimezone(UTC) - _DAY, end)
 
         async def read(offset: int, size: int) -> Page:
@@ -187,7 +187,7 @@ class CryptoCloud(CryptoCloudProject):
                 )
             return page
 
-        async for invoice in each_once(read, since=since, order_id=order_id):
+        async for invoice in each_once(read, since=since, until=until, order_id=order_id):
             yield invoice
 
     async def _async_list(self, period: Mapping[str, str], offset: int, *, limit: int) -> Page:

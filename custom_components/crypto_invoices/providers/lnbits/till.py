@@ -69,7 +69,7 @@ class LNbits(LNbitsHints):
         return invoice
 
     async def async_list_invoices(
-        self, *, since: datetime, order_id: str | None = None
+        self, *, since: datetime, until: datetime | None = None, order_id: str | None = None
     ) -> AsyncIterator[Invoice]:
         """Yield the incoming payments made since then, each once, the newest first.
 
@@ -81,6 +81,8 @@ class LNbits(LNbitsHints):
             "sortby": "time",
             "direction": "desc",
         }
+        if until is not None:
+            asked["time[le]"] = str(int(until.timestamp()) + 1)
 
         async def read(offset: int, size: int) -> Page:
             params = {**asked, "limit": str(size), "offset": str(offset)}
@@ -89,7 +91,7 @@ class LNbits(LNbitsHints):
             found = {id_: entry for id_, entry in rows.items() if self.parse_invoice_id(id_)}
             return Page(len(payload["data"]), found, payload.get("total"))
 
-        async for invoice in each_once(read, since=since, order_id=order_id):
+        async for invoice in each_once(read, since=since, until=until, order_id=order_id):
             yield invoice
 
     async def async_get_balances(self) -> tuple[Balance, ...]:
