@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import batched
 from types import MappingProxyType
 
+from .book.book import Book
 from .book.record import Record
 from .const import CONF_EVERY_DEVICE
 from .coordinator import CryptoInvoicesCoordinator
@@ -53,12 +54,28 @@ async def _async_watch(
         record.payment_url = links.get(record.id)
     added = await coordinator.book.async_add(records)
     if not is_automatic:
-        added += coordinator.book.give_devices(given)
+        added += _give_devices(coordinator.book, given)
     if isinstance(provider, KeepsPaymentLinks):
         provider.links.update({one.id: one.payment_url for one in added if one.payment_url})
     new = [given[record.id] for record in added]
     await coordinator.async_begin(new)
     return new
+
+
+def with_devices(book: Book) -> set[str]:
+    """Return the IDs of the invoices that have a device: others may be added to have one."""
+    return {id_ for id_, record in book.records.items() if record.has_device}
+
+
+def _give_devices(book: Book, invoice_ids: Iterable[str]) -> list[Record]:
+    """Let watched invoices have a device that had none; return those."""
+    records = [record for id_ in invoice_ids if (record := book.records.get(id_))]
+    given = [record for record in records if not record.has_device]
+    for record in given:
+        record.has_device = True
+        book.changed(record)
+    book.version += bool(given)
+    return given
 
 
 async def async_unwatch(coordinator: CryptoInvoicesCoordinator, invoice_ids: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from ..const import DOMAIN
 from ..errors import quote
 from ..lookup import NotAccepted, async_look_up
 from ..providers.model import InvoiceStatus, ProviderError
-from ..watching import async_unwatch, async_watch
+from ..watching import async_unwatch, async_watch, with_devices
 from .common import (
     ATTR_INVOICE_IDS,
     ATTR_ORDER_ID,
@@ -37,7 +37,7 @@ async def async_track_invoices(call: ServiceCall) -> ServiceResponse:
     if not words:
         raise refusal("nothing_chosen")
     try:
-        found = await async_look_up(account.provider, words, account.book.with_devices)
+        found = await async_look_up(account.provider, words, with_devices(account.book))
     except ProviderError as err:
         raise provider_failure(entry, err) from err
     not_accepted = {

@@ -138,25 +138,13 @@ class Book:
             lambda found: found | {id_: self._gone[id_] for id_ in self._gone.keys() & ids},
         )
 
-    async def async_wake_ended(self, before: datetime, most: int) -> None:
-        """Take invoices into memory that are on disk only and ended then. Raises StorageError."""
-        ids = await self.writer.async_ask(lambda storage: storage.ended(before, most))
-        stored = await self.async_find(ids)
-        await self.async_add(one for one in stored.values() if isinstance(one, Record))
-
     def rest(self) -> None:
         """Keep on disk only what is over, announced and written, and has no device."""
-        for record in [
-            record
-            for id_, record in self.records.items()
-            if record.is_over
-            and record.is_announced
-            and not record.has_device
-            and id_ not in self._changed
-        ]:
-            del self.records[record.id]
-            self.sums.archive(record)
-            self.version += 1
+        for record in [one for one in self.records.values() if one.may_rest]:
+            if record.id not in self._changed:
+                del self.records[record.id]
+                self.sums.archive(record)
+                self.version += 1
 
     async def async_recent(self, most: int) -> list[str]:
         """Return the IDs that were watched until lately. Raises StorageError."""
@@ -179,24 +167,6 @@ class Book:
         self.sums.adopt(record.id, earlier.brought if earlier else None)
         self.changed(record)
         return record
-
-    @property
-    def with_devices(self) -> set[str]:
-        """The IDs of the watched invoices that have a device."""
-        return {id_ for id_, record in self.records.items() if record.has_device}
-
-    def give_devices(self, invoice_ids: Iterable[str]) -> list[Record]:
-        """Let watched invoices have a device that had none; return those."""
-        given = [
-            record
-            for id_ in invoice_ids
-            if (record := self.records.get(id_)) is not None and not record.has_device
-        ]
-        for record in given:
-            record.has_device = True
-            self.changed(record)
-        self.version += bool(given)
-        return given
 
     def remove(self, invoice_id: str, now: datetime) -> None:
         """Stop watching an invoice: what it brought stays in the sums."""

@@ -82,6 +82,11 @@ class Record:
         return self.announced is None or self.announced is self.status
 
     @property
+    def may_rest(self) -> bool:
+        """Whether nobody asks for it, as nothing of it changes, is announced or shown."""
+        return self.is_over and self.is_announced and not self.has_device
+
+    @property
     def counted_at(self) -> datetime | None:
         """When it was paid, or else when that was seen; None for what was paid before."""
         if not self.status.is_paid or self.is_test:

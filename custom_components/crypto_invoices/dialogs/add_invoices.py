@@ -7,7 +7,7 @@ from homeassistant.config_entries import ConfigEntryState, ConfigSubentryFlow, S
 from ..book.database import StorageError
 from ..const import CONF_INVOICES
 from ..runtime import AccountRuntime, CryptoInvoicesConfigEntry
-from ..watching import async_watch
+from ..watching import async_watch, with_devices
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
 
 
@@ -24,7 +24,9 @@ class AddInvoicesFlow(ConfigSubentryFlow):
         account = entry.runtime_data
         checked = CheckedIds()
         if user_input is not None:
-            checked = await async_check_ids(account.provider, user_input, account.book.with_devices)
+            checked = await async_check_ids(
+                account.provider, user_input, with_devices(account.book)
+            )
             if not checked.errors:
                 return await self._async_add(account, checked)
         return self.async_show_form(

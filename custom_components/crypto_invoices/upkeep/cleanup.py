@@ -7,8 +7,9 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.event import async_track_time_interval
 
-from ..book.book import REMEMBERED_FOR
+from ..book.book import REMEMBERED_FOR, Book
 from ..book.database import StorageError
+from ..book.record import Record
 from ..const import CONF_CLEANUP_AFTER, DEFAULT_CLEANUP_AFTER, DOMAIN
 from ..coordinator import CryptoInvoicesCoordinator
 from ..watching import async_unwatch
@@ -60,7 +61,8 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
     if days := cleanup_after(entry):
         longest = timedelta(days=days).total_seconds()
         with suppress(StorageError):
-            await book.async_wake_ended(clocks.now() - timedelta(days=days), _WOKEN_AT_ONCE)
+            await _async_wake_ended(book, clocks.now() - timedelta(days=days))
+            coordinator.reader.async_follow_book()
         ended = [
             id_
             for id_, one in coordinator.data.items()
@@ -73,3 +75,10 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
     if await book.async_commit():
         book.rest()
         await coordinator.async_follow_book()
+
+
+async def _async_wake_ended(book: Book, before: datetime) -> None:
+    """Take invoices into memory that are on disk only and ended then. Raises StorageError."""
+    ids = await book.writer.async_ask(lambda storage: storage.ended(before, _WOKEN_AT_ONCE))
+    stored = await book.async_find(ids)
+    await book.async_add(one for one in stored.values() if isinstance(one, Record))
