@@ -35,14 +35,12 @@ from .schedule import (
 )
 from .watched import Watched
 
-# Invoices that had ended are read after the others at a start, a batch a second,
-# but for so many batches that go along with them.
+# At a start, what had ended is read after the others, a batch a second, but for so many batches.
 _ALONG_AT_START = 10
-# When the clock on the wall was set, or the machine slept, all open ones are read in this time.
+# When the clock was set, or the machine slept, all open ones are read in this time.
 _AFTER_JUMP = 5 * 60.0
 # So many rows are entered before others get their turn.
 _TAKEN_AT_ONCE = 100
-# Asked for a little later, an answer confirms for certain.
 _AFTER_DOUBT = 1.0
 
 
