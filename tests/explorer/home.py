@@ -338,6 +338,8 @@ class Home:
             task.cancel()
         self.loop.settle()
         self.world.questions.clear()
+        # A start that waits for its first reading would wait for ever: nobody lets time pass.
+        self.world.is_held = False
         for gate in self.gates.values():
             gate.waiting.clear()
             gate.is_held = False

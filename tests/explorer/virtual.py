@@ -4,12 +4,15 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
+from itertools import count
 import selectors
 from typing import Any, override
 
 _EPOCH = datetime(2026, 11, 1, 12, tzinfo=UTC)
 # So many turns are more than anything takes that ends by itself.
 _MOST_TURNS = 5000
+# More timers than ring in a day.
+_MOST_RINGS = 50_000
 
 
 class _NoWait(selectors.SelectSelector):
@@ -63,7 +66,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def advance(self, seconds: float) -> None:
         """Let time pass, and each timer ring when it is its turn."""
         until = self.passed + seconds
-        while True:
+        for turn in count():
+            assert turn < _MOST_RINGS, "timers ring again and again"
             self.settle()
             due = [handle.when() for handle in self._scheduled if not handle.cancelled()]
             following = min(due, default=until)
