@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 import time
 
 WINDOW = 60.0
@@ -46,3 +48,22 @@ class Budget:
                 await asyncio.sleep(wait)
             # A timer may ring a little early.
             self._spent.append(max(free_at, self._clock()))
+
+
+_pace: ContextVar[Budget | None] = ContextVar("request_pace", default=None)
+
+
+@contextmanager
+def paced(budget: Budget) -> Iterator[None]:
+    """Let all requests that are made within wait for a budget of their own, too."""
+    token = _pace.set(budget)
+    try:
+        yield
+    finally:
+        _pace.reset(token)
+
+
+async def async_keep_pace() -> None:
+    """Wait as long as the pace of what is being done asks for."""
+    if (pace := _pace.get()) is not None:
+        await pace.async_spend()

@@ -19,7 +19,7 @@ from aiohttp import (
 )
 import orjson
 
-from .budget import Budget
+from .budget import Budget, async_keep_pace
 from .cache import LastRead
 from .model import (
     AnswerTooLarge,
@@ -74,19 +74,6 @@ def request_times() -> Iterator[RequestTimes]:
         yield times
     finally:
         _times.reset(token)
-
-
-_pace: ContextVar[Budget | None] = ContextVar("request_pace", default=None)
-
-
-@contextmanager
-def paced(budget: Budget) -> Iterator[None]:
-    """Let all requests that are made within wait for a budget of their own, too."""
-    token = _pace.set(budget)
-    try:
-        yield
-    finally:
-        _pace.reset(token)
 
 
 class HttpClient:
@@ -166,8 +153,7 @@ class HttpClient:
             raise ProviderUnavailable(
                 UnavailableReason.CANNOT_CONNECT, "not a web address", was_reached=False
             )
-        if (pace := _pace.get()) is not None:
-            await pace.async_spend()
+        await async_keep_pace()
         await self.budget.async_spend()
         if self.session.closed:
             raise ProviderUnavailable(

@@ -17,9 +17,8 @@ from ..const import DOMAIN
 from ..coordinator import CryptoInvoicesCoordinator
 from ..errors import error_key
 from ..issues import AUTO_WATCH_LIMIT, async_create_issue, async_delete_issue
-from ..providers.budget import Budget
+from ..providers.budget import Budget, paced
 from ..providers.capabilities import CanListInvoices, PermissionMissing
-from ..providers.http import paced
 from ..providers.model import Invoice, ProviderError
 from ..reading.back_off import BackOff
 from ..reading.lane import Lane
