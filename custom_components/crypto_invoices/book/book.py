@@ -138,13 +138,13 @@ class Book:
             lambda found: found | {id_: self._gone[id_] for id_ in self._gone.keys() & ids},
         )
 
-    def rest(self) -> None:
-        """Keep on disk only what is over, announced and written, and has no device."""
-        for record in [one for one in self.records.values() if one.may_rest]:
-            if record.id not in self._changed:
-                del self.records[record.id]
-                self.sums.archive(record)
-                self.version += 1
+    def rest(self) -> bool:
+        """Keep on disk only what nobody asks for, and is written; return whether that was any."""
+        resting = {id_ for id_, one in self.records.items() if one.may_rest} - self._changed.keys()
+        for id_ in resting:
+            self.sums.archive(self.records.pop(id_))
+        self.version += bool(resting)
+        return bool(resting)
 
     async def async_recent(self, most: int) -> list[str]:
         """Return the IDs that were watched until lately. Raises StorageError."""

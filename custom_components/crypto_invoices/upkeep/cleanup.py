@@ -72,8 +72,7 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
         ]
         if ended:
             await async_unwatch(coordinator, ended)
-    if await book.async_commit():
-        book.rest()
+    if await book.async_commit() and book.rest():
         await coordinator.async_follow_book()
 
 
