@@ -54,7 +54,7 @@ async def _cpu_of_an_hour(bench: Bench, tracked: int, hours: int) -> float:
 
             async def let_pass(seconds: float) -> None:
                 end = clock.passed + seconds
-                while (due := next_due(coordinator.data.values())) is not None:
+                while (due := next_due(coordinator.intake.planned)) is not None:
                     wait = max(1.0, due - clock.monotonic())
                     if clock.passed + wait >= end:
                         break

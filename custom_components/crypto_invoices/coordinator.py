@@ -26,19 +26,17 @@ from .providers.model import (
 from .providers.provider import Provider
 from .reading.back_off import BackOff
 from .reading.clocks import Clocks
-from .reading.intake import Intake, Taken
+from .reading.intake import Intake
 from .reading.problems import Problems, note_problem
 from .reading.publisher import Publisher
 from .reading.reader import Reader
-from .reading.watched import Watched
+from .reading.taken import Taken
+from .reading.watched import AllWatched, Watched
 
 _LOGGER = logging.getLogger(__name__)
 
-type AccountData = dict[str, Watched]
-"""The watched invoices of an account, by ID: always the same object, and never out of date."""
 
-
-class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
+class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
     """Shows what the reader of one account reads; only the reader makes it refresh."""
 
     config_entry: ConfigEntry
@@ -126,7 +124,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         return self.reader.hints.async_add(invoice_ids)
 
     @override
-    async def _async_update_data(self) -> AccountData:
+    async def _async_update_data(self) -> AllWatched:
         """Let the reader poll."""
         try:
             await self.reader.async_poll()
@@ -169,7 +167,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
             # Whatever goes wrong with showing it, a payment is announced.
             self._announcer.async_compare()
             await self.book.async_commit()
-        self.problems.compare(self.data.values())
+        self.problems.compare(self.intake.planned)
         self._log_news(taken)
 
     async def _async_publish_watched(self) -> None:
@@ -199,7 +197,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AccountData]):
         if isinstance(err, BadResponse):
             for one in wanted:
                 note_problem(one, err, self.clocks.monotonic())
-        self.problems.compare(self.data.values())
+        self.problems.compare(self.intake.planned)
 
     @callback
     def _close_key_dialog(self) -> None:

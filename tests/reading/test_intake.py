@@ -20,8 +20,8 @@ from custom_components.crypto_invoices.providers.model import (
     UnavailableReason,
 )
 from custom_components.crypto_invoices.reading.evidence import DOUBTED_FOR
-from custom_components.crypto_invoices.reading.intake import Taken
 from custom_components.crypto_invoices.reading.problems import note_problem
+from custom_components.crypto_invoices.reading.taken import Taken
 
 from .world import DAY, HOUR, NOW, InBatches, Stalls, World, invoice
 
@@ -305,3 +305,13 @@ def readings_with_a_problem(read: Read) -> int:
     """Return how many readings in a row said that something is wrong with the invoice."""
     problem = read.intake.watched["1"].problem
     return problem.readings if problem else 0
+
+
+def test_only_what_can_change_is_planned() -> None:
+    """What is over costs polls nothing, and what is gone is not planned by who still holds it."""
+    read = Read(invoice("1"), invoice("2"), invoice("3"))
+    held = read.intake.watched["2"]
+    read.answer(invoice("1", S.REFUNDED))
+    read.world.remove("2")
+    held.plan(read.world.now)
+    assert [one.record.id for one in read.intake.planned] == ["3"]

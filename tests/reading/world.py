@@ -22,8 +22,9 @@ from custom_components.crypto_invoices.providers.model import (
 )
 from custom_components.crypto_invoices.reading.back_off import BackOff
 from custom_components.crypto_invoices.reading.clocks import Clocks
-from custom_components.crypto_invoices.reading.intake import Intake, Taken
+from custom_components.crypto_invoices.reading.intake import Intake
 from custom_components.crypto_invoices.reading.reader import Reader
+from custom_components.crypto_invoices.reading.taken import Taken
 from custom_components.crypto_invoices.reading.watched import Watched
 from tests.explorer.virtual import VirtualLoop
 from tests.made_up import TakesAnything
@@ -123,6 +124,7 @@ class World:
             async_create_task=lambda work, name: loop.create_task(work),
             async_run_hass_job=lambda job, *given: job.target(*given),
             async_add_executor_job=run,
+            is_stopping=False,
         )
 
     def start(self, *invoices: Invoice, begin: Callable[[Invoice], Record] = Record.begin) -> None:

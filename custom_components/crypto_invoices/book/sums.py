@@ -36,6 +36,8 @@ class Sums:
         self.outstanding: dict[str, Decimal] = {}
         self._parts: dict[str, tuple[Money | None, Money | None]] = {}
         self._paid: dict[str, datetime] = {}
+        self._since: datetime | None = None
+        self._number_since = 0
         self._open: set[str] = set()
 
     @property
@@ -49,7 +51,7 @@ class Sums:
         ``paid`` has when each of them was paid that was paid lately.
         """
         self.received = add_up(received)
-        self._paid = dict(paid)
+        self._paid, self._since = dict(paid), None
 
     def enter(self, record: Record) -> None:
         """Let a record have its part in the sums."""
@@ -78,18 +80,29 @@ class Sums:
 
     def _note_paid(self, invoice_id: str, paid_at: datetime | None) -> None:
         """Note when an invoice was paid."""
-        if paid_at is None:
-            self._paid.pop(invoice_id, None)
-        else:
+        before = self._paid.pop(invoice_id, None)
+        if paid_at is not None:
             self._paid[invoice_id] = paid_at
+        if self._since is not None:
+            self._number_since += _is_since(self._since, paid_at) - _is_since(self._since, before)
 
     def paid_since(self, moment: datetime) -> int:
-        """Return how many invoices were paid since then; those long before are forgotten."""
-        if any(paid_at < moment - _REMEMBERED for paid_at in self._paid.values()):
+        """Return how many invoices were paid since then; those long before are forgotten.
+
+        As long as it is the same day's beginning that is asked for, nothing is counted again.
+        """
+        if moment != self._since:
+            self._since = moment
             self._paid = {id_: at for id_, at in self._paid.items() if at >= moment - _REMEMBERED}
-        return sum(paid_at >= moment for paid_at in self._paid.values())
+            self._number_since = sum(_is_since(moment, at) for at in self._paid.values())
+        return self._number_since
 
     @property
     def currencies(self) -> set[str]:
         """The currencies that there ever was something in."""
         return self.received.keys() | self.outstanding.keys()
+
+
+def _is_since(moment: datetime, paid_at: datetime | None) -> bool:
+    """Whether something was paid since then."""
+    return paid_at is not None and paid_at >= moment

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 import random
 
@@ -33,7 +33,8 @@ from .schedule import (
     next_poll,
     plan_together,
 )
-from .watched import Watched
+from .taken import Taken
+from .watched import AllWatched, Watched
 
 # At a start, what had ended is read after the others, a batch a second, but for so many batches.
 _ALONG_AT_START = 10
@@ -42,31 +43,6 @@ _AFTER_JUMP = 5 * 60.0
 # So many rows are entered before others get their turn.
 _TAKEN_AT_ONCE = 100
 _AFTER_DOUBT = 1.0
-
-
-@dataclass(slots=True)
-class Taken:
-    """What a reading brought."""
-
-    changed: list[str] = field(default_factory=list)
-    """The IDs of the invoices that are not as they were."""
-    lost: dict[str, ProviderError] = field(default_factory=dict)
-    """Those that can't be read any more, and why."""
-    found: list[str] = field(default_factory=list)
-    """Those that can be read again."""
-    unknown_words: set[str] = field(default_factory=set)
-    """Words for a status that nobody knows."""
-
-    def note(self, one: Watched, *, had_error: bool) -> None:
-        """Note an invoice that changed."""
-        invoice_id = one.record.id
-        self.changed.append(invoice_id)
-        if one.error is not None:
-            self.lost[invoice_id] = one.error
-        elif had_error:
-            self.found.append(invoice_id)
-        if one.invoice is not None and one.invoice.status is InvoiceStatus.UNKNOWN:
-            self.unknown_words.add(one.invoice.provider_status)
 
 
 class Intake:
@@ -78,7 +54,9 @@ class Intake:
         self._book = book
         self._clocks = clocks
         self._random = rng
-        self.watched: dict[str, Watched] = {}
+        self.watched = AllWatched()
+        self.planned: dict[Watched, None] = {}
+        """Those that are polled again."""
         self.version: int | None = None
         """Which version of the book is watched."""
         ended = 0
@@ -98,7 +76,7 @@ class Intake:
         for invoice_id in [
             id_ for id_, one in self.watched.items() if records.get(id_) is not one.record
         ]:
-            del self.watched[invoice_id]
+            self.watched.pop(invoice_id).leave()
         new = [record for id_, record in records.items() if id_ not in self.watched]
         for one in self._begin(new, at_start=False):
             one.plan(self._clocks.monotonic())
@@ -110,7 +88,9 @@ class Intake:
         now = self._clocks.monotonic()
         begun = []
         for record in records:
-            one = self.watched[record.id] = Watched(record, now, now, is_new=not at_start)
+            one = self.watched[record.id] = Watched(
+                record, now, now, is_new=not at_start, planned=self.planned
+            )
             begun.append(one)
         return begun
 

@@ -58,7 +58,7 @@ class Problems:
 
     @callback
     def compare(self, watched: Collection[Watched]) -> None:
-        """Create, change and delete the issues."""
+        """Create, change and delete the issues; whatever has a problem is polled again."""
         problems = [one.problem for one in watched if one.problem is not None]
         if not problems and not self._shown:
             return

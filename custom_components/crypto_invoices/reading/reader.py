@@ -21,10 +21,11 @@ from .allowance import Allowance
 from .back_off import BackOff
 from .clocks import Clocks
 from .hints import Hints
-from .intake import Intake, Taken
+from .intake import Intake
 from .lane import Lane
 from .schedule import find_company, next_due, take_due
 from .standing import Standing
+from .taken import Taken
 from .watched import Watched
 
 _LOGGER = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class Reader:
         if self._hass.is_stopping:
             # A poll that a stop cuts short comes again after the start, not before the end.
             return
-        due = next_due(self._intake.watched.values())
+        due = next_due(self._intake.planned)
         if due is None:
             return
         wait = max(
@@ -172,7 +173,7 @@ class Reader:
             return
         self.check_clock()
         soon = self._clocks.monotonic() + _EARLY + _LATE
-        due = next_due(self._intake.watched.values())
+        due = next_due(self._intake.planned)
         if due is not None and due <= soon and not self.is_backing_off:
             self._plan_lane.start()
         else:
@@ -180,7 +181,7 @@ class Reader:
 
     def diagnostics(self) -> dict[str, Any]:
         """Return what may be shared; times are in seconds."""
-        due = next_due(self._intake.watched.values())
+        due = next_due(self._intake.planned)
         left = self.standing.left
         return {
             "requests_per_minute": self._provider.budget.per_minute,
@@ -188,7 +189,7 @@ class Reader:
             "failures_in_a_row": self.standing.failures,
             "backs_off_for": round(left) if left else None,
             "is_key_refused": self.standing.is_key_refused,
-            "invoices_planned": sum(one.due is not None for one in self._intake.watched.values()),
+            "invoices_planned": len(self._intake.planned),
             "next_poll_in": None if due is None else max(0, round(due - self._clocks.monotonic())),
         }
 
@@ -223,7 +224,7 @@ class Reader:
         """Read what is due, as much as there is room for."""
         self._intake.follow_book()
         due = take_due(
-            self._intake.watched.values(),
+            self._intake.planned,
             self._clocks.monotonic() + _EARLY + _LATE,
             self._allowance.for_poll(is_failing=self.standing.is_failing),
             self._provider.batch_size,

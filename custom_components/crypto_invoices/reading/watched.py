@@ -1,6 +1,6 @@
 """What is known of a watched invoice while its account is loaded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import math
 
 from ..book.record import Record
@@ -48,8 +48,36 @@ class Watched:
     """How many readings of it failed in a row."""
     hinted_at: float = -math.inf
     """When it was last read for a hint."""
+    planned: dict[Watched, None] = field(default_factory=dict, repr=False)
+    """Those of its account that are planned: a poll costs what is open, not what there is."""
 
     def plan(self, due: float | None, soonest: float | None = None) -> None:
         """Poll it then, or never; it may come along from ``soonest`` on."""
         self.due = due
         self.soonest = math.inf if due is None else due if soonest is None else soonest
+        if due is None:
+            self.planned.pop(self, None)
+        else:
+            self.planned[self] = None
+
+    def leave(self) -> None:
+        """Be planned no more in its account, whoever still holds it."""
+        self.planned.pop(self, None)
+        self.planned = {}
+
+
+class AllWatched(dict[str, Watched]):
+    """The watched invoices of an account, by ID.
+
+    Always the same object, and equal to itself alone: Home Assistant compares it with each poll.
+    """
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether this is the same object."""
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        """Whether this is another object."""
+        return self is not other
