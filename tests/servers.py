@@ -64,7 +64,7 @@ def closed_port() -> str:
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
-    """Return what a server needs to show a certificate of its own making."""
+    """Return what a server needs to show a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

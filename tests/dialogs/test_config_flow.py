@@ -493,7 +493,7 @@ async def test_bad_address(
 async def test_untrusted_certificate(
     hass: HomeAssistant, sandbox: SandboxServer, tmp_path: Path, provider: str
 ) -> None:
-    """A certificate of the server's own making is refused, and nothing sent there."""
+    """A self-signed certificate is refused, and nothing sent there."""
     result = await async_open_credentials(hass, provider)
     async with untrusted_site(tmp_path) as untrusted:
         form = sandbox.credentials_form(provider, url=untrusted)
