@@ -125,10 +125,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="name the stories, and end")
     options = parser.parse_args(arguments)
     if options.list:
-        sys.stdout.writelines(f"{story.name}: {story.title}\n" for story in stories.values())
+        sys.stdout.writelines(
+            f"{name}: {story.title}\n" for name, told in stories.items() for story in told
+        )
         return 0
     wanted = [name for names in options.story or [list(stories)] for name in names]
-    told = [stories[name] for name in dict.fromkeys(wanted)]
+    told = [story for name in dict.fromkeys(wanted) for story in stories[name]]
     try:
         return (
             0

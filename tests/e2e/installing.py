@@ -11,11 +11,11 @@ from demo.server import TAIL
 _LOCKS: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
 
-async def install(script: str) -> None:
+async def install(script: str, *arguments: str) -> None:
     """Run one of the scripts that install something, unless it is there already."""
     async with _LOCKS[script]:
         process = await asyncio.create_subprocess_exec(
-            CHECKOUT / "script" / script, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+            CHECKOUT / "script" / script, *arguments, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
         )
         output, _ = await process.communicate()
     if process.returncode:

@@ -11,7 +11,8 @@ import aiohttp
 from demo import CHECKOUT, HOST, DemoError
 from demo.server import Server
 
-ENVIRONMENT = CHECKOUT / ".cache/lnbits"
+# The oldest one that is supported, and the newest one tried.
+VERSIONS = OLDEST, NEWEST = "1.0.0", "1.6.2"
 USER, PASSWORD = "demouser", "demo-password"
 EXPIRY = 3600
 
@@ -40,8 +41,9 @@ class LNbitsServer(Server):
     What stands in for the node has no memory: a restart makes pending invoices failed.
     """
 
-    def __init__(self, folder: Path, port: int) -> None:
-        """Take the folder for its data, and the port."""
+    def __init__(self, folder: Path, port: int, version: str = NEWEST) -> None:
+        """Take the folder for its data, the port, and which LNbits."""
+        environment = CHECKOUT / f".cache/lnbits-{version}"
         settings = {
             "HOST": HOST,
             "PORT": str(port),
@@ -53,15 +55,15 @@ class LNbitsServer(Server):
         super().__init__(
             "LNbits",
             *("env", *(f"{name}={value}" for name, value in settings.items())),
-            ENVIRONMENT / "bin/lnbits",
+            environment / "bin/lnbits",
             url=f"http://{HOST}:{port}",
             ready_path="/api/v1/health",
             output=folder.with_suffix(".log"),
             patience=90,
             # Its pages' files are looked for where it is started.
-            folder=next(ENVIRONMENT.glob("lib/python3*/site-packages"), ENVIRONMENT),
+            folder=next(environment.glob("lib/python3*/site-packages"), environment),
         )
-        self._token = ""
+        self._token = self._user = ""
         self._visitors = count()
 
     async def open(self) -> None:
@@ -71,10 +73,13 @@ class LNbitsServer(Server):
             "PUT", "/api/v1/auth/first_install", {**login, "password_repeat": PASSWORD}
         )
         self._token = (await self._call("POST", "/api/v1/auth", login))["access_token"]
+        self._user = (await self._call("GET", "/api/v1/auth"))["id"]
 
     async def create_wallet(self, name: str, satoshi: int = 0) -> LNbitsWallet:
         """Make a wallet with money in it."""
-        wallet = _wallet(await self._call("POST", "/api/v1/wallet", {"name": name}))
+        # Where users make their own, the oldest version asks for the key of another wallet.
+        path = f"/users/api/v1/user/{self._user}/wallet"
+        wallet = _wallet(await self._call("POST", path, {"name": name}))
         # With one, each payment asks the internet for its price.
         await self._call("PATCH", "/api/v1/wallet", {"currency": ""}, wallet.adminkey)
         if satoshi:

@@ -35,7 +35,7 @@ async def broken(stage: Stage) -> Outcome:
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep what failed in a scratch folder, and have stories of our own."""
     told = {"good": good, "bad": bad, "stuck": stuck, "broken": broken}
-    stories = {name: Story(name=name, title=name, run=run) for name, run in told.items()}
+    stories = {name: (Story(name=name, title=name, run=run),) for name, run in told.items()}
     monkeypatch.setattr(command_line, "discover", lambda: stories)
     monkeypatch.setattr(command_line, "KEPT", tmp_path)
     return tmp_path
@@ -88,9 +88,9 @@ def test_at_the_same_time(
         async with asyncio.timeout(5), meeting:
             return Outcome(figures=(Figure("met", 1),))
 
-    pair = {name: Story(name=name, title=name, run=meet) for name in ("one", "two")}
-    monkeypatch.setattr(command_line, "discover", lambda: pair)
-    assert command_line.main(["--jobs", "2"]) == 0
+    pair = tuple(Story(name=name, title=name, run=meet) for name in ("one", "two"))
+    monkeypatch.setattr(command_line, "discover", lambda: {"pair": pair})
+    assert command_line.main(["--story", "pair", "--jobs", "2"]) == 0
     output = capsys.readouterr().out
     assert output.index("one    met") < output.index("two    met")
 

@@ -1,4 +1,4 @@
-"""The stories: each module that has a `STORY` is one."""
+"""The stories: each module has one, `STORY`, or several that are asked for by one name, `STORIES`."""
 
 from importlib import import_module
 import pkgutil
@@ -6,10 +6,10 @@ import pkgutil
 from tests.e2e.story import Story
 
 
-def discover() -> dict[str, Story]:
-    """Return the stories by name, in order of their names."""
-    modules = (
-        import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)
-    )
-    stories = (getattr(module, "STORY", None) for module in modules)
-    return {story.name: story for story in stories if isinstance(story, Story)}
+def discover() -> dict[str, tuple[Story, ...]]:
+    """Return the stories by the names of their modules, in the order of these."""
+    found: dict[str, tuple[Story, ...]] = {}
+    for module in pkgutil.iter_modules(__path__):
+        told = import_module(f"{__name__}.{module.name}")
+        found[module.name] = told.STORIES if hasattr(told, "STORIES") else (told.STORY,)
+    return found

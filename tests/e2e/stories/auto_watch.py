@@ -12,7 +12,7 @@ from demo.client import Client
 from demo.server import free_ports
 from tests.e2e.gate import Gate
 from tests.e2e.installing import install
-from tests.e2e.lnbits_server import LNbitsServer, LNbitsWallet
+from tests.e2e.lnbits_server import NEWEST, LNbitsServer, LNbitsWallet
 from tests.e2e.reporting import KEY, Report, automation, reports
 from tests.e2e.story import Dice, Figure, Outcome, Stage, Story
 from tests.e2e.tally import Kill, Payment, count
@@ -69,7 +69,7 @@ class Shop:
 
 async def run(stage: Stage) -> Outcome:
     """Sell through one trouble after another, and count."""
-    await install("lnbits")
+    await install("lnbits", NEWEST)
     each = EACH_SHORT if stage.short else EACH
     port, gate_port = free_ports(2)
     async with (

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from time import monotonic
@@ -15,7 +16,7 @@ from demo.server import free_ports
 from demo.websocket import Json
 from tests.e2e.gate import Gate
 from tests.e2e.installing import install
-from tests.e2e.lnbits_server import LNbitsInvoice, LNbitsServer, LNbitsWallet
+from tests.e2e.lnbits_server import OLDEST, VERSIONS, LNbitsInvoice, LNbitsServer, LNbitsWallet
 from tests.e2e.reporting import KEY, Report, automation, reports
 from tests.e2e.story import Dice, Figure, Outcome, Stage, Story
 from tests.e2e.tally import Payment, count
@@ -121,10 +122,10 @@ def _tells(file: Path, secrets: Iterable[str]) -> bool:
     return any(secret.encode() in content for secret in secrets)
 
 
-async def run(stage: Stage) -> Outcome:
+async def run(stage: Stage, version: str) -> Outcome:
     """Set up, pay through one trouble after another, and count."""
-    await install("lnbits")
-    stage.step("LNbits is installed")
+    await install("lnbits", version)
+    stage.step(f"LNbits {version} is installed")
     with_socket, without, each = (
         (WITH_SHORT, WITHOUT_SHORT, EACH_TROUBLE_SHORT)
         if stage.short
@@ -134,7 +135,7 @@ async def run(stage: Stage) -> Outcome:
     data = stage.folder / "lnbits"
     async with (
         world(stage) as running,
-        LNbitsServer(data, port) as server,
+        LNbitsServer(data, port, version) as server,
         Gate(server.url, gate_port) as gate,
     ):
         shop = await _open(stage, running, server, gate)
@@ -147,13 +148,19 @@ async def run(stage: Stage) -> Outcome:
             await _set_up(shop, client)
             heard = await _hear(shop, with_socket)
             polled = await _poll(shop, without)
-            await _expire(shop, client, soon)
+            if version != OLDEST:
+                await _expire(shop, client, soon)
             await _restart_server(shop, client, each)
+            if version == OLDEST:
+                # Pending until what stands in for the node has forgotten it, in a restart.
+                await _expire(shop, client, soon)
         await _restart_home_assistant(shop, each)
         async with Client.login(running.hass.url) as client:
             await client.ws.wait_until_started()
             await shop.settle("Home Assistant was restarted")
-            await _change_keys(shop, client, each)
+            if version != OLDEST or not stage.short:
+                # Takes two minutes, as a refused key has to be refused again.
+                await _change_keys(shop, client, each)
         await running.hass.stop()
         shop.keep_log()
         return _outcome(shop, await reports(running.sandbox), heard, polled)
@@ -318,4 +325,11 @@ def _times(
     )
 
 
-STORY = Story(name="lnbits", title="payments at a real LNbits", run=run)
+STORIES = tuple(
+    Story(
+        name=f"lnbits-{version}",
+        title=f"payments at a real LNbits {version}",
+        run=partial(run, version=version),
+    )
+    for version in VERSIONS
+)

@@ -17,7 +17,7 @@ from demo.client import ENTRIES, Client, Flow
 from demo.server import free_ports
 from demo.websocket import Json
 from tests.e2e.installing import install
-from tests.e2e.lnbits_server import LNbitsInvoice, LNbitsServer, LNbitsWallet
+from tests.e2e.lnbits_server import NEWEST, LNbitsInvoice, LNbitsServer, LNbitsWallet
 from tests.e2e.reporting import KEY, Report, automation, reports
 from tests.e2e.story import Dice, Figure, Outcome, Stage, Story
 from tests.e2e.tally import Payment, count
@@ -81,7 +81,7 @@ class Shop:
 
 async def run(stage: Stage) -> Outcome:
     """Sell at each provider, let a week pass, and follow what is made elsewhere."""
-    await install("lnbits")
+    await install("lnbits", NEWEST)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(world(stage, demo_invoices=True))
         (port,) = free_ports(1)
