@@ -31,8 +31,8 @@ from tests.e2e.world import World, until, wait_until_saved, world
 
 PROVIDER = "lnbits"
 # How many are paid while there is a websocket, while there is none, and after each trouble.
-# The oldest version is asked for each invoice on its own, twice when it is added, and at most
-# 150 times a minute: more than these would wait for their turn.
+# The oldest version is asked for each invoice on its own, twice when it is added, and lets 200
+# requests a minute through.
 SIZES = {OLDEST: (30, 12, 3), NEWEST: (100, 60, 5)}
 SHORT_SIZES = (20, 8, 2)
 # New invoices are paid at once, while Home Assistant is not there, and while its key is wrong.
