@@ -11,9 +11,9 @@ from uuid import uuid4
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 
+from custom_components.crypto_invoices.book.contents import Changes
 from custom_components.crypto_invoices.book.loading import book_storage
 from custom_components.crypto_invoices.book.record import Money, Record
-from custom_components.crypto_invoices.book.storage import Changes
 from custom_components.crypto_invoices.coordinator import CryptoInvoicesCoordinator
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
 

@@ -469,7 +469,7 @@ async def test_key_that_can_spend(hass: HomeAssistant, sandbox: SandboxServer) -
     assert result["errors"] == {"api_key": "key_can_spend"}
     result = await async_submit(hass, result, sandbox.credentials_form(PROVIDER))
     assert result["step_id"] == "invoices"
-    assert fields_of(result["data_schema"]).keys() == {"invoices"}
+    assert fields_of(result["data_schema"]).keys() == {"auto_watch", "invoices"}
 
 
 async def test_certificate_of_its_own(

@@ -13,8 +13,9 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 from custom_components.crypto_invoices.book.book import Book
+from custom_components.crypto_invoices.book.contents import Changes, Contents
 from custom_components.crypto_invoices.book.record import Money, Record
-from custom_components.crypto_invoices.book.storage import Changes, Contents, Storage
+from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -20,8 +20,9 @@ import pytest
 
 from custom_components.crypto_invoices import backup
 from custom_components.crypto_invoices.book import storage as storage_module
+from custom_components.crypto_invoices.book.contents import Changes, Contents
 from custom_components.crypto_invoices.book.database import StorageError
-from custom_components.crypto_invoices.book.storage import Changes, Contents, Storage
+from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 from sandbox.faults import Fault

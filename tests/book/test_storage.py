@@ -4,6 +4,7 @@ import asyncio
 from asyncio import create_subprocess_exec
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta, timezone
 from pathlib import Path
@@ -12,15 +13,17 @@ import shutil
 import signal
 import sqlite3
 import sys
+from threading import Event
 from typing import Any
 
 from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.crypto_invoices.book import storage as storage_module
+from custom_components.crypto_invoices.book.contents import Carried, Changes, Contents
 from custom_components.crypto_invoices.book.database import StorageError, StorageLost
 from custom_components.crypto_invoices.book.record import Money, Record, Tombstone
-from custom_components.crypto_invoices.book.storage import Carried, Changes, Storage
+from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 
 from .conftest import LONG_AGO, NOW, euros, make, read, record
@@ -465,3 +468,28 @@ def test_a_payment_writes_little(path: Path, count: int) -> None:
         assert delivered - before <= 32 * 1024
         assert written_bytes() - delivered <= 32 * 1024
     storage.close()
+
+
+def test_closed_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever closes it waits for the thread that uses it: SQLite would crash the process."""
+    make(path).close()
+    is_open, go_on = Event(), Event()
+    load = Storage._load
+
+    def slow(storage: Storage, *given: Any) -> Contents:
+        is_open.set()
+        assert go_on.wait(10)
+        return load(storage, *given)
+
+    monkeypatch.setattr(Storage, "_load", slow)
+    storage = Storage(path)
+    with ThreadPoolExecutor() as threads:
+        opening = threads.submit(storage.open, must_exist=True, paid_since=LONG_AGO)
+        assert is_open.wait(10)
+        closing = threads.submit(storage.close)
+        assert not wait([closing], timeout=0.05).done
+        go_on.set()
+        opening.result(10)
+        closing.result(10)
+    with pytest.raises(StorageError):
+        storage.find(["A"])

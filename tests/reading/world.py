@@ -12,8 +12,8 @@ from typing import Any, ClassVar, override
 from unittest.mock import Mock
 
 from custom_components.crypto_invoices.book.book import Book
+from custom_components.crypto_invoices.book.contents import Contents
 from custom_components.crypto_invoices.book.record import Record
-from custom_components.crypto_invoices.book.storage import Contents
 from custom_components.crypto_invoices.providers.budget import WINDOW
 from custom_components.crypto_invoices.providers.model import (
     Invoice,

@@ -9,9 +9,10 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 
+from .contents import Carried, Changes, Contents
 from .database import SCHEMA_VERSION, StorageError
 from .record import Money, Record, Tombstone
-from .storage import Carried, Changes, Contents, Storage
+from .storage import Storage
 from .sums import Sums, put
 from .transitions import Transition, note_announced, pending_transition
 from .writer import Writer

@@ -19,9 +19,10 @@ from ..const import CONF_INVOICES, DOMAIN
 from ..identifiers import invoice_of_device
 from ..providers.model import Invoice, InvoiceStatus
 from .book import Book
+from .contents import Contents
 from .database import StorageError, StorageLost
 from .record import Money, Record
-from .storage import Contents, Storage
+from .storage import Storage
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -1,18 +1,20 @@
 """The book on disk: a small SQLite database for each account. Knows nothing of Home Assistant.
 
-Everything here blocks, and is called from one thread at a time. Money is text, times are
+Everything here blocks. Money is text, times are
 ISO 8601 in UTC.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 import os
 from pathlib import Path
 import sqlite3
+from threading import RLock
+from typing import Concatenate
 
+from .contents import Carried, Changes, Contents
 from .database import (
     PAGE_SIZE,
     SCHEMA_VERSION,
@@ -39,56 +41,32 @@ from .sums import put
 _LOCKED_FOR = 2.0
 
 
-@dataclass(slots=True)
-class Carried:
-    """What invoices that are no longer watched brought in one currency, and how many they were."""
+def _alone[**P, R](
+    method: Callable[Concatenate[Storage, P], R],
+) -> Callable[Concatenate[Storage, P], R]:
+    """Let a method wait until no other thread works with the database."""
 
-    amount: Money
-    number: int
+    def work(storage: Storage, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with storage.turn:
+            return method(storage, *args, **kwargs)
 
-
-@dataclass(slots=True, kw_only=True)
-class Contents:
-    """What is read when an account is loaded."""
-
-    records: dict[str, Record] = field(default_factory=dict)
-    """Those that are open, have a device, or have something to announce."""
-    on_disk: list[Money] = field(default_factory=list)
-    """What all others brought, added up by currency."""
-    carried: dict[str, Carried] = field(default_factory=dict)
-    paid: dict[str, datetime] = field(default_factory=dict)
-    """When invoices were paid that are not among ``records``, as far as it was lately."""
-    facts: dict[str, str] = field(default_factory=dict)
-
-    def note_paid(self, invoice_id: str, paid_at: datetime | None) -> None:
-        """Note when an invoice was paid, if it was."""
-        if paid_at is not None:
-            self.paid[invoice_id] = paid_at
-
-
-@dataclass(slots=True, kw_only=True)
-class Changes:
-    """What one transaction writes."""
-
-    records: list[Record] = field(default_factory=list)
-    gone: list[Tombstone] = field(default_factory=list)
-    """Their records are deleted."""
-    forgotten: list[str] = field(default_factory=list)
-    """Tombstones of invoices that are watched again."""
-    carried: list[Carried] = field(default_factory=list)
-    facts: dict[str, str] = field(default_factory=dict)
-    forget_before: datetime | None = None
-    """Tombstones older than that are deleted."""
+    return work
 
 
 class Storage:
-    """One account's database."""
+    """One account's database.
+
+    One thread at a time works with it: whoever waits for a job may be cancelled, the job never
+    is, and a connection that is closed while it is used takes the whole process with it.
+    """
 
     def __init__(self, path: Path) -> None:
         """Keep the path; nothing is opened yet."""
         self.path = path
+        self.turn = RLock()
         self._database: sqlite3.Connection | None = None
 
+    @_alone
     def open(self, *, must_exist: bool, paid_since: datetime) -> Contents:
         """Open the file, make it if it need not exist, and return what is in it.
 
@@ -153,6 +131,7 @@ class Storage:
         found.facts = {row["name"]: row["value"] for row in database.execute("SELECT * FROM facts")}
         return found
 
+    @_alone
     def write(self, changes: Changes) -> None:
         """Write all of it or nothing. Raises StorageError."""
         try:
@@ -192,6 +171,7 @@ class Storage:
                 "DELETE FROM tombstones WHERE gone_at < ?", (write_time(changes.forget_before),)
             )
 
+    @_alone
     def find(self, ids: Collection[str]) -> dict[str, Record | Tombstone]:
         """Return what is on disk of these invoices, watched or not. Raises StorageError."""
         found: dict[str, Record | Tombstone] = {}
@@ -205,6 +185,7 @@ class Storage:
             raise StorageError(str(err)) from err
         return found
 
+    @_alone
     def ended(self, before: datetime, most: int) -> list[str]:
         """Return the IDs of invoices that are on disk only and ended then. Raises StorageError."""
         try:
@@ -215,6 +196,7 @@ class Storage:
             raise StorageError(str(err)) from err
         return [row["id"] for row in rows]
 
+    @_alone
     def recent(self, most: int) -> list[str]:
         """Return the IDs that were watched until lately, the latest first. Raises StorageError."""
         try:
@@ -225,6 +207,7 @@ class Storage:
             raise StorageError(str(err)) from err
         return [row["id"] for row in rows]
 
+    @_alone
     def every_record(self) -> Iterable[Record]:
         """Return all records, also those that are not kept in memory."""
         return [read_record(row) for row in self._opened.execute("SELECT * FROM records")]
@@ -236,6 +219,7 @@ class Storage:
             raise StorageError("the book is closed")
         return self._database
 
+    @_alone
     def close(self) -> None:
         """Close the file."""
         if self._database is not None:
@@ -250,6 +234,7 @@ class Storage:
             with suppress(FileNotFoundError):
                 path.rename(f"{path}.unreadable.{mark}")
 
+    @_alone
     def discard(self) -> None:
         """Delete the file and its journal."""
         self.close()

@@ -9,8 +9,9 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
+from .contents import Changes
 from .database import StorageError
-from .storage import Changes, Storage
+from .storage import Storage
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from homeassistant.util import dt as dt_util
 from ..book.book import Book
 from ..const import CONF_CLOUDHOOK_URL, DOMAIN
 from ..issues import WEBHOOK_MOVED, async_create_issue, async_delete_issue
+from ..providers.provider import fingerprint
 from ..providers.push import CanPush, Hint, PushRejected, RejectReason
 from .address import webhook_address
 from .body import BodyRejected, async_read_body
@@ -38,7 +39,8 @@ _STATUS = {
     RejectReason.MALFORMED: HTTPStatus.BAD_REQUEST,
     RejectReason.SIGNATURE: HTTPStatus.UNAUTHORIZED,
 }
-# The address that the last push came to, which somebody entered by hand.
+# A fingerprint of the address that the last push came to, which somebody entered by hand: the
+# address itself may be the only secret there is.
 _PUSHED_TO = "pushed_to"
 
 
@@ -124,7 +126,10 @@ class WebhookManager:
         self._address = webhook_address(self._hass, self._entry.data)
         if self.registration is not None:
             await self.registration.async_register()
-        elif self._address is not None and self._book.fact(_PUSHED_TO) not in (None, self._address):
+        elif self._address is not None and self._book.fact(_PUSHED_TO) not in (
+            None,
+            fingerprint(self._address),
+        ):
             async_create_issue(
                 self._hass, self._entry, WEBHOOK_MOVED, {"webhook_url": self._address or ""}
             )
@@ -152,7 +157,7 @@ class WebhookManager:
         self.last_accepted = dt_util.utcnow()
         if self.registration is None:
             if self._address is not None:
-                self._book.set_fact(_PUSHED_TO, self._address)
+                self._book.set_fact(_PUSHED_TO, fingerprint(self._address))
             async_delete_issue(hass, self._entry, WEBHOOK_MOVED)
         if not self._is_repeated(hint.delivery_id):
             self._hint(hint)
