@@ -1,5 +1,6 @@
 """Faults to plant: what went wrong once, and must be found again."""
 
+import ast
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -22,6 +23,15 @@ class Mutant:
     file: str
     right: str
     wrong: str
+
+    def planted_in(self, root: Path) -> str:
+        """Return its file with the fault. Raises ValueError where today's code has no such piece."""
+        text = (root / PACKAGE / self.file).read_text()
+        if text.count(self.right) != 1:
+            raise ValueError(f"{self.name}: not exactly once in {self.file}")
+        planted = text.replace(self.right, self.wrong)
+        ast.parse(planted)
+        return planted
 
 
 MUTANTS = (
@@ -203,11 +213,7 @@ def examples_until_found(mutant: Mutant, most: int) -> int | None:
         for name in ("custom_components", "tests", "sandbox"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
-        file = copy / PACKAGE / mutant.file
-        text = file.read_text()
-        if text.count(mutant.right) != 1:
-            raise SystemExit(f"{mutant.name}: the code is not there any more")
-        file.write_text(text.replace(mutant.right, mutant.wrong))
+        (copy / PACKAGE / mutant.file).write_text(mutant.planted_in(copy))
         done = subprocess.run(
             [sys.executable, "-m", "tests.explorer.count", "--quiet"],
             cwd=copy,
@@ -229,6 +235,8 @@ def examples_until_found(mutant: Mutant, most: int) -> int | None:
 def main() -> None:
     """Plant them all, and print what it took."""
     wanted = set(sys.argv[1:])
+    if wanted - {mutant.name for mutant in MUTANTS}:
+        raise SystemExit("there is no such mutant")
     most = int(os.environ.get("EXAMPLES", "100"))
     took: list[int] = []
     missed = []

@@ -8,6 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 import pytest
 
 from .machine import Explorer
+from .mutants import MUTANTS, ROOT, Mutant
 
 # So that several workers share the examples.
 PARTS = 4
@@ -31,3 +32,9 @@ def test_explorer(capsys: pytest.CaptureFixture[str], part: int) -> None:
     )
     with capsys.disabled():
         sys.stdout.write(f"\npart {part}: {Explorer.steps.total()} steps\n")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_applies(mutant: Mutant) -> None:
+    """Each fault that can be planted is one of today's code."""
+    assert mutant.planted_in(ROOT)
