@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from homeassistant.helpers import device_registry as dr
 
-from custom_components.crypto_invoices.book.record import Money
+from custom_components.crypto_invoices.book.record import Money, Record
 from custom_components.crypto_invoices.book.sums import add_up
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.delivery.listeners import ABSENT_TIMEOUT
 from custom_components.crypto_invoices.identifiers import invoice_of_device
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 from custom_components.crypto_invoices.runtime import AccountRuntime
@@ -35,8 +36,10 @@ class Checks:
     """Invoices of which a kill may have lost what was announced and taken back since."""
     cut_at: list[tuple[str, int]] = field(default_factory=list)
     """When each automation was saved, reloaded or switched, by the runs before."""
-    switched: set[str] = field(default_factory=set)
-    """Automations that were switched or deleted: nothing was promised to them meanwhile."""
+    excused: set[tuple[str, str]] = field(default_factory=set)
+    """Automations that were switched, deleted or away for long, and what they need not hear."""
+    believed: dict[str, tuple[Record, S | None]] = field(default_factory=dict)
+    """What each invoice was announced as after the last step."""
     unsure: set[str] = field(default_factory=set)
     """Invoices that were added or deleted when nobody can say whether that was written."""
     left: dict[str, Decimal] = field(default_factory=dict)
@@ -63,9 +66,33 @@ class Checks:
         self.cut_at.append((name, len(self.home.heard)))
 
     def note_switched(self, name: str) -> None:
-        """Note that an automation is not promised anything for a while."""
-        self.switched.add(name)
+        """Note that an automation is not promised anything until it is armed again."""
+        self.home.unarmed.add(name)
         self.note_cut(name)
+        self._excuse(name)
+
+    def note_time(self) -> None:
+        """Note that time has passed: who was away for too long is waited for no more."""
+        for name, since in self.home.absent_since.items():
+            if self.home.loop.passed >= since + ABSENT_TIMEOUT:
+                self._excuse(name)
+
+    def _excuse(self, name: str) -> None:
+        """Let an automation not hear what it has not heard to the end."""
+        self.excused |= {
+            (name, announced.id)
+            for announced in self.home.announced
+            if not self._has_heard(name, announced)
+        }
+
+    def _has_heard(self, name: str, announced: Announced) -> bool:
+        """Whether an automation has heard an announcement, or was given the time for it."""
+        if name == "payments" and not announced.is_payment:
+            return True
+        run = self.home.runs.get((name, announced.id))
+        if run is None or run.was_cut:
+            return False
+        return not run.is_under_way or run.has_had_its_time(self.home.loop.passed)
 
     def note_reload(self) -> None:
         """Note that the account is reloaded: what is being added may fail, and says so."""
@@ -99,6 +126,7 @@ class Checks:
 
     def after_step(self) -> None:
         """Check what has to be so at any time."""
+        self.home.look_for_automations()
         self._nothing_comes_twice()
         if not self.home.is_loaded:
             return
@@ -107,9 +135,23 @@ class Checks:
             self.baseline[id_] = self.adding.pop(id_)
             self.unsure.add(id_)
             self.left.pop(id_, None)
+        self._announced_is_delivered(account)
         self._nothing_is_forgotten(account)
         self._sums_are_right(account)
         self._what_is_shown_is_known(account)
+
+    def _announced_is_delivered(self, account: AccountRuntime) -> None:
+        """P3: what is taken down as announced was heard by all who were to hear it."""
+        for id_, record in account.book.records.items():
+            before = self.believed.get(id_)
+            self.believed[id_] = record, record.announced
+            if before is None or before[0] is not record or before[1] is record.announced:
+                continue
+            last = self._last(id_)
+            if before[1] is None or last is None or last.life != self.home.life:
+                continue
+            for name in self._to_hear(last) if last.status == record.announced else ():
+                assert self._has_heard(name, last), f"done before {name} has heard {last}"
 
     def _nothing_is_forgotten(self, account: AccountRuntime) -> None:
         """P1: what can still change is planned, and something is going to happen."""
@@ -225,12 +267,20 @@ class Checks:
 
     def _all_have_heard(self) -> None:
         """Every automation that was to hear an announcement has, unless it was switched off."""
-        heard = {(one.automation, one.announcement_id) for one in self.home.heard}
         for announced in self.home.announced:
-            for name in announced.to_hear - self.switched:
-                if name == "payments" and not announced.is_payment:
-                    continue
-                assert (name, announced.id) in heard, f"{name} has not heard {announced}"
+            if self._is_history(announced):
+                continue
+            for name in self._to_hear(announced):
+                assert self._has_heard(name, announced), f"{name} has not heard {announced}"
+
+    def _to_hear(self, announced: Announced) -> set[str]:
+        """Return which automations have to hear an announcement."""
+        return {name for name in announced.to_hear if (name, announced.id) not in self.excused}
+
+    def _is_history(self, announced: Announced) -> bool:
+        """Whether it is no longer so after a restart: then it need not come again."""
+        is_over = announced.status != self.world.truth[announced.invoice].status.value
+        return is_over and announced.life != self.home.life
 
     def after_removal(self) -> None:
         """P7: nothing is left of an account that was removed."""

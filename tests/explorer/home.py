@@ -30,6 +30,7 @@ from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.delivery.announcement import Announcement
+from custom_components.crypto_invoices.delivery.deliveries import RUN_TIMEOUT
 from custom_components.crypto_invoices.delivery.listeners import Subscriber, async_get_listeners
 from custom_components.crypto_invoices.providers import PROVIDERS
 
@@ -66,6 +67,20 @@ class Announced:
     status: str
     to_hear: frozenset[str]
     life: int
+
+
+@dataclass
+class Run:
+    """The last run of an automation for an announcement, as far as that has come."""
+
+    began: float
+    is_under_way: bool = True
+    was_cut: bool = False
+    """Whether it was cut while it was waited for, and has to come again."""
+
+    def has_had_its_time(self, now: float) -> bool:
+        """Whether it is waited for no longer."""
+        return now >= self.began + RUN_TIMEOUT - 0.1
 
 
 @dataclass
@@ -118,6 +133,12 @@ class Home:
         self.deleted: set[str] = set()
         self.callers: list[asyncio.Task[Any]] = []
         self.announced: list[Announced] = []
+        self.runs: dict[tuple[str, str], Run] = {}
+        """By automation and announcement ID."""
+        self.unarmed: set[str] = set()
+        """Automations that were switched on or are new, and whose triggers are not armed yet."""
+        self.absent_since: dict[str, float] = {}
+        """Since when automations have had no triggers."""
         self.off: set[str] = set()
         self.storages: list[Storage] = []
         self.setting_up: asyncio.Task[Any]
@@ -224,11 +245,35 @@ class Home:
         """Return the action that automations run."""
 
         async def report(call: ServiceCall) -> None:
-            if life == self.life:
-                self.heard.append(Heard(life=life, **call.data))
+            if life != self.life:
+                return
+            heard = Heard(life=life, **call.data)
+            self.heard.append(heard)
+            run = Run(self.loop.passed)
+            self.runs[heard.automation, heard.announcement_id] = run
+            try:
                 await self.actions.async_pass()
+            except asyncio.CancelledError:
+                run.was_cut = life == self.life and not run.has_had_its_time(self.loop.passed)
+                raise
+            finally:
+                run.is_under_way = False
 
         return report
+
+    def is_armed(self, name: str) -> bool:
+        """Whether an automation's triggers are armed."""
+        listener = async_get_listeners(self.hass).automations.get(name)
+        return listener is not None and listener.is_there
+
+    def look_for_automations(self) -> None:
+        """Note which automations are armed now."""
+        for name in AUTOMATIONS:
+            if self.is_armed(name):
+                self.unarmed.discard(name)
+                self.absent_since.pop(name, None)
+            else:
+                self.absent_since.setdefault(name, self.loop.passed)
 
     def _watch(self, announcement: Announcement) -> bool:
         """Note an announcement, and which automations are to hear it."""
@@ -240,7 +285,7 @@ class Home:
                 announcement.is_payment,
                 announcement.kind == "payment_reverted",
                 announcement.status.value,
-                frozenset(name for name in AUTOMATIONS if self.is_on(name)),
+                frozenset(name for name in AUTOMATIONS if self.is_promised(name)),
                 self.life,
             )
         )
@@ -250,9 +295,9 @@ class Home:
         """Run nothing."""
         raise NotImplementedError
 
-    def is_on(self, name: str) -> bool:
-        """Whether an automation is on, also while it is being saved."""
-        return name not in self.deleted and name not in self.off
+    def is_promised(self, name: str) -> bool:
+        """Whether an automation hears what is announced now: also while it is being saved."""
+        return name not in self.deleted | self.off | self.unarmed
 
     def _executor(self, life: int) -> Callable[..., asyncio.Future[Any]]:
         """Return what does blocking work: at once, but for the disk."""

@@ -96,9 +96,49 @@ class Explorer(RuleBasedStateMachine):
     def something_is_pushed(self, id_: str, what: str) -> None:
         """Something happens, and the provider says so."""
         self._do(f"{id_} {what}, with a hint")
+        self._push(id_, what)
+
+    def _push(self, id_: str, what: str) -> None:
+        """Let something happen, and the provider say so."""
         self.world.happen(id_, EVENTS[what], self.loop.passed)
         self.home.entry.runtime_data.coordinator.async_hint([id_])
         self.loop.settle()
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices, what=st.sampled_from(sorted(EVENTS)))
+    def two_answers_overlap(self, id_: str, what: str) -> None:
+        """Something happens between two questions, and the first is answered last."""
+        self._do(f"{id_} {what} while it is read, and an older answer comes last")
+        self.world.is_held = True
+        self._pass(31)
+        self._push(id_, what)
+        self.world.is_held = False
+        while self.world.questions:
+            self.world.release(self.world.questions[-1], "the truth")
+            self.loop.settle()
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices, what=st.sampled_from(sorted(EVENTS)), name=automations)
+    def run_is_cut(self, id_: str, what: str, name: str) -> None:
+        """An automation is saved while it runs because of what just happened."""
+        self._do(f"{id_} {what}, and the automation for {name} is saved while it runs")
+        self.home.actions.is_held = True
+        self._push(id_, what)
+        self._save(name)
+        self._release("actions")
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices, what=st.sampled_from(sorted(EVENTS)), name=automations)
+    def saved_slowly(self, id_: str, what: str, name: str) -> None:
+        """Something happens while an automation is being saved, and has no triggers."""
+        self._do(f"{id_} {what} while the automation for {name} is being saved")
+        self.home.arming.is_held = True
+        self._save(name)
+        while self.home.is_armed(name) and self.home.arming.waiting:
+            self.home.arming.release()
+            self.loop.settle()
+        self.home.look_for_automations()
+        self._push(id_, what)
 
     @rule(mood=st.sampled_from(ANSWERS))
     def provider_answers_with(self, mood: str) -> None:
@@ -120,7 +160,7 @@ class Explorer(RuleBasedStateMachine):
         self._do(f"a hint at {id_} is answered with {how}")
         before, self.world.mood = self.world.mood, how
         self.home.entry.runtime_data.coordinator.async_hint([id_])
-        self.loop.advance(2.1)
+        self._pass(2.1)
         self.world.mood = before
 
     @rule(what=st.sampled_from(GATES))
@@ -173,7 +213,12 @@ class Explorer(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         """Time passes."""
         self._do(f"{seconds:g} seconds pass")
+        self._pass(seconds)
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass."""
         self.loop.advance(seconds)
+        self.checks.note_time()
 
     @rule(jump=st.sampled_from(JUMPS))
     def clock_is_set(self, jump: timedelta) -> None:
@@ -287,6 +332,12 @@ class Explorer(RuleBasedStateMachine):
     def save_automation(self, name: str) -> None:
         """An automation is saved with a change."""
         self._do(f"the automation for {name} is saved")
+        self._save(name)
+
+    def _save(self, name: str) -> None:
+        """Save an automation with a change; one that was deleted is a new one."""
+        if name in self.home.deleted:
+            self.checks.note_switched(name)
         self.home.versions[name] += 1
         self.home.deleted.discard(name)
         self.checks.note_cut(name)
@@ -376,6 +427,9 @@ class Explorer(RuleBasedStateMachine):
     one_goes_on_2 = one_goes_on_3 = one_goes_on
     hold_2 = hold
     time_passes_2 = time_passes_3 = time_passes_4 = time_passes
+    two_answers_overlap_2 = two_answers_overlap
+    run_is_cut_2 = run_is_cut
+    saved_slowly_2 = saved_slowly
     add_2 = add
     started_2 = started_3 = started_4 = started
 
@@ -411,7 +465,7 @@ class Explorer(RuleBasedStateMachine):
         if self.home.entry.state is ConfigEntryState.SETUP_ERROR:
             self.loop.run(self.home.hass.config_entries.async_reload(self.home.entry.entry_id))
         for _ in range(12):
-            self.loop.advance(500)
+            self._pass(500)
         self.checks.in_the_end()
         self.loop.run(self.home.hass.config_entries.async_remove(self.home.entry.entry_id))
         self.loop.advance(60)
