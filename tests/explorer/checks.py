@@ -11,7 +11,6 @@ from homeassistant.helpers import device_registry as dr
 from custom_components.crypto_invoices.book.record import Money, Record
 from custom_components.crypto_invoices.book.sums import add_up
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.delivery.listeners import ABSENT_TIMEOUT
 from custom_components.crypto_invoices.identifiers import invoice_of_device
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 from custom_components.crypto_invoices.runtime import AccountRuntime
@@ -73,9 +72,8 @@ class Checks:
 
     def note_time(self) -> None:
         """Note that time has passed: who was away for too long is waited for no more."""
-        for name, since in self.home.absent_since.items():
-            if self.home.loop.passed >= since + ABSENT_TIMEOUT:
-                self._excuse(name)
+        for name in self.home.long_absent:
+            self._excuse(name)
 
     def _excuse(self, name: str) -> None:
         """Let an automation not hear what it has not heard to the end."""
@@ -230,16 +228,18 @@ class Checks:
             if announced.is_revert:
                 reverts[announced.invoice].add(announced.id)
         for id_, truth in self.world.truth.items():
-            most = truth.payments + truth.false_reverts
+            most = truth.payments + truth.false_payments + truth.false_reverts
             assert len(payments[id_]) <= most, f"{id_} was announced as paid too often"
-            most = truth.reverts + truth.false_reverts
+            most = truth.reverts + truth.false_payments + truth.false_reverts
             assert len(reverts[id_]) <= most, f"{id_} was announced as taken back, and wasn't"
 
     def in_the_end(self) -> None:
         """Check that nothing was lost."""
         self.after_step()
         assert self.home.is_loaded, self.home.entry.state
-        book = self.home.entry.runtime_data.book
+        book, coordinator = (account := self.home.entry.runtime_data).book, account.coordinator
+        if any(one.due is not None for one in coordinator.data.values()):
+            assert coordinator.last_update_success, "the provider answers, and nobody asks"
         for id_, baseline in self.baseline.items():
             truth = self.world.truth[id_].status
             record = book.records[id_]

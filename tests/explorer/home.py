@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 from unittest.mock import MagicMock, patch
 
@@ -31,7 +32,11 @@ from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.delivery.announcement import Announcement
 from custom_components.crypto_invoices.delivery.deliveries import RUN_TIMEOUT
-from custom_components.crypto_invoices.delivery.listeners import Subscriber, async_get_listeners
+from custom_components.crypto_invoices.delivery.listeners import (
+    ABSENT_TIMEOUT,
+    Subscriber,
+    async_get_listeners,
+)
 from custom_components.crypto_invoices.providers import PROVIDERS
 
 from .virtual import VirtualLoop
@@ -162,6 +167,11 @@ class Home:
             for module in ("account", "clients"):
                 stack.enter_context(
                     patch(f"custom_components.{DOMAIN}.{module}.monotonic", self.loop.time)
+                )
+            for module in ("account", "coordinator"):
+                # The same story ends the same way each time.
+                stack.enter_context(
+                    patch(f"custom_components.{DOMAIN}.{module}.Random", lambda: Random(0))
                 )
             get_platform = trigger_helper._async_get_trigger_platform
 
@@ -297,7 +307,13 @@ class Home:
 
     def is_promised(self, name: str) -> bool:
         """Whether an automation hears what is announced now: also while it is being saved."""
-        return name not in self.deleted | self.off | self.unarmed
+        return name not in self.deleted | self.off | self.unarmed | self.long_absent
+
+    @property
+    def long_absent(self) -> set[str]:
+        """Automations that have been away for so long that nobody waits for them."""
+        latest = self.loop.passed - ABSENT_TIMEOUT
+        return {name for name, since in self.absent_since.items() if since <= latest}
 
     def _executor(self, life: int) -> Callable[..., asyncio.Future[Any]]:
         """Return what does blocking work: at once, but for the disk."""

@@ -280,7 +280,24 @@ class Explorer(RuleBasedStateMachine):
     def add(self, id_: str) -> None:
         """An invoice is added, with what it is now; whoever does it may be stopped later."""
         self._do(f"{id_} is added")
+        self._add(id_)
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices)
+    def add_and_leave(self, id_: str) -> None:
+        """An invoice is added by a script that is stopped while the book is searched."""
+        self._do(f"{id_} is added by a script that is stopped meanwhile")
+        self.home.reads.is_held = True
+        self._add(id_)
+        while self.home.callers:
+            self.home.callers.pop().cancel()
+            self.loop.settle()
+        self._release("reads")
+
+    def _add(self, id_: str) -> None:
+        """Add an invoice, with what it is now."""
         found = self.world.invoice(id_)
+        self.world.truth[id_].was_said_paid = found.status.is_paid
         self.checks.note_adding(id_, found.status)
         self.home.start(async_watch(self.home.entry.runtime_data.coordinator, [found]))
 
@@ -289,6 +306,10 @@ class Explorer(RuleBasedStateMachine):
     def delete(self, id_: str) -> None:
         """An invoice's device is deleted."""
         self._do(f"{id_} is deleted")
+        self._delete(id_)
+
+    def _delete(self, id_: str) -> None:
+        """Delete an invoice's device, if there is one."""
         entry = self.home.entry
         device = dr.async_get(self.home.hass).async_get_device_by_identifier(
             invoice_device(entry.entry_id, id_), entry.entry_id
@@ -396,15 +417,35 @@ class Explorer(RuleBasedStateMachine):
         self.home.stop()
         self._begin_again()
 
-    @rule(is_there=st.booleans())
-    def lose_file(self, *, is_there: bool) -> None:
-        """Home Assistant is stopped, and the account's file is lost until it begins again."""
-        self._do(f"Home Assistant is stopped, and the file is {'damaged' if is_there else 'gone'}")
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(is_there=st.booleans(), ids=st.sets(invoices))
+    def lose_file(self, *, is_there: bool, ids: set[str]) -> None:
+        """Invoices are deleted; Home Assistant is stopped, and the account's file is lost."""
+        lost = "damaged" if is_there else "gone"
+        self._do(f"{', '.join(sorted(ids)) or 'nothing'} is deleted, and then the file is {lost}")
+        for id_ in sorted(ids):
+            self._delete(id_)
         self.checks.note_end()
         self.home.stop()
         self.home.lose_file(is_there=is_there)
         self.checks.note_loss()
         self._begin_again()
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices, jump=st.sampled_from(JUMPS))
+    def is_paid_late(self, id_: str, jump: timedelta) -> None:
+        """An invoice expires, the clock is set while Home Assistant is down, then it is paid."""
+        hours = jump.total_seconds() / 3600
+        self._do(f"{id_} expires, a start finds the clock set by {hours:g} hours, {id_} is paid")
+        self._push(id_, "expires")
+        self._pass(2.5)
+        self.checks.note_end()
+        self.home.stop()
+        self.loop.wall_offset += jump
+        self._begin_again()
+        self.home.started()
+        self._pass(4000)
+        self.world.happen(id_, EVENTS["is paid"], self.loop.passed)
 
     def _begin_again(self) -> None:
         """Start Home Assistant again."""

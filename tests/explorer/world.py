@@ -63,6 +63,10 @@ class Truth:
     """When the last answer was received."""
     false_reverts: int = 0
     """How often false answers were repeated for so long that they had to be believed."""
+    was_said_paid: bool = False
+    """Whether the last answer said that it is paid."""
+    false_payments: int = 0
+    """How often answers began to say that it is paid when it was no longer."""
 
 
 @dataclass(eq=False)
@@ -153,6 +157,9 @@ class World:
         """Note for how long what was answered has been false."""
         if said is S.UNKNOWN:
             return
+        is_false = said.is_paid and not truth.status.is_paid
+        truth.false_payments += is_false and not truth.was_said_paid
+        truth.was_said_paid = said.is_paid
         if not said.is_paid:
             if truth.lied_since is None:
                 truth.lied_since = now
