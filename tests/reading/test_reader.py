@@ -391,6 +391,20 @@ def test_a_hint_while_a_poll_hangs() -> None:
     assert world.intake.watched["1"].doubt is None
 
 
+def test_a_hint_at_what_is_over_hangs() -> None:
+    """While it is read it is planned again, and a timer is armed for that."""
+    world = World(InBatches, answer_seconds=0.1)
+    world.start(invoice("1", S.PAID))
+    world.run(2 * HOUR)
+    assert not world.is_planned()
+    world.answer_seconds = 30
+    world.hint("1")
+    world.run(1)
+    assert world.is_planned()
+    world.run(HOUR)
+    assert not world.is_planned()
+
+
 def test_hints_come_all_the_time() -> None:
     """An invoice is read at most every two seconds for hints; unknown ones are nobody's."""
     world = World(InBatches, answer_seconds=0.1)

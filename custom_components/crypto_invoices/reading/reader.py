@@ -242,6 +242,7 @@ class Reader:
                 return refusal
             for one in hinted:
                 one.plan(self._clocks.monotonic() + _LEASE)
+            self.async_arm()
             await self._async_read(hinted)
         except ProviderError as err:
             _LOGGER.debug("%s: could not follow a hint: %r", self._name, err)
