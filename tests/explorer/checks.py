@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from homeassistant.helpers import device_registry as dr
 
+from custom_components.crypto_invoices.book.book import Book
 from custom_components.crypto_invoices.book.record import Money, Record
 from custom_components.crypto_invoices.book.sums import add_up
 from custom_components.crypto_invoices.const import DOMAIN
@@ -137,6 +138,17 @@ class Checks:
         self._nothing_is_forgotten(account)
         self._sums_are_right(account)
         self._what_is_shown_is_known(account)
+
+    def after_stop(self, before: Book) -> None:
+        """Check that what was known before a stop in an orderly way is known after it."""
+        if not self.home.is_loaded:
+            return
+        book = self.home.entry.runtime_data.book
+        assert book.records.keys() == before.records.keys(), "a stop adds or removes invoices"
+        for id_, record in book.records.items():
+            known = before.records[id_]
+            is_same = (record.announced, record.counts) == (known.announced, known.counts)
+            assert is_same, f"a stop loses what was announced of {id_}"
 
     def _announced_is_delivered(self, account: AccountRuntime) -> None:
         """P3: what is taken down as announced was heard by all who were to hear it."""

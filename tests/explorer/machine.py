@@ -158,10 +158,35 @@ class Explorer(RuleBasedStateMachine):
     def one_answer_is(self, id_: str, how: str) -> None:
         """A hint is answered with this, once."""
         self._do(f"a hint at {id_} is answered with {how}")
+        self._answer_hint(id_, how)
+
+    def _answer_hint(self, id_: str, how: str) -> None:
+        """Answer what is asked because of a hint with this."""
         before, self.world.mood = self.world.mood, how
         self.home.entry.runtime_data.coordinator.async_hint([id_])
         self._pass(2.1)
         self.world.mood = before
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices, what=st.sampled_from(sorted(EVENTS)))
+    def news_are_followed_by_old_ones(self, id_: str, what: str) -> None:
+        """Something happens and is read, and the next answer says what was so before."""
+        self._do(f"{id_} {what}, with a hint, and the next answer is of yesterday")
+        self._push(id_, what)
+        self._pass(2.1)
+        self._answer_hint(id_, "yesterday's state")
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices, what=st.sampled_from(sorted(EVENTS)))
+    def write_fails(self, id_: str, what: str) -> None:
+        """What just happened can't be written at first."""
+        self._do(f"{id_} {what}, and the disk is full for a moment")
+        self.home.disk.is_held = True
+        self._push(id_, what)
+        if self.home.disk.waiting:
+            self.home.disk.release("badly")
+            self.loop.settle()
+        self._release("writes")
 
     @rule(what=st.sampled_from(GATES))
     def hold(self, what: str) -> None:
@@ -414,8 +439,11 @@ class Explorer(RuleBasedStateMachine):
         """Home Assistant is stopped in an orderly way, and begins again."""
         self._do("Home Assistant is stopped, and begins again")
         self.checks.note_end()
+        book = self.home.entry.runtime_data.book if self.home.is_loaded else None
         self.home.stop()
         self._begin_again()
+        if book is not None:
+            self.checks.after_stop(book)
 
     @precondition(lambda self: self.home.is_loaded)
     @rule(is_there=st.booleans(), ids=st.sets(invoices))
@@ -468,6 +496,8 @@ class Explorer(RuleBasedStateMachine):
     one_goes_on_2 = one_goes_on_3 = one_goes_on
     hold_2 = hold
     time_passes_2 = time_passes_3 = time_passes_4 = time_passes
+    news_are_followed_by_old_ones_2 = news_are_followed_by_old_ones
+    stop_2 = stop
     two_answers_overlap_2 = two_answers_overlap
     run_is_cut_2 = run_is_cut
     saved_slowly_2 = saved_slowly
