@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from homeassistant.core import CoreState
 from homeassistant.helpers import device_registry as dr
 
 from custom_components.crypto_invoices.book.book import Book
 from custom_components.crypto_invoices.book.record import Money, Record
 from custom_components.crypto_invoices.book.sums import add_up
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.delivery.deliveries import async_get_deliveries
 from custom_components.crypto_invoices.identifiers import invoice_of_device
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 from custom_components.crypto_invoices.runtime import AccountRuntime
@@ -135,6 +137,7 @@ class Checks:
             self.unsure.add(id_)
             self.left.pop(id_, None)
         self._announced_is_delivered(account)
+        self._what_is_new_is_announced(account)
         self._nothing_is_forgotten(account)
         self._sums_are_right(account)
         self._what_is_shown_is_known(account)
@@ -245,13 +248,27 @@ class Checks:
             most = truth.reverts + truth.false_payments + truth.false_reverts
             assert len(reverts[id_]) <= most, f"{id_} was announced as taken back, and wasn't"
 
+    def is_read_again(self) -> None:
+        """Check that nobody has given up a provider that has answered for more than an hour."""
+        coordinator = self.home.entry.runtime_data.coordinator
+        if any(one.due is not None for one in coordinator.data.values()):
+            assert coordinator.last_update_success, "the provider answers, and nobody asks"
+
+    def _what_is_new_is_announced(self, account: AccountRuntime) -> None:
+        """P2: what differs is under way, unless it waits for the disk."""
+        is_held = any(gate.is_held or gate.waiting for gate in self.home.gates.values())
+        if is_held or self.home.hass.state is not CoreState.running:
+            return
+        deliveries = async_get_deliveries(self.home.hass)
+        for id_ in account.book.unannounced:
+            assert deliveries.is_under_way("account", id_), f"nobody announces {id_}"
+
     def in_the_end(self) -> None:
         """Check that nothing was lost."""
         self.after_step()
         assert self.home.is_loaded, self.home.entry.state
-        book, coordinator = (account := self.home.entry.runtime_data).book, account.coordinator
-        if any(one.due is not None for one in coordinator.data.values()):
-            assert coordinator.last_update_success, "the provider answers, and nobody asks"
+        self.is_read_again()
+        book = self.home.entry.runtime_data.book
         for id_, baseline in self.baseline.items():
             truth = self.world.truth[id_].status
             record = book.records[id_]
