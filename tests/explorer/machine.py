@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from custom_components.crypto_invoices import async_remove_config_entry_device, backup
+from custom_components.crypto_invoices.book.book import Book
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.identifiers import invoice_device
 from custom_components.crypto_invoices.watching import async_watch
@@ -37,6 +38,7 @@ GATES = ("answers", "writes", "reads", "actions", "arming")
 _MEMORY = "/dev/shm"  # noqa: S108
 invoices = st.sampled_from(INVOICES)
 automations = st.sampled_from(AUTOMATIONS)
+slow_starts = st.sampled_from([False, False, True])
 
 
 class Explorer(RuleBasedStateMachine):
@@ -129,10 +131,16 @@ class Explorer(RuleBasedStateMachine):
         self._release("actions")
 
     @precondition(lambda self: self.home.is_loaded)
-    @rule(id_=invoices, what=st.sampled_from(sorted(EVENTS)), name=automations)
-    def saved_slowly(self, id_: str, what: str, name: str) -> None:
+    @rule(
+        id_=invoices,
+        what=st.sampled_from(sorted(EVENTS)),
+        name=automations,
+        is_saved=st.booleans(),
+    )
+    def saved_slowly(self, id_: str, what: str, name: str, *, is_saved: bool) -> None:
         """Something happens while an automation is being saved, and has no triggers."""
-        self._do(f"{id_} {what} while the automation for {name} is being saved")
+        end = ", which is done 12 seconds later" if is_saved else ""
+        self._do(f"{id_} {what} while the automation for {name} is being saved{end}")
         self.home.arming.is_held = True
         self._save(name)
         while self.home.is_armed(name) and self.home.arming.waiting:
@@ -140,6 +148,9 @@ class Explorer(RuleBasedStateMachine):
             self.loop.settle()
         self.home.look_for_automations()
         self._push(id_, what)
+        if is_saved:
+            self._pass(12)
+            self._release("arming")
 
     @rule(mood=st.sampled_from(ANSWERS))
     def provider_answers_with(self, mood: str) -> None:
@@ -470,28 +481,26 @@ class Explorer(RuleBasedStateMachine):
         )
         self.loop.settle()
 
-    @rule(entry_is_older=st.booleans())
-    def kill(self, *, entry_is_older: bool) -> None:
-        """Everything but the disk is lost; Home Assistant begins again, and is still starting."""
+    @rule(entry_is_older=st.booleans(), slowly=slow_starts)
+    def kill(self, *, entry_is_older: bool, slowly: bool) -> None:
+        """Everything but the disk is lost; Home Assistant begins again."""
         self._do(f"a power cut, {'with' if entry_is_older else 'without'} an older entry")
         self.checks.note_end()
         self.home.kill(entry_is_older=entry_is_older)
-        self._begin_again()
+        self._begin_again(slowly=slowly)
 
-    @rule()
-    def stop(self) -> None:
+    @rule(slowly=slow_starts)
+    def stop(self, *, slowly: bool) -> None:
         """Home Assistant is stopped in an orderly way, and begins again."""
         self._do("Home Assistant is stopped, and begins again")
         self.checks.note_end()
         book = self.home.entry.runtime_data.book if self.home.is_loaded else None
         self.home.stop()
-        self._begin_again()
-        if book is not None:
-            self.checks.after_stop(book)
+        self._begin_again(slowly=slowly, stopped=book)
 
     @precondition(lambda self: self.home.is_loaded)
-    @rule(is_there=st.booleans(), ids=st.sets(invoices))
-    def lose_file(self, *, is_there: bool, ids: set[str]) -> None:
+    @rule(is_there=st.booleans(), ids=st.sets(invoices), slowly=slow_starts)
+    def lose_file(self, *, is_there: bool, ids: set[str], slowly: bool) -> None:
         """Invoices are deleted; Home Assistant is stopped, and the account's file is lost."""
         lost = "damaged" if is_there else "gone"
         self._do(f"{', '.join(sorted(ids)) or 'nothing'} is deleted, and then the file is {lost}")
@@ -501,7 +510,7 @@ class Explorer(RuleBasedStateMachine):
         self.home.stop()
         self.home.lose_file(is_there=is_there)
         self.checks.note_loss()
-        self._begin_again()
+        self._begin_again(slowly=slowly)
 
     @precondition(lambda self: self.home.is_loaded)
     @rule(id_=invoices, jump=st.sampled_from([JUMPS[0], JUMPS[-1]]))
@@ -514,16 +523,21 @@ class Explorer(RuleBasedStateMachine):
         self.checks.note_end()
         self.home.stop()
         self.loop.wall_offset += jump
-        self._begin_again()
-        self.home.started()
+        self._begin_again(slowly=False)
         self._pass(8000)
         self.world.happen(id_, EVENTS["is paid"], self.loop.passed)
 
-    def _begin_again(self) -> None:
-        """Start Home Assistant again."""
+    def _begin_again(self, *, slowly: bool, stopped: Book | None = None) -> None:
+        """Start Home Assistant again, which goes on starting if that is slow."""
         self.home.off.clear()
         self.loop.run(self.home.async_start())
         self.checks.note_begin()
+        if stopped is not None:
+            self.checks.after_stop(stopped)
+        if slowly:
+            self.story[-1] += ", slowly"
+        else:
+            self.home.started()
 
     @precondition(lambda self: self.home.hass.state.value == "STARTING")
     @rule()
