@@ -229,16 +229,17 @@ class Explorer(RuleBasedStateMachine):
         self._release("answers")
 
     @precondition(lambda self: self.home.is_loaded)
-    @rule(id_=invoices, what=st.sampled_from(sorted(EVENTS)))
-    def write_fails(self, id_: str, what: str) -> None:
-        """What just happened can't be written at first."""
-        self._do(f"{id_} {what}, and the disk is full for a moment")
+    @rule(id_=invoices)
+    def write_fails(self, id_: str) -> None:
+        """An invoice is deleted, which can't be written at first."""
+        self._do(f"{id_} is deleted while the disk is full, then Home Assistant is stopped")
         self.home.disk.is_held = True
-        self._push(id_, what)
+        self._delete(id_)
         if self.home.disk.waiting:
             self.home.disk.release("badly")
             self.loop.settle()
         self._release("writes")
+        self._stop(slowly=False)
 
     @rule(what=st.sampled_from(GATES))
     def hold(self, what: str) -> None:
@@ -493,6 +494,10 @@ class Explorer(RuleBasedStateMachine):
     def stop(self, *, slowly: bool) -> None:
         """Home Assistant is stopped in an orderly way, and begins again."""
         self._do("Home Assistant is stopped, and begins again")
+        self._stop(slowly=slowly)
+
+    def _stop(self, *, slowly: bool) -> None:
+        """Stop Home Assistant, and start it again."""
         self.checks.note_end()
         book = self.home.entry.runtime_data.book if self.home.is_loaded else None
         self.home.stop()
@@ -555,6 +560,7 @@ class Explorer(RuleBasedStateMachine):
     hold_2 = hold
     time_passes_2 = time_passes_3 = time_passes_4 = time_passes
     news_are_followed_by_old_ones_2 = news_are_followed_by_old_ones
+    news_come_during_a_run_2 = news_come_during_a_run
     stop_2 = stop
     is_paid_late_2 = is_paid_late
     two_answers_overlap_2 = two_answers_overlap
