@@ -63,6 +63,13 @@ class Dialog:
         """Return the field with a label, which a star may follow."""
         return self.root.get_by_role("textbox", name=re.compile(rf"^{re.escape(label)}\*?$"))
 
+    async def turn_off(self, label: str) -> None:
+        """Turn a switch off that is on."""
+        switch = (
+            self.root.locator("ha-selector-boolean").filter(has_text=label).locator("ha-switch")
+        )
+        await switch.click()
+
     async def submit(self) -> None:
         """Press the button that goes on."""
         await self.root.get_by_role("button", name=self._names("submit")).click()

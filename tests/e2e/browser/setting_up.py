@@ -7,7 +7,9 @@ from demo.sandbox import SandboxInvoice, SandboxProvider
 from .dialog import Dialog
 from .frontend import ENTRY, INTEGRATION, Frontend
 
-NONSENSE = "no-invoice"
+# No provider's ID, and too long for a word.
+NONSENSE = "what-is-this-0123456789"
+LIST_INVOICES = frozenset({"btcpay", "cryptocloud"})
 ADD = "config_subentries.invoice"
 LABEL = f"{ADD}.step.user.data.invoices"
 
@@ -26,6 +28,9 @@ async def set_up(frontend: Frontend, dialog: Dialog, provider: SandboxProvider, 
     await _enter_keys(dialog, provider, url)
     await dialog.expect("config.step.invoices.title")
     label = frontend.words("config.step.invoices.data.invoices")
+    if provider.key in LIST_INVOICES:
+        # Only those that are pasted: what else there is would come while the dialog closes.
+        await dialog.turn_off(frontend.words("config.step.invoices.data.auto_watch"))
     await _paste(dialog, label, "config", provider.invoices)
     await dialog.finish()
     await frontend.open(INTEGRATION)
@@ -42,7 +47,9 @@ async def _enter_keys(dialog: Dialog, provider: SandboxProvider, url: str) -> No
     wrong = {name: f"not-{value}" for name, value in provider.credentials.items()}
     await dialog.fill_in(step, {**wrong, "url": url})
     await dialog.submit()
-    await dialog.expect("config.error.invalid_auth")
+    # Which of two is wrong, a provider doesn't say.
+    error = "key_or_secret" if "api_secret" in wrong else "invalid_auth"
+    await dialog.expect(f"config.error.{error}")
     await dialog.look(f"{provider.key}-wrong-keys")
     await dialog.fill_in(step, provider.credentials)
     await dialog.submit()
