@@ -23,6 +23,7 @@ WORDS = {
     "lookup",
     "money",
     "networks",
+    "texts",
 }
 
 

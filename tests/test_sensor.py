@@ -369,3 +369,13 @@ async def test_amounts_have_no_idle_zeros(
     sandbox.store.act("egates", invoice.id, "pay")
     await async_later(hass)
     assert state_of(hass, entry, invoice.id, "amount_received").state == "0.005"
+
+
+async def test_long_order_id(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """One that would make the recorder drop all attributes is cut."""
+    invoice = sandbox.store.create("cryptocloud", order_id="x" * 20_000)
+    entry = await add_account("cryptocloud", invoice.id)
+    order_id = state_of(hass, entry, invoice.id, "status").attributes["order_id"]
+    assert order_id == "x" * 254 + "…"

@@ -9,9 +9,7 @@ from typing import Final
 
 from .const import DOMAIN
 
-# Sent with an Announcement: for every one, for those of an account (by entry
-# ID), and for those of an invoice (by subentry ID).
-SIGNAL_ANNOUNCED: Final = f"{DOMAIN}_announced"
+# Sent with an Announcement, to an account by its entry's ID, and to an invoice by its identifier.
 SIGNAL_ANNOUNCED_OF: Final = f"{DOMAIN}_announced_{{}}"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .money import exact
 from .providers.model import Invoice
+from .texts import attribute_text
 
 _ATTRIBUTES = (
     "invoice_id",
@@ -49,6 +50,7 @@ def invoice_attributes(invoice: Invoice) -> dict[str, Any]:
     """Return an invoice as attributes. Amounts are numbers: exact ones are in the sensors."""
     if_told = (*_ATTRIBUTES_IF_TOLD, *invoice.local_times, "created_at", "expires_at")
     optional = _plain(invoice, if_told, float)
+    optional["order_id"] = attribute_text(invoice.order_id)
     return {
         **_plain(invoice, _ATTRIBUTES, float),
         **{key: value for key, value in optional.items() if value is not None},

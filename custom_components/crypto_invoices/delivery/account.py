@@ -14,6 +14,7 @@ from ..book.book import Book
 from ..book.record import Money, Record
 from ..book.transitions import Transition
 from ..const import CONF_PROVIDER, DOMAIN
+from ..texts import attribute_text
 from .announcement import Announcement
 from .deliveries import async_get_deliveries
 
@@ -127,7 +128,7 @@ def _values(entry: ConfigEntry, record: Record, transition: Transition) -> dict[
         "currency": record.asked.currency if record.asked else None,
         # Not what came in another currency: nobody should compare euros with dollars.
         "amount_received": _number(record.received) if _is_comparable(record) else None,
-        "order_id": record.order_id,
+        "order_id": attribute_text(record.order_id),
         "created_at": record.created_at.isoformat() if record.created_at else None,
         "paid_at": record.paid_at.isoformat() if record.paid_at else None,
         "is_test": record.is_test,
