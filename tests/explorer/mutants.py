@@ -37,8 +37,8 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "what fails is not planned again",
-        "reading/reader.py",
-        "            if answers is None:\n                self._make_due(wanted)\n",
+        "reading/lease.py",
+        "            if answers is None:\n                self.make_due(wanted)\n",
         "            if answers is None:\n                for one in wanted:\n                    one.plan(None)\n",
     ),
     Mutant(
@@ -134,8 +134,8 @@ MUTANTS = (
     Mutant(
         "the timer is off after a reading",
         "reading/reader.py",
-        "            self._hass.loop.call_soon(self.async_arm)\n\n    def _answer_waiters",
-        "            pass\n\n    def _answer_waiters",
+        "            _answer(waiters)\n            self._hass.loop.call_soon(self.async_arm)\n",
+        "            _answer(waiters)\n",
     ),
     Mutant(
         "announced before the start",

@@ -24,7 +24,7 @@ from custom_components.crypto_invoices.providers.model import (
     RateLimited,
     UnavailableReason,
 )
-from custom_components.crypto_invoices.upkeep import lister
+from custom_components.crypto_invoices.upkeep import lister, places
 from tests.conftest import (
     CLOCK,
     AddAccount,
@@ -426,7 +426,7 @@ async def test_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A number of open ones is watched and no more, the newest; payments are announced all."""
-    monkeypatch.setattr(lister, "MOST_WATCHED", 5)
+    monkeypatch.setattr(places, "MOST_WATCHED", 5)
     entry = await async_open_shop(hass)
     for number in range(1, 10):
         orders.make(f"N{number}", age=timedelta(seconds=20 - number))
@@ -644,7 +644,7 @@ async def test_requests_of_a_large_shop(
     provider: str,
 ) -> None:
     """However long the list is, it costs ten requests a minute at most, and nothing is lost."""
-    monkeypatch.setattr(lister, "MOST_WATCHED", 5)
+    monkeypatch.setattr(places, "MOST_WATCHED", 5)
     entry = await add_account(provider)
     assert await hass.config_entries.async_unload(entry.entry_id)
     made = []

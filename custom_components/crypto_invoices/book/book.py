@@ -77,6 +77,11 @@ class Book:
             self._facts[name] = value
             self._changed_facts.add(name)
 
+    def forget_fact(self, name: str) -> None:
+        """Let something about the account itself be unknown."""
+        if self.fact(name):
+            self.set_fact(name, "")
+
     def changed(self, record: Record) -> None:
         """Take down that a record was changed, if it still is one of these."""
         if self.records.get(record.id) is record:

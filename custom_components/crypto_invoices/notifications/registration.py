@@ -1,19 +1,19 @@
 """Tells a provider where to post, and puts back what was deleted there."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 import logging
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
 
 from ..const import DOMAIN
 from ..issues import WEBHOOK_REFUSED, async_create_issue, async_delete_issue
 from ..providers.model import ProviderError, ProviderUnavailable, RateLimited
 from ..providers.push import CanRegisterWebhook
 from ..reading.back_off import BackOff
+from ..reading.timer import Timer
 from .address import webhook_address
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Registration:
         self._entry = entry
         self._provider = provider
         self._back_off = back_off
-        self._cancel_timer: Callable[[], None] | None = None
+        self._timer = Timer(hass, f"{DOMAIN} {entry.title} registration", self.async_start)
         self._registered: str | None = None
         self._turn = asyncio.Lock()
         self._stopped = asyncio.Event()
@@ -49,7 +49,7 @@ class Registration:
     @callback
     def async_start(self) -> None:
         """Register, in a task that ends with the account."""
-        self._cancel()
+        self._timer.disarm()
         self._entry.async_create_background_task(
             self._hass, self.async_register(), f"{DOMAIN} {self._entry.title} registration"
         )
@@ -58,13 +58,7 @@ class Registration:
     def async_stop(self) -> None:
         """Register no more."""
         self._stopped.set()
-        self._cancel()
-
-    def _cancel(self) -> None:
-        """Stop the timer."""
-        if self._cancel_timer is not None:
-            self._cancel_timer()
-            self._cancel_timer = None
+        self._timer.disarm()
 
     async def async_register(self) -> None:
         """Tell the provider where to post, where there is an address that it can reach."""
@@ -100,14 +94,7 @@ class Registration:
             if self._entry.data == data and not settings.items() <= data.items():
                 self._hass.config_entries.async_update_entry(self._entry, data={**data, **settings})
         self._note(error)
-        self._cancel()
-        self._cancel_timer = async_call_later(self._hass, wait, self._ring)
-
-    @callback
-    def _ring(self, now: datetime) -> None:
-        """Check it again."""
-        self._cancel_timer = None
-        self.async_start()
+        self._timer.arm(wait)
 
     @callback
     def _note(self, error: ProviderError | None) -> None:

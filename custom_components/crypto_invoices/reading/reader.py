@@ -6,16 +6,9 @@ from datetime import datetime
 import logging
 from typing import Any
 
-from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import HomeAssistant, callback
 
-from ..providers.budget import WINDOW
-from ..providers.model import (
-    Answer,
-    ProviderError,
-    ProviderUnavailable,
-    UnavailableReason,
-)
+from ..providers.model import ProviderError
 from ..providers.provider import Provider
 from .allowance import Allowance
 from .back_off import BackOff
@@ -23,16 +16,15 @@ from .clocks import Clocks
 from .hints import Hints
 from .intake import Intake
 from .lane import Lane
-from .schedule import find_company, next_due, take_due
+from .lease import Lease
+from .schedule import next_due
 from .standing import Standing
 from .taken import Taken
+from .timer import Timer
 from .watched import Watched
 
 _LOGGER = logging.getLogger(__name__)
 
-# A reading has so many seconds once it is its turn, and what it reads comes again after that.
-READING_DEADLINE = 60.0
-_LEASE = READING_DEADLINE + WINDOW + 15.0
 # Home Assistant's timers may ring so much too early or too late.
 _EARLY, _LATE = 1.0, 0.5
 # Somebody has to notice when the clock on the wall is set, or the machine was asleep.
@@ -66,17 +58,23 @@ class Reader:
         self._intake = intake
         self._clocks = clocks
         self._poll = poll
-        self._done = done
-        self._failed = failed
         self._allowance = Allowance(provider, clocks.monotonic)
-        self._timer: CALLBACK_TYPE | None = None
+        self._timer = Timer(hass, f"{name} timer", self._ring)
         self._waiters: list[asyncio.Future[None]] = []
         self._plan_lane = Lane(hass, f"{name} polls", self._async_plan_lane)
         self._is_started = False
         self.is_polling_off = False
         """Whether the user wants no polls."""
         self.standing = Standing(clocks.monotonic, back_off)
-        self.last_reading: datetime | None = None
+        self._lease = Lease(
+            provider=provider,
+            intake=intake,
+            clocks=clocks,
+            allowance=self._allowance,
+            standing=self.standing,
+            done=done,
+            failed=failed,
+        )
         self.hints = Hints(
             hass,
             name,
@@ -87,6 +85,11 @@ class Reader:
         )
 
     @property
+    def last_reading(self) -> datetime | None:
+        """When the provider last answered, by the clock on the wall."""
+        return self._lease.last_reading
+
+    @property
     def is_backing_off(self) -> bool:
         """Whether the provider is to be left alone for a while."""
         return self.standing.is_backing_off
@@ -94,13 +97,13 @@ class Reader:
     @property
     def is_timer_armed(self) -> bool:
         """Whether something will be read without anybody asking."""
-        return self._timer is not None or self._plan_lane.is_running
+        return self._timer.is_armed or self._plan_lane.is_running
 
     @callback
     def async_start(self) -> None:
         """Begin to poll."""
         self._is_started = True
-        self._ring(self._clocks.wall())
+        self._ring()
 
     @callback
     def async_follow_book(self) -> None:
@@ -111,10 +114,12 @@ class Reader:
     async def async_stop(self) -> None:
         """Read nothing any more; wait until what is being read has ended."""
         self._is_started = False
-        self._disarm()
+        self._timer.disarm()
         await self._plan_lane.async_stop()
         await self.hints.async_stop()
-        self._answer_waiters()
+        # Nobody waits for what will not come.
+        _answer(self._waiters)
+        self._waiters = []
 
     async def async_ask(self) -> None:
         """Poll what is due now and wait for it, unless the provider is to be left alone.
@@ -131,7 +136,7 @@ class Reader:
     @callback
     def async_arm(self) -> None:
         """Derive the one timer from what is planned."""
-        self._disarm()
+        self._timer.disarm()
         if not self._is_started or self.is_polling_off or self._plan_lane.is_running:
             return
         if self._hass.is_stopping:
@@ -146,11 +151,7 @@ class Reader:
             self._allowance.seconds_until_poll(),
             self.standing.left + _EARLY if self.is_backing_off else 0.0,
         )
-        self._timer = async_call_later(
-            self._hass,
-            min(wait, LONGEST_SLEEP),
-            HassJob(self._ring, f"{self._name} timer", cancel_on_shutdown=True),
-        )
+        self._timer.arm(min(wait, LONGEST_SLEEP))
 
     @callback
     def check_clock(self) -> None:
@@ -158,23 +159,19 @@ class Reader:
         if jump := self._clocks.take_jump():
             self._intake.follow_jump(jump)
 
-    @callback
-    def _disarm(self) -> None:
-        """Stop the timer."""
-        if self._timer is not None:
-            self._timer()
-            self._timer = None
+    @property
+    def _soon(self) -> float:
+        """Until when a poll is due that need not wait for the timer to ring again."""
+        return self._clocks.monotonic() + _EARLY + _LATE
 
     @callback
-    def _ring(self, now: datetime) -> None:
+    def _ring(self) -> None:
         """Poll, unless it was only a look at the clock."""
-        self._timer = None
         if self.is_polling_off:
             return
         self.check_clock()
-        soon = self._clocks.monotonic() + _EARLY + _LATE
         due = next_due(self._intake.planned)
-        if due is not None and due <= soon and not self.is_backing_off:
+        if due is not None and due <= self._soon and not self.is_backing_off:
             self._plan_lane.start()
         else:
             self.async_arm()
@@ -196,54 +193,30 @@ class Reader:
     async def _async_plan_lane(self) -> None:
         """Poll, and answer those who asked for it before it began."""
         waiters, self._waiters = self._waiters, []
-        self._disarm()
+        self._timer.disarm()
         try:
             await self._poll()
         finally:
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+            _answer(waiters)
             self._hass.loop.call_soon(self.async_arm)
-
-    def _answer_waiters(self) -> None:
-        """Let nobody wait for what will not come."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters = []
 
     async def async_poll(self) -> None:
         """Read what is due and may be read now. Raises a ProviderError."""
         is_first = self.last_reading is None
-        await self._async_poll_once()
+        await self._lease.async_read_due(self._soon)
         if is_first and not self.is_backing_off:
             # By now it is known how many can be read before somebody gets impatient.
-            await self._async_poll_once()
-
-    async def _async_poll_once(self) -> None:
-        """Read what is due, as much as there is room for."""
-        self._intake.follow_book()
-        due = take_due(
-            self._intake.planned,
-            self._clocks.monotonic() + _EARLY + _LATE,
-            self._allowance.for_poll(is_failing=self.standing.is_failing),
-            self._provider.batch_size,
-            lease=_LEASE,
-        )
-        self._allowance.count_poll(len(due))
-        if due:
-            await self._async_read(due)
+            await self._lease.async_read_due(self._soon)
 
     async def _async_read_hinted(self, hinted: list[Watched]) -> ProviderError | None:
         """Read what was hinted at; what fails is polled. Return what went wrong."""
         try:
             if (refusal := self.standing.refuse_hint()) is not None:
-                self._make_due(hinted)
+                self._lease.make_due(hinted)
                 return refusal
-            for one in hinted:
-                one.plan(self._clocks.monotonic() + _LEASE)
+            self._lease.take(hinted)
             self.async_arm()
-            await self._async_read(hinted)
+            await self._lease.async_read(hinted)
         except ProviderError as err:
             _LOGGER.debug("%s: could not follow a hint: %r", self._name, err)
             return err
@@ -255,44 +228,9 @@ class Reader:
             self._hass.loop.call_soon(self.async_arm)
         return None
 
-    async def _async_read(self, wanted: list[Watched]) -> None:
-        """Read invoices, and follow up on what that brought. Raises a ProviderError."""
-        answers: list[Answer] | None = None
-        wanted = [*wanted, *find_company(wanted, self._intake.watched.values())]
-        try:
-            # What has to wait in line is not slow for that.
-            async with asyncio.timeout(
-                READING_DEADLINE + self._allowance.seconds_in_line(len(wanted))
-            ):
-                answers = await self._provider.async_get_answers(one.record.id for one in wanted)
-        except TimeoutError as err:
-            error = ProviderUnavailable(UnavailableReason.TIMEOUT, "the reading took too long")
-            self._note_failure(error, wanted)
-            raise error from err
-        except ProviderError as err:
-            self._note_failure(err, wanted)
-            raise
-        except Exception as err:
-            self.standing.failed(err)
-            raise
-        finally:
-            if answers is None:
-                self._make_due(wanted)
-        self._note_success(answers)
-        self._intake.follow_book()
-        await self._done(await self._intake.async_take(answers))
 
-    def _make_due(self, wanted: Iterable[Watched]) -> None:
-        """Plan what could not be read: now, which waits for the provider as everything does."""
-        for one in wanted:
-            one.plan(self._clocks.monotonic())
-
-    def _note_failure(self, err: ProviderError, wanted: list[Watched]) -> None:
-        """Leave the provider alone for a while."""
-        self.standing.failed(err)
-        self._failed(err, wanted)
-
-    def _note_success(self, answers: list[Answer]) -> None:
-        """Note that the provider answered, and what it asks for all the same."""
-        self.last_reading = self._clocks.wall()
-        self.standing.answered(row for answer in answers for row in answer.rows.values())
+def _answer(waiters: Iterable[asyncio.Future[None]]) -> None:
+    """Tell those who wait that it is over."""
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
