@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from .machine import Explorer
@@ -27,6 +27,8 @@ def main() -> None:
             last = self
             super().__init__()
 
+    if (number := os.environ.get("EXPLORER_SEED")) is not None:
+        seed(int(number))(Counted)
     began = time.monotonic()
     try:
         run_state_machine_as_test(

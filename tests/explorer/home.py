@@ -423,10 +423,13 @@ class Home:
         self.loop.settle()
 
     def state(self, unique_id: str) -> str | None:
-        """Return what a sensor shows, None where there is no such sensor."""
+        """Return what a sensor shows, None where there never was such a sensor."""
         entity_id = er.async_get(self.hass).async_get_entity_id("sensor", DOMAIN, unique_id)
-        state = self.hass.states.get(entity_id) if entity_id else None
-        return state.state if state else None
+        if entity_id is None:
+            return None
+        state = self.hass.states.get(entity_id)
+        assert state is not None, f"{entity_id} was shown, and isn't any more"
+        return state.state
 
     @property
     def is_running(self) -> bool:

@@ -1,0 +1,1 @@
+"""What may happen, by whom or what does it."""

@@ -1,0 +1,200 @@
+"""What the rules are made of: one step each, and what is checked after it and in the end."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+import shutil
+import tempfile
+from typing import Any, ClassVar, override
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.helpers import device_registry as dr
+from hypothesis import strategies as st
+from hypothesis.stateful import Rule, RuleBasedStateMachine, initialize
+
+from custom_components.crypto_invoices import async_remove_config_entry_device, backup
+from custom_components.crypto_invoices.book.book import Book
+from custom_components.crypto_invoices.identifiers import invoice_device
+from custom_components.crypto_invoices.watching import async_watch
+
+from .checks import Checks
+from .home import AUTOMATIONS, Home
+from .virtual import VirtualLoop
+from .world import EVENTS, INVOICES, World
+
+GATES = ("answers", "writes", "reads", "actions", "arming")
+# A disk that nobody waits for, where there is one.
+_MEMORY = Path("/dev") / "shm"
+invoices = st.sampled_from(INVOICES)
+events = st.sampled_from(sorted(EVENTS))
+automations = st.sampled_from(AUTOMATIONS)
+slow_starts = st.sampled_from([False, False, True])
+
+
+class Steps(RuleBasedStateMachine):
+    """One account of three invoices and two automations, before anything happens to it."""
+
+    steps: ClassVar = Counter[str]()
+
+    def __init__(self) -> None:
+        """Prepare an empty disk."""
+        super().__init__()
+        memory = _MEMORY if _MEMORY.is_dir() else None
+        self.folder = Path(tempfile.mkdtemp(prefix="explorer-", dir=memory))
+        self.loop = VirtualLoop()
+        asyncio.set_event_loop(self.loop)
+        self.world = World()
+        self.home = Home(self.folder, self.loop, self.world)
+        self.patched = self.home.patched()
+        self.patched.__enter__()
+        self.checks = Checks(self.home, self.world)
+        self.story: list[str] = []
+
+    @override
+    def _repr_step(self, rule: Rule, data: Any, result: Any) -> str:
+        """Return what was done, as a line of a story."""
+        return f"- {self.story[-1]}"
+
+    def _do(self, words: str) -> None:
+        """Note what is done, in words."""
+        self.story.append(words)
+        self.steps[words] += 1
+        if self.home.is_running:
+            self.home.remember_entry()
+
+    @initialize(has_clock=st.booleans())
+    def start(self, *, has_clock: bool) -> None:
+        """Start Home Assistant for the first time."""
+        self._do(f"the provider {'says' if has_clock else 'never says'} what time it is")
+        self.world.clock = self.loop.right if has_clock else None
+        self.loop.run(self.home.async_start())
+        self.home.started()
+
+    def _push(self, id_: str, what: str) -> None:
+        """Let something happen, and the provider say so."""
+        self.world.happen(id_, EVENTS[what], self.loop.passed)
+        self.home.entry.runtime_data.coordinator.async_hint([id_])
+        self.loop.settle()
+
+    def _answer_hint(self, id_: str, how: str) -> None:
+        """Answer what is asked because of a hint with this."""
+        before, self.world.mood = self.world.mood, how
+        self.home.entry.runtime_data.coordinator.async_hint([id_])
+        self._pass(2.1)
+        self.world.mood = before
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass."""
+        if seconds > 1000 and self.world.mood == "yesterday's state":
+            # Who is lied to for hours can't know better.
+            self.world.mood = "the truth"
+        self.loop.advance(seconds)
+        self.checks.note_time()
+
+    def _release(self, what: str) -> None:
+        """Let all of it go on."""
+        if what == "answers":
+            self.world.is_held = False
+            while self.world.questions:
+                self.world.release(self.world.questions[0], self.world.mood)
+                self.loop.settle()
+            return
+        gate = self.home.gates[what]
+        gate.is_held = False
+        while gate.waiting:
+            gate.release()
+            self.loop.settle()
+
+    def _add(self, id_: str) -> None:
+        """Add an invoice, with what it is now."""
+        found = self.world.invoice(id_)
+        self.world.truth[id_].was_said_paid = found.status.is_paid
+        self.checks.note_adding(id_, found.status)
+        self.home.start(async_watch(self.home.entry.runtime_data.coordinator, [found]))
+
+    def _delete(self, id_: str) -> None:
+        """Delete an invoice's device, if there is one."""
+        entry = self.home.entry
+        device = dr.async_get(self.home.hass).async_get_device_by_identifier(
+            invoice_device(entry.entry_id, id_), entry.entry_id
+        )
+        if device is not None:
+            self.checks.note_deleting(id_)
+            deleting = async_remove_config_entry_device(self.home.hass, entry, device)
+            # Nobody stops the frontend's own command.
+            self.home.hass.async_create_task(deleting)
+            self.loop.settle()
+
+    def _save(self, name: str) -> None:
+        """Save an automation with a change; one that was deleted is a new one."""
+        if name in self.home.deleted:
+            self.checks.note_switched(name)
+        self.home.versions[name] += 1
+        self.home.deleted.discard(name)
+        self.checks.note_cut(name)
+        self._call("reload", {"id": name})
+
+    def _call(self, service: str, data: dict[str, Any]) -> None:
+        """Run an action of the automations, without waiting for it."""
+        self.home.hass.async_create_task(
+            self.home.hass.services.async_call("automation", service, data, blocking=True)
+        )
+        self.loop.settle()
+
+    def _stop(self, *, slowly: bool) -> None:
+        """Stop Home Assistant, and start it again."""
+        self.checks.note_end()
+        book = self.home.entry.runtime_data.book if self.home.is_loaded else None
+        self.home.stop()
+        self._begin_again(slowly=slowly, stopped=book)
+
+    def _begin_again(self, *, slowly: bool, stopped: Book | None = None) -> None:
+        """Start Home Assistant again, which goes on starting if that is slow."""
+        self.home.off.clear()
+        self.loop.run(self.home.async_start())
+        self.checks.note_begin()
+        if stopped is not None:
+            self.checks.after_stop(stopped)
+        if slowly:
+            self.story[-1] += ", slowly"
+        else:
+            self.home.started()
+
+    @override
+    def check_invariants(self, *args: Any) -> None:
+        """Check after each step that what is promised is kept."""
+        if self.home.is_running:
+            self.checks.after_step()
+
+    @override
+    def teardown(self) -> None:
+        """Let everything work again, and see whether anything was lost."""
+        try:
+            if hasattr(self.home, "hass"):
+                self._calm()
+        finally:
+            self.loop.settle_quietly()
+            if self.home.is_running:
+                self.home.kill(entry_is_older=False)
+            self.patched.__exit__(None, None, None)
+            self.loop.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _calm(self) -> None:
+        """Let everything go on, and time pass."""
+        self.world.mood = "the truth"
+        for what in GATES:
+            self._release(what)
+        self.loop.wall_offset = timedelta()
+        if self.home.hass.state.value == "STARTING":
+            self.home.started()
+        self.loop.run(backup.async_post_backup(self.home.hass))
+        if self.home.entry.state is ConfigEntryState.SETUP_ERROR:
+            self.loop.run(self.home.hass.config_entries.async_reload(self.home.entry.entry_id))
+        for _ in range(12):
+            self._pass(500)
+        self.checks.in_the_end()
+        self.loop.run(self.home.hass.config_entries.async_remove(self.home.entry.entry_id))
+        self.loop.advance(60)
+        self.checks.after_removal()
