@@ -22,6 +22,7 @@ import pytest
 from custom_components.crypto_invoices.book import storage as storage_module
 from custom_components.crypto_invoices.book.contents import Carried, Changes, Contents
 from custom_components.crypto_invoices.book.database import StorageError, StorageLost
+from custom_components.crypto_invoices.book.item import Item
 from custom_components.crypto_invoices.book.record import Money, Record, Tombstone
 from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
@@ -39,6 +40,16 @@ moments = st.builds(
     lambda seconds, zone: (NOW + timedelta(seconds=seconds)).astimezone(zone),
     st.floats(-6e10, 2e11),
     st.builds(timezone, st.timedeltas(timedelta(hours=-14), timedelta(hours=14))),
+)
+items = st.builds(
+    Item,
+    announcement_id=texts,
+    previous=st.sampled_from(S),
+    since=moments,
+    tried_at=moments,
+    attempts=st.integers(1, 30),
+    heard_by=st.lists(texts, max_size=2).map(tuple),
+    fulfilled_at=st.none() | moments,
 )
 records = st.builds(
     Record,
@@ -60,6 +71,7 @@ records = st.builds(
     payment_text=st.none() | texts,
     is_test=st.booleans(),
     is_over=st.booleans(),
+    item=st.none() | items,
 )
 tombstones = st.builds(
     Tombstone,

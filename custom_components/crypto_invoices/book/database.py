@@ -29,12 +29,16 @@ CREATE TABLE records (
     counts TEXT NOT NULL, received_amount TEXT, received_currency TEXT,
     created_at TEXT, expires_at TEXT, paid_at TEXT, ended_at TEXT,
     payment_url TEXT, payment_text TEXT, is_test INTEGER NOT NULL, is_over INTEGER NOT NULL,
-    is_dated_here INTEGER NOT NULL
+    is_dated_here INTEGER NOT NULL,
+    item_announcement_id TEXT, item_previous TEXT, item_since TEXT, item_tried_at TEXT,
+    item_attempts INTEGER, item_heard_by TEXT, item_fulfilled_at TEXT
 ) WITHOUT ROWID;
 CREATE VIEW in_memory AS SELECT * FROM records
-    WHERE NOT is_over OR has_device OR announced IS NOT status;
+    WHERE NOT is_over OR has_device OR announced IS NOT status OR item_since IS NOT NULL;
 CREATE VIEW on_disk AS SELECT * FROM records
-    WHERE NOT (NOT is_over OR has_device OR announced IS NOT status);
+    WHERE NOT (
+        NOT is_over OR has_device OR announced IS NOT status OR item_since IS NOT NULL
+    );
 CREATE TABLE tombstones (
     id TEXT PRIMARY KEY, times_watched INTEGER NOT NULL, gone_at TEXT NOT NULL,
     created_at TEXT, paid_at TEXT, brought_amount TEXT, brought_currency TEXT

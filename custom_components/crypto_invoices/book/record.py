@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..providers.model import Invoice, InvoiceStatus
+from .item import Item
 
 # In these, what was received is final.
 _BROUGHT = frozenset({InvoiceStatus.PAID, InvoiceStatus.OVERPAID, InvoiceStatus.UNDERPAID})
@@ -58,6 +59,8 @@ class Record:
     """Whether nothing of it can change any more, so that it is not polled."""
     is_dated_here: bool = False
     """Whether ``ended_at`` is by this machine's clock, which may have been wrong."""
+    item: Item | None = None
+    """What is owed for its latest payment, or was; None where nothing is to be fulfilled."""
 
     @classmethod
     def begin(cls, invoice: Invoice, baseline: InvoiceStatus | None = None) -> Record:
@@ -84,7 +87,12 @@ class Record:
     @property
     def may_rest(self) -> bool:
         """Whether nobody asks for it, as nothing of it changes, is announced or shown."""
-        return self.is_over and self.is_announced and not self.has_device
+        return self.is_over and self.is_announced and not self.has_device and self.item is None
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether it is paid for, and still to be fulfilled."""
+        return self.item is not None and self.item.is_open
 
     @property
     def counted_at(self) -> datetime | None:

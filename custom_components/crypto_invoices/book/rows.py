@@ -7,6 +7,7 @@ import json
 import sqlite3
 
 from ..providers.model import InvoiceStatus
+from .item import Item
 from .record import Money, Record, Tombstone, brought_by
 
 type Row = sqlite3.Row
@@ -35,6 +36,7 @@ def record_row(record: Record) -> tuple[Value, ...]:
         record.is_test,
         record.is_over,
         record.is_dated_here,
+        *_item(record.item),
     )
 
 
@@ -61,6 +63,37 @@ def read_record(row: Row) -> Record:
         is_test=bool(row["is_test"]),
         is_over=bool(row["is_over"]),
         is_dated_here=bool(row["is_dated_here"]),
+        item=_read_item(row),
+    )
+
+
+def _item(item: Item | None) -> tuple[Value, ...]:
+    """Return what is owed for a payment as columns."""
+    if item is None:
+        return (None,) * 7
+    return (
+        item.announcement_id,
+        item.previous.value,
+        write_time(item.since),
+        write_time(item.tried_at),
+        item.attempts,
+        json.dumps(item.heard_by),
+        _time(item.fulfilled_at),
+    )
+
+
+def _read_item(row: Row) -> Item | None:
+    """Return what is owed for a payment; raises whatever a malformed row provokes."""
+    if row["item_announcement_id"] is None:
+        return None
+    return Item(
+        announcement_id=row["item_announcement_id"],
+        previous=InvoiceStatus(row["item_previous"]),
+        since=datetime.fromisoformat(row["item_since"]),
+        tried_at=datetime.fromisoformat(row["item_tried_at"]),
+        attempts=int(row["item_attempts"]),
+        heard_by=tuple(str(key) for key in json.loads(row["item_heard_by"])),
+        fulfilled_at=read_time(row["item_fulfilled_at"]),
     )
 
 

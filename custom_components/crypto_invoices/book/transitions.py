@@ -1,10 +1,12 @@
 """From readings to transitions: what counts as a step back, and what a change is called. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
 from ..providers.model import Invoice, InvoiceStatus
+from .item import Item
 from .record import Money, Record, asked_for
 
 # Fixed for ever: the same transition gets the same ID after a kill, or in a copy.
@@ -75,6 +77,44 @@ def note_announced(record: Record, transition: Transition) -> None:
     """Take down that automations know of a transition."""
     record.announced = transition.status
     record.counts[transition.counted_as] += 1
+
+
+def owe(record: Record, transition: Transition, heard_by: Iterable[str], now: datetime) -> bool:
+    """Let what a payment was made for be owed; return whether that is news.
+
+    Each payment is owed once, also if it is announced again.
+    """
+    item = record.item
+    if not transition.is_payment or (item and item.announcement_id == transition.id):
+        return False
+    record.item = Item(
+        announcement_id=transition.id,
+        previous=transition.previous,
+        since=now,
+        tried_at=now,
+        heard_by=tuple(heard_by),
+    )
+    return True
+
+
+def fulfill(record: Record, now: datetime | None) -> bool:
+    """Note that what is owed was given, or with None that it was not; return whether it is news."""
+    item = record.item
+    if item is None or item.is_open is (now is None):
+        return False
+    record.item = replace(item, fulfilled_at=now)
+    return True
+
+
+def take_back(record: Record) -> bool:
+    """Owe nothing for a payment that was reverted; return whether that is news.
+
+    What was fulfilled stays so: somebody has to know.
+    """
+    if record.status.is_paid or not record.is_owed:
+        return False
+    record.item = None
+    return True
 
 
 def kind_of(previous: InvoiceStatus, status: InvoiceStatus) -> str:
