@@ -1,7 +1,7 @@
 """Puts an account together from its entry and its book, and takes it apart."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -11,6 +11,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
     EVENT_HOMEASSISTANT_CLOSE,
     EVENT_HOMEASSISTANT_FINAL_WRITE,
+    EVENT_HOMEASSISTANT_STOP,
 )
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
@@ -76,8 +77,9 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
         make_lister = partial(Lister, hass, entry, provider, coordinator, back_off)
         auto_watch = AutoWatch(hass, entry, coordinator, make_lister)
     # From here on, whatever fails: Home Assistant calls this after a set-up that breaks off, too.
-    entry.async_on_unload(partial(_async_close, hass, entry, coordinator.reader, auto_watch, book))
-    _write_at_stop(hass, entry, book)
+    stop_reading = partial(_async_stop_reading, coordinator.reader, auto_watch)
+    entry.async_on_unload(partial(_async_close, hass, entry, stop_reading, book))
+    _end_with_home_assistant(hass, entry, stop_reading, book)
     if loaded.is_rebuilt:
         async_create_issue(hass, entry, BOOK_LOST)
     await _async_read_first(entry, book, coordinator)
@@ -177,32 +179,42 @@ def _not_ready(failed: BaseException | None) -> ConfigEntryNotReady:
     )
 
 
-async def _async_close(
-    hass: HomeAssistant,
-    entry: ConfigEntry,
-    reader: Reader,
-    auto_watch: AutoWatch | None,
-    book: Book,
-) -> None:
-    """Read nothing any more, then write what is not on disk yet, and close the book."""
+async def _async_stop_reading(reader: Reader, auto_watch: AutoWatch | None) -> None:
+    """Read nothing any more, and wait until what is being read has ended."""
     if auto_watch is not None:
         await auto_watch.async_stop()
     await reader.async_stop()
+
+
+async def _async_close(
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    stop_reading: Callable[[], Awaitable[None]],
+    book: Book,
+) -> None:
+    """Read nothing any more, then write what is not on disk yet, and close the book."""
+    await stop_reading()
     await book.async_close()
     async_delete_issues(hass, entry, is_removed=False)
 
 
-def _write_at_stop(hass: HomeAssistant, entry: ConfigEntry, book: Book) -> None:
-    """Write and close the book when Home Assistant stops: its accounts are not unloaded then."""
+def _end_with_home_assistant(
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    stop_reading: Callable[[], Awaitable[None]],
+    book: Book,
+) -> None:
+    """Stop, write and close when Home Assistant does: its accounts are not unloaded then."""
+    for event_type, step in (
+        (EVENT_HOMEASSISTANT_STOP, stop_reading),
+        (EVENT_HOMEASSISTANT_FINAL_WRITE, book.async_commit),
+        (EVENT_HOMEASSISTANT_CLOSE, book.async_close),
+    ):
 
-    async def async_write(event: Event) -> None:
-        await book.async_commit()
+        async def async_take_step(_: Event, step: Callable[[], Awaitable[object]] = step) -> None:
+            await step()
 
-    async def async_close(event: Event) -> None:
-        await book.async_close()
-
-    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_FINAL_WRITE, async_write))
-    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_CLOSE, async_close))
+        entry.async_on_unload(hass.bus.async_listen(event_type, async_take_step))
 
 
 async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:

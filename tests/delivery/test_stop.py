@@ -1,11 +1,12 @@
 """Home Assistant stops: what that cuts is announced again after the start, with the same ID."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 import sqlite3
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
-from homeassistant.core import Event, ServiceCall
+from homeassistant.core import CoreState, Event, ServiceCall
 import pytest
 
 from .conftest import LONG, PAID, SLOW, Home, reporting, turns
@@ -97,14 +98,14 @@ async def stops_it(home: Home) -> int:
 
 
 async def paid_while_it_stops(home: Home) -> int:
-    """A payment that is found while Home Assistant stops is left for the next start."""
+    """Nothing is read any more: the next start finds it."""
     await home.save("a")
 
     async def pay(event: Event) -> None:
         await home.pay()
 
     home.hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, pay)
-    return 1
+    return 0
 
 
 @pytest.mark.parametrize(
@@ -132,3 +133,19 @@ async def test_stop(home: Home, scene: Scene) -> None:
     await turns()
     assert on_disk(home) == left
     assert home.heard() == before, "nothing is begun that the stop would cut"
+
+
+async def test_nothing_is_read_after_a_stop(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    """A poll that a stop cuts comes again after the start, not before the end."""
+    reader = home.entry.runtime_data.coordinator.reader
+    home.hass.set_state(CoreState.running)
+    polling = asyncio.ensure_future(home.pay())
+    await turns(3)
+    await home.hass.async_stop(force=True)
+    asked = home.sandbox.requests("cryptocloud")
+    for _ in range(3):
+        await home.wait(400)
+    await polling
+    assert home.sandbox.requests("cryptocloud") == asked
+    assert not reader.is_timer_armed
+    assert "Error fetching" not in caplog.text

@@ -7,7 +7,7 @@ from typing import Any
 
 from homeassistant.components.homeassistant.const import DOMAIN as HOMEASSISTANT
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
-from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
@@ -443,20 +443,3 @@ async def test_who_adds_invoices_leaves(
     await async_settle(hass)
     assert set(watched(entry)) == {"1", *ids}
     assert all(find_entity(hass, entry, id_, "status") for id_ in ids)
-
-
-async def test_home_assistant_stops_during_a_poll(hass: HomeAssistant, told: type[Told]) -> None:
-    """What a stop cuts short is not asked again before the end, when there is no session."""
-    entry = await async_add_told(hass, "1")
-    reader = entry.runtime_data.coordinator.reader
-    CLOCK.passed += 20
-    make_due(entry)
-    told.waits = True
-    asking = hass.async_create_task(reader.async_ask())
-    await async_until(lambda: bool(told.questions))
-    hass.set_state(CoreState.stopping)
-    told.questions[0].answer()
-    await asking
-    await async_settle(hass)
-    assert not reader.is_timer_armed
-    hass.set_state(CoreState.running)

@@ -124,7 +124,6 @@ class World:
             async_create_task=lambda work, name: loop.create_task(work),
             async_run_hass_job=lambda job, *given: job.target(*given),
             async_add_executor_job=run,
-            is_stopping=False,
         )
 
     def start(self, *invoices: Invoice, begin: Callable[[Invoice], Record] = Record.begin) -> None:

@@ -139,9 +139,6 @@ class Reader:
         self._timer.disarm()
         if not self._is_started or self.is_polling_off or self._plan_lane.is_running:
             return
-        if self._hass.is_stopping:
-            # A poll that a stop cuts short comes again after the start, not before the end.
-            return
         due = next_due(self._intake.planned)
         if due is None:
             return
