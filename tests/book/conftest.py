@@ -8,13 +8,16 @@ from decimal import Decimal
 from pathlib import Path
 import sqlite3
 from typing import Any, cast, override
+from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
 import pytest
 
+from custom_components.crypto_invoices.book import storage as storage_module
 from custom_components.crypto_invoices.book.book import Book
 from custom_components.crypto_invoices.book.contents import Changes, Contents
 from custom_components.crypto_invoices.book.record import Money, Record
+from custom_components.crypto_invoices.book.rows import write_changes
 from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 
@@ -41,9 +44,14 @@ class Disk(Storage):
     writes = 0
 
     @override
-    def _write(self, database: sqlite3.Connection, changes: Changes) -> None:
+    def write(self, changes: Changes) -> None:
         """Write as far as there is room."""
-        super()._write(database, changes)
+        with patch.object(storage_module, "write_changes", self._write_changes):
+            super().write(changes)
+
+    def _write_changes(self, database: sqlite3.Connection, changes: Changes) -> None:
+        """Write it all, unless the disk is full by then."""
+        write_changes(database, changes)
         if self.fulls:
             raise sqlite3.OperationalError("database or disk is full")
         self.writes += 1

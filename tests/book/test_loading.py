@@ -22,6 +22,7 @@ from custom_components.crypto_invoices import backup
 from custom_components.crypto_invoices.book import storage as storage_module
 from custom_components.crypto_invoices.book.contents import Changes, Contents
 from custom_components.crypto_invoices.book.database import StorageError
+from custom_components.crypto_invoices.book.rows import write_changes
 from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
@@ -235,7 +236,9 @@ async def test_rebuilding_fails(hass: HomeAssistant, two: TwoInvoices, runs: Run
     entry, first, second = await two()
     await hass.config_entries.async_unload(entry.entry_id)
     file_of(hass, entry).write_bytes(b"")
-    with patch.object(Storage, "_write", side_effect=sqlite3.OperationalError("disk full")):
+    with patch.object(
+        storage_module, "write_changes", side_effect=sqlite3.OperationalError("disk full")
+    ):
         for _ in range(3):
             await async_load(hass, entry)
             assert entry.state is ConfigEntryState.SETUP_RETRY
@@ -354,9 +357,9 @@ async def test_killed_during_a_write(
     sandbox.store.act(PROVIDER, first, "pay")
     half_written: list[bytes] = []
 
-    def note(storage: Storage, database: sqlite3.Connection, changes: Changes) -> None:
+    def note(database: sqlite3.Connection, changes: Changes) -> None:
         database.execute("PRAGMA cache_size = 1")
-        write(storage, database, changes)
+        write_changes(database, changes)
         database.execute(
             "INSERT INTO facts WITH RECURSIVE n(x) AS (SELECT 1 UNION SELECT x + 1 FROM n LIMIT 999)"
             " SELECT x, hex(randomblob(100)) FROM n"
@@ -364,8 +367,7 @@ async def test_killed_during_a_write(
         half_written.extend(file.read_bytes() for file in (path, Path(f"{path}-journal")))
         database.execute("DELETE FROM facts WHERE length(value) = 200")
 
-    write = Storage._write
-    with patch.object(Storage, "_write", note):
+    with patch.object(storage_module, "write_changes", note):
         await async_later(hass)
     assert len(runs) == 1
     await hass.config_entries.async_unload(entry.entry_id)
@@ -385,7 +387,9 @@ async def test_full_disk(
     """While nothing can be written a payment is announced once, and it is written afterwards."""
     entry, first, second = await two()
     sandbox.store.act(PROVIDER, first, "pay")
-    with patch.object(Storage, "_write", side_effect=sqlite3.OperationalError("disk full")):
+    with patch.object(
+        storage_module, "write_changes", side_effect=sqlite3.OperationalError("disk full")
+    ):
         for _ in range(3):
             await async_later(hass)
         assert [run["invoice"] for run in runs] == [first]

@@ -24,6 +24,7 @@ from custom_components.crypto_invoices.book.contents import Carried, Changes, Co
 from custom_components.crypto_invoices.book.database import StorageError, StorageLost
 from custom_components.crypto_invoices.book.item import Item
 from custom_components.crypto_invoices.book.record import Money, Record, Tombstone
+from custom_components.crypto_invoices.book.rows import read_contents
 from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 
@@ -486,14 +487,13 @@ def test_closed_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Whoever closes it waits for the thread that uses it: SQLite would crash the process."""
     make(path).close()
     is_open, go_on = Event(), Event()
-    load = Storage._load
 
-    def slow(storage: Storage, *given: Any) -> Contents:
+    def slow(*given: Any) -> Contents:
         is_open.set()
         assert go_on.wait(10)
-        return load(storage, *given)
+        return read_contents(*given)
 
-    monkeypatch.setattr(Storage, "_load", slow)
+    monkeypatch.setattr(storage_module, "read_contents", slow)
     storage = Storage(path)
     with ThreadPoolExecutor() as threads:
         opening = threads.submit(storage.open, must_exist=True, paid_since=LONG_AGO)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -15,6 +16,7 @@ from hypothesis import given, settings, strategies as st
 
 from custom_components.crypto_invoices.book.book import Book
 from custom_components.crypto_invoices.book.record import Money, Record
+from custom_components.crypto_invoices.book.rows import read_record
 from custom_components.crypto_invoices.book.sums import Sums, add_up
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 
@@ -100,10 +102,9 @@ async def async_do(book: Book, disk: Disk, step: Step) -> None:
 
 def all_records(path: Path) -> list[Record]:
     """Return what a file says of each watched invoice."""
-    storage, _ = read(path)
-    found = [*storage.every_record()]
-    storage.close()
-    return found
+    with closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        return [read_record(row) for row in database.execute("SELECT * FROM records")]
 
 
 def check(path: Path, book: Book) -> None:

@@ -92,14 +92,14 @@ MUTANTS = (
     Mutant(
         "a failed write is forgotten",
         "book/writer.py",
-        "            if not is_written:\n                self._give_back(changes)\n",
+        "            if not is_written:\n                self._unwritten.give_back(changes)\n",
         "",
     ),
     Mutant(
         "half of the book is loaded",
-        "book/storage.py",
-        '            found.records[row["id"]] = read_record(row)\n',
-        '            if not found.records:\n                found.records[row["id"]] = read_record(row)\n',
+        "book/rows.py",
+        '        found.records[row["id"]] = read_record(row)\n',
+        '        if not found.records:\n            found.records[row["id"]] = read_record(row)\n',
     ),
     Mutant(
         "invoices that are added are not compared with",
@@ -110,8 +110,8 @@ MUTANTS = (
     Mutant(
         "a removed invoice takes its money along",
         "book/book.py",
-        "        self._carry(record.brought)\n        self._gone",
-        "        self._gone",
+        "        self._carry(record.brought)\n        self._unwritten",
+        "        self._unwritten",
     ),
     Mutant(
         "an invoice that is added again counts twice",

@@ -2,19 +2,18 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from homeassistant.core import HomeAssistant
 
-from .contents import Carried, Changes, Contents
+from .contents import Contents
 from .database import SCHEMA_VERSION, StorageError
 from .record import Money, Record, Tombstone
 from .storage import Storage
-from .sums import Sums, put
-from .transitions import Transition, note_announced, pending_transition
+from .sums import Sums, carry
+from .transitions import Transition, is_next, note_announced, pending_transition
+from .unwritten import Unwritten
 from .writer import Writer
 
 # For so long an invoice is remembered that is no longer watched.
@@ -48,15 +47,10 @@ class Book:
         """The invoices with something to announce, in the order in which that was found."""
         self.version = 0
         """Another one whenever other invoices are watched."""
-        self._changed: dict[str, Record] = {}
-        self._gone: dict[str, Tombstone] = {}
-        self._forgotten: set[str] = set()
-        self._changed_sums: set[str] = set()
-        self._changed_facts: set[str] = set()
-        self._forget_before: datetime | None = None
+        self._unwritten = Unwritten(self.records, self._carried, self._facts)
         for record in self.records.values():
             self._derive(record)
-        self.writer = Writer(hass, storage, self._take_changes, self._give_back)
+        self.writer = Writer(hass, storage, self._unwritten)
 
     @property
     def was_read(self) -> bool:
@@ -75,7 +69,7 @@ class Book:
         """Take down something about the account itself."""
         if self._facts.get(name) != value:
             self._facts[name] = value
-            self._changed_facts.add(name)
+            self._unwritten.facts.add(name)
 
     def forget_fact(self, name: str) -> None:
         """Let something about the account itself be unknown."""
@@ -85,7 +79,7 @@ class Book:
     def changed(self, record: Record) -> None:
         """Take down that a record was changed, if it still is one of these."""
         if self.records.get(record.id) is record:
-            self._changed[record.id] = record
+            self._unwritten.records[record.id] = record
             self._derive(record)
 
     def _derive(self, record: Record) -> None:
@@ -104,15 +98,9 @@ class Book:
     def note_announced(self, invoice_id: str, transition: Transition) -> None:
         """Take down that an announcement was delivered; of an invoice that is gone, nothing."""
         record = self.records.get(invoice_id)
-        if record is not None and self._is_next(record, transition):
+        if record is not None and is_next(self._entry_id, record, transition):
             note_announced(record, transition)
             self.changed(record)
-
-    def _is_next(self, record: Record, transition: Transition) -> bool:
-        """Whether a transition begins where a record is, and not where another one was."""
-        as_it_was = replace(record, status=transition.status)
-        pending = pending_transition(self._entry_id, as_it_was)
-        return pending is not None and pending.id == transition.id
 
     async def async_add(self, new: Iterable[Record]) -> list[Record]:
         """Watch invoices; return those that were not watched before.
@@ -125,7 +113,7 @@ class Book:
             return []
 
         def watch(on_disk: dict[str, Record | Tombstone]) -> list[Record]:
-            known = {**on_disk, **self._gone}
+            known = {**on_disk, **self._unwritten.gone}
             # While these were looked up, somebody else may have been faster.
             added = [
                 self._watch(record, known.get(record.id))
@@ -139,14 +127,16 @@ class Book:
 
     async def async_find(self, ids: Collection[str]) -> dict[str, Record | Tombstone]:
         """Return what is known of invoices that are not in memory. Raises StorageError."""
+        unwritten = self._unwritten
         return await self.writer.async_ask_then(
             lambda storage: storage.find(ids),
-            lambda found: found | {id_: self._gone[id_] for id_ in self._gone.keys() & ids},
+            lambda found: found | {id_: unwritten.gone[id_] for id_ in unwritten.gone.keys() & ids},
         )
 
     def rest(self) -> bool:
         """Keep on disk only what nobody asks for, and is written; return whether that was any."""
-        resting = {id_ for id_, one in self.records.items() if one.may_rest} - self._changed.keys()
+        resting = {id_ for id_, one in self.records.items() if one.may_rest}
+        resting -= self._unwritten.records.keys()
         for id_ in resting:
             self.sums.archive(self.records.pop(id_))
         self.version += bool(resting)
@@ -166,8 +156,7 @@ class Book:
             if record.status.is_paid:
                 record.paid_at = record.paid_at or earlier.paid_at
             self._carry(earlier.brought, times=-1)
-            self._gone.pop(record.id, None)
-            self._forgotten.add(record.id)
+            self._unwritten.watch_again(record.id)
         self.records[record.id] = record
         # Its money is in the sums already.
         self.sums.adopt(record.id, earlier.brought if earlier else None)
@@ -180,35 +169,28 @@ class Book:
             return
         self.version += 1
         self.unannounced.pop(invoice_id, None)
-        self._changed.pop(invoice_id, None)
-        self._forgotten.discard(invoice_id)
         self.sums.archive(record)
         self._carry(record.brought)
-        self._gone[invoice_id] = Tombstone(
-            id=invoice_id,
-            times_watched=record.times_watched + 1,
-            gone_at=now,
-            created_at=record.created_at,
-            paid_at=record.counted_at,
-            brought=record.brought,
+        self._unwritten.remove(
+            Tombstone(
+                id=invoice_id,
+                times_watched=record.times_watched + 1,
+                gone_at=now,
+                created_at=record.created_at,
+                paid_at=record.counted_at,
+                brought=record.brought,
+            )
         )
 
     def forget_before(self, moment: datetime) -> None:
         """Forget the invoices that were no longer watched then; their money stays."""
-        self._forget_before = moment
+        self._unwritten.forget_before = moment
 
     def _carry(self, money: Money | None, *, times: int = 1) -> None:
         """Carry money that no record has, or no longer."""
-        if money is None:
-            return
-        old = self._carried.get(money.currency)
-        total = {money.currency: old.amount.amount if old else Decimal(0)}
-        put(total, money, times=times)
-        number = (old.number if old else 0) + times
-        self._carried[money.currency] = Carried(
-            Money(total[money.currency], money.currency), number
-        )
-        self._changed_sums.add(money.currency)
+        if money is not None:
+            carry(self._carried, money, times=times)
+            self._unwritten.currencies.add(money.currency)
 
     def diagnostics(self) -> dict[str, Any]:
         """Return what may be shared: how much is known and was announced."""
@@ -227,36 +209,6 @@ class Book:
         What could not be written is written with the next commit.
         """
         return await self.writer.async_commit()
-
-    def _take_changes(self) -> Changes | None:
-        """Return what the next transaction writes."""
-        changes = Changes(
-            # Copies: a record may change while it is written.
-            records=[replace(record) for record in self._changed.values()],
-            gone=list(self._gone.values()),
-            forgotten=list(self._forgotten),
-            carried=[self._carried[currency] for currency in self._changed_sums],
-            facts={name: self._facts[name] for name in self._changed_facts},
-            forget_before=self._forget_before,
-        )
-        if changes == Changes():
-            return None
-        self._changed, self._gone, self._forgotten = {}, {}, set()
-        self._changed_sums, self._changed_facts, self._forget_before = set(), set(), None
-        return changes
-
-    def _give_back(self, changes: Changes) -> None:
-        """Write with the next transaction what this one did not."""
-        for copy in changes.records:
-            if copy.id not in self._gone:
-                self._changed.setdefault(copy.id, self.records.get(copy.id, copy))
-        for gone in changes.gone:
-            if gone.id not in self.records:
-                self._gone.setdefault(gone.id, gone)
-        self._forgotten.update(id_ for id_ in changes.forgotten if id_ not in self._gone)
-        self._changed_sums.update(carried.amount.currency for carried in changes.carried)
-        self._changed_facts.update(changes.facts)
-        self._forget_before = self._forget_before or changes.forget_before
 
     async def async_write(self) -> None:
         """Write what changed. Raises StorageError where that is not possible now."""

@@ -85,6 +85,23 @@ class Transaction:
                 self._database.execute("ROLLBACK")
 
 
+def prepare(database: sqlite3.Connection, *, must_exist: bool) -> None:
+    """Check the schema, or make it in a file that is new."""
+    database.execute("PRAGMA synchronous = FULL")
+    [version] = database.execute("PRAGMA user_version").fetchone()
+    if version == 0 and not must_exist:
+        database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        with Transaction(database):
+            for statement in TABLES.split(";"):
+                database.execute(statement)
+            database.execute("PRAGMA user_version = 1")
+    elif version != SCHEMA_VERSION:
+        raise StorageLost(f"schema version {version}, not {SCHEMA_VERSION}")
+    [[verdict]] = database.execute("PRAGMA integrity_check(1)").fetchall()
+    if verdict != "ok":
+        raise StorageLost("the file is damaged")
+
+
 def explain(err: BaseException) -> BaseException:
     """Return what a failure to open the file means."""
     if isinstance(err, StorageError | StorageLost):

@@ -1,41 +1,21 @@
 """The book on disk: a small SQLite database for each account. Knows nothing of Home Assistant.
 
-Everything here blocks. Money is text, times are
-ISO 8601 in UTC.
+Everything here blocks.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
-from decimal import Decimal
 import os
 from pathlib import Path
 import sqlite3
 from threading import RLock
 from typing import Concatenate
 
-from .contents import Carried, Changes, Contents
-from .database import (
-    PAGE_SIZE,
-    SCHEMA_VERSION,
-    TABLES,
-    StorageError,
-    StorageLost,
-    Transaction,
-    explain,
-)
-from .record import Money, Record, Tombstone
-from .rows import (
-    read_brought,
-    read_money,
-    read_record,
-    read_time,
-    read_tombstone,
-    record_row,
-    tombstone_row,
-    write_time,
-)
-from .sums import put
+from .contents import Changes, Contents
+from .database import StorageError, StorageLost, Transaction, explain, prepare
+from .record import Record, Tombstone
+from .rows import read_contents, read_record, read_tombstone, write_changes, write_time
 
 # How long to wait for something else that has the file locked, in seconds.
 _LOCKED_FOR = 2.0
@@ -81,55 +61,11 @@ class Storage:
                 self.path, timeout=_LOCKED_FOR, isolation_level=None, check_same_thread=False
             )
             self._database.row_factory = sqlite3.Row
-            self._prepare(self._database, must_exist=must_exist)
-            return self._load(self._database, paid_since)
+            prepare(self._database, must_exist=must_exist)
+            return read_contents(self._database, paid_since)
         except BaseException as err:
             self.close()
             raise explain(err) from err
-
-    def _prepare(self, database: sqlite3.Connection, *, must_exist: bool) -> None:
-        """Check the schema, or make it in a file that is new."""
-        database.execute("PRAGMA synchronous = FULL")
-        [version] = database.execute("PRAGMA user_version").fetchone()
-        if version == 0 and not must_exist:
-            database.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-            with Transaction(database):
-                for statement in TABLES.split(";"):
-                    database.execute(statement)
-                database.execute("PRAGMA user_version = 1")
-        elif version != SCHEMA_VERSION:
-            raise StorageLost(f"schema version {version}, not {SCHEMA_VERSION}")
-        [[verdict]] = database.execute("PRAGMA integrity_check(1)").fetchall()
-        if verdict != "ok":
-            raise StorageLost("the file is damaged")
-
-    def _load(self, database: sqlite3.Connection, paid_since: datetime) -> Contents:
-        """Return what is in the file."""
-        found = Contents()
-        for row in database.execute("SELECT * FROM in_memory"):
-            found.records[row["id"]] = read_record(row)
-        for row in database.execute("SELECT * FROM carried"):
-            money = read_money(row["amount"], row["currency"])
-            if money is None:
-                raise StorageLost("a sum has no amount")
-            found.carried[money.currency] = Carried(money, row["number"])
-        # Exact, as no sum in SQL would be; 10,000 rows take some milliseconds.
-        sums: dict[str, Decimal] = {}
-        for row in database.execute(
-            "SELECT status, is_test, asked_amount, asked_currency,"
-            " received_amount, received_currency FROM on_disk"
-        ):
-            put(sums, read_brought(row))
-        found.on_disk = [Money(amount, currency) for currency, amount in sums.items()]
-        lately = (write_time(paid_since),)
-        for row in database.execute(
-            "SELECT * FROM on_disk WHERE coalesce(paid_at, ended_at) >= ?", lately
-        ):
-            found.note_paid(row["id"], read_record(row).counted_at)
-        for row in database.execute("SELECT * FROM tombstones WHERE paid_at >= ?", lately):
-            found.note_paid(row["id"], read_time(row["paid_at"]))
-        found.facts = {row["name"]: row["value"] for row in database.execute("SELECT * FROM facts")}
-        return found
 
     @_alone
     def write(self, changes: Changes) -> None:
@@ -137,40 +73,9 @@ class Storage:
         try:
             database = self._opened
             with Transaction(database):
-                self._write(database, changes)
+                write_changes(database, changes)
         except (OSError, sqlite3.Error) as err:
             raise StorageError(str(err)) from err
-
-    def _write(self, database: sqlite3.Connection, changes: Changes) -> None:
-        """Write what changed."""
-        database.executemany(
-            "DELETE FROM tombstones WHERE id = ?", [(id_,) for id_ in changes.forgotten]
-        )
-        database.executemany(
-            "INSERT OR REPLACE INTO records VALUES"
-            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-            " ?, ?, ?, ?, ?, ?, ?)",
-            [record_row(record) for record in changes.records],
-        )
-        database.executemany(
-            "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [tombstone_row(gone) for gone in changes.gone],
-        )
-        database.executemany(
-            "DELETE FROM records WHERE id = ?", [(gone.id,) for gone in changes.gone]
-        )
-        database.executemany(
-            "INSERT OR REPLACE INTO carried VALUES (?, ?, ?)",
-            [
-                (sum_.amount.currency, str(sum_.amount.amount), sum_.number)
-                for sum_ in changes.carried
-            ],
-        )
-        database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", changes.facts.items())
-        if changes.forget_before is not None:
-            database.execute(
-                "DELETE FROM tombstones WHERE gone_at < ?", (write_time(changes.forget_before),)
-            )
 
     @_alone
     def find(self, ids: Collection[str]) -> dict[str, Record | Tombstone]:
@@ -207,11 +112,6 @@ class Storage:
         except (OSError, sqlite3.Error) as err:
             raise StorageError(str(err)) from err
         return [row["id"] for row in rows]
-
-    @_alone
-    def every_record(self) -> Iterable[Record]:
-        """Return all records, also those that are not kept in memory."""
-        return [read_record(row) for row in self._opened.execute("SELECT * FROM records")]
 
     @property
     def _opened(self) -> sqlite3.Connection:

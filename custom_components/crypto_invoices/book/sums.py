@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
 
+from .contents import Carried
 from .record import Money, Record
 
 # No amount has more digits than fit in here, however many are added.
@@ -25,6 +26,15 @@ def put(sums: dict[str, Decimal], money: Money | None, *, times: int = 1) -> Non
     if money is not None:
         amount = money.amount if times > 0 else _EXACT.minus(money.amount)
         sums[money.currency] = _EXACT.add(sums.get(money.currency, Decimal(0)), amount)
+
+
+def carry(carried: dict[str, Carried], money: Money, *, times: int = 1) -> None:
+    """Add what an invoice brought that has no record any more, or take it back out."""
+    old = carried.get(money.currency)
+    total = {money.currency: old.amount.amount if old else Decimal(0)}
+    put(total, money, times=times)
+    number = (old.number if old else 0) + times
+    carried[money.currency] = Carried(Money(total[money.currency], money.currency), number)
 
 
 class Sums:

@@ -73,6 +73,13 @@ def pending_transition(entry_id: str, record: Record) -> Transition | None:
     )
 
 
+def is_next(entry_id: str, record: Record, transition: Transition) -> bool:
+    """Whether a transition begins where a record is, and not where another one was."""
+    as_it_was = replace(record, status=transition.status)
+    pending = pending_transition(entry_id, as_it_was)
+    return pending is not None and pending.id == transition.id
+
+
 def note_announced(record: Record, transition: Transition) -> None:
     """Take down that automations know of a transition."""
     record.announced = transition.status

@@ -12,6 +12,7 @@ from ..const import DOMAIN
 from .contents import Changes
 from .database import StorageError
 from .storage import Storage
+from .unwritten import Unwritten
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,14 +28,12 @@ class Writer:
         self,
         hass: HomeAssistant,
         storage: Storage,
-        take: Callable[[], Changes | None],
-        give_back: Callable[[Changes], None],
+        unwritten: Unwritten,
     ) -> None:
         """Keep where changes come from, and where those go that were not written."""
         self._hass = hass
         self._storage = storage
-        self._take = take
-        self._give_back = give_back
+        self._unwritten = unwritten
         self._turn = asyncio.Lock()
         self._is_closing = False
         self.failed = False
@@ -79,10 +78,10 @@ class Writer:
     async def _async_write(self) -> bool:
         """Make one transaction of what changed when it is its turn, unless that is held."""
         async with self._turn:
-            if (changes := self._take()) is None:
+            if (changes := self._unwritten.take()) is None:
                 return True
             if HELD in self._hass.data and not self._is_closing:
-                self._give_back(changes)
+                self._unwritten.give_back(changes)
                 return False
             return await self._async_write_changes(changes)
 
@@ -97,7 +96,7 @@ class Writer:
         finally:
             self.failed = not is_written
             if not is_written:
-                self._give_back(changes)
+                self._unwritten.give_back(changes)
         return is_written
 
     def _log(self, err: StorageError) -> None:
