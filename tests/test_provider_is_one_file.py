@@ -142,7 +142,7 @@ async def test_made_up_provider(hass: HomeAssistant) -> None:
     result = await async_submit(hass, result, {**form, "key": " good "})
     assert result["step_id"] == "invoices"
     result = await async_submit(hass, result, {"invoices": "#1, 2; seven 9"})
-    assert result["errors"] == {"invoices": "ids_refused"}
+    assert result["errors"] == {"invoices": "ids_malformed", "base": "ids_not_found"}
     result = await async_submit(hass, result, {"invoices": "#1, 2; 3"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await async_settle(hass)

@@ -63,7 +63,6 @@ SETTINGS_NEEDED = set(provider_errors((), SettingNeeded("store_id")).by_field.va
 FROM_PROVIDERS = {key for error in ERRORS for key in provider_errors((), error).by_field.values()}
 ABOUT_IDS = {f"ids_{reason}" for reason in NotAccepted} | {
     "ids_not_found_or_withdrawal",
-    "ids_refused",
 }
 # What only the set-up of an account can meet: later, it is what the account's reading says.
 AT_SET_UP = {
@@ -109,12 +108,12 @@ def test_provider_step(key: str) -> None:
 
 def test_steps() -> None:
     """There is a form for each provider, and the menu names them all."""
-    others = {"user", "invoices", "reauth_confirm", "reconfigure"}
+    others = {"user", "invoices", "invoices_not_listed", "reauth_confirm", "reconfigure"}
     assert CONFIG["step"].keys() == PROVIDERS.keys() | others
     menu = CONFIG["step"]["user"]
     assert menu["menu_options"].keys() == PROVIDERS.keys()
     assert menu["menu_option_descriptions"].keys() == PROVIDERS.keys()
-    assert SUBENTRY["step"].keys() == {"user"}
+    assert SUBENTRY["step"].keys() == {"user", "not_listed"}
     assert SUBENTRY["initiate_flow"].keys() == {"user"}
 
 

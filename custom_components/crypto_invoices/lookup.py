@@ -10,6 +10,8 @@ from .providers.model import BadResponse, Invoice, InvoiceNotFound, ProviderErro
 from .providers.provider import Provider
 
 _UNREADABLE = ""
+# An error names so many IDs, and no more.
+_MOST_NAMED = 20
 # No ID has any of these, nor has a link to an invoice.
 _SEPARATORS = re.compile(
     r"[\s,;|()\[\]{}<>\"'`\u00b4\u2018-\u201f\u00ab\u00bb\u2039\u203a*\u2022]+"
@@ -43,19 +45,18 @@ class FoundInvoices:
     has_withdrawals: bool = False
     """Whether what was not found may be a withdrawal."""
 
-    def error(self) -> tuple[str, dict[str, str]]:
-        """Return the translation key that says which were not accepted and why, and its gaps."""
-        reasons = set(self.not_accepted.values())
-        key = f"ids_{reasons.pop()}" if len(reasons) == 1 else "ids_refused"
-        if key == "ids_not_found" and self.has_withdrawals:
-            key = "ids_not_found_or_withdrawal"
-        return key, {
-            reason.value: ", ".join(
-                word for word, why in self.not_accepted.items() if why is reason
-            )
-            or "-"
-            for reason in NotAccepted
-        }
+    def errors(self) -> list[tuple[str, dict[str, str]]]:
+        """Return the translation key of each reason that there is, and which IDs it is about."""
+        errors = []
+        for reason in NotAccepted:
+            words = [word for word, why in self.not_accepted.items() if why is reason]
+            if not words:
+                continue
+            is_doubtful = reason is NotAccepted.NOT_FOUND and self.has_withdrawals
+            key = f"ids_{reason}_or_withdrawal" if is_doubtful else f"ids_{reason}"
+            named = [*words[:_MOST_NAMED], *(["…"] if len(words) > _MOST_NAMED else [])]
+            errors.append((key, {reason.value: ", ".join(named)}))
+        return errors
 
 
 def split_ids(typed: str) -> list[str]:

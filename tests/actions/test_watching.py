@@ -148,7 +148,7 @@ async def test_track_bad_ids(
         (["  ", ""], "nothing_chosen", ""),
         ([good, "INV-00000000"], "ids_not_found_or_withdrawal", "INV-00000000"),
         ([good, "x" * 10_000], "ids_malformed", "x" * 80 + "…"),
-        ([good, "no", "INV-00000000"], "ids_refused", "no"),
+        ([good, "no", "INV-00000000"], "ids_malformed", "no"),
     ):
         error = await async_refused(hass, "track_invoices", **account, invoice_ids=ids)
         assert isinstance(error, ServiceValidationError)

@@ -13,6 +13,7 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.lookup import NotAccepted
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.provider import FieldKind
 from sandbox.btcpay_webhooks import STORE_ID
@@ -104,6 +105,7 @@ async def test_every_provider_is_offered(hass: HomeAssistant) -> None:
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert result["type"] is FlowResultType.MENU
     assert result["menu_options"] == list(PROVIDERS)
+    assert result["menu_options"][-1] == "cryptocloud_v1", "the legacy API is nobody's first choice"
 
 
 @pytest.mark.parametrize(
@@ -244,13 +246,8 @@ async def test_separators_and_repetitions(
         ("{unknown} {good}", "ids_not_found", {"not_found": "{unknown}"}),
         (
             "These: {good}\n{unknown}, please\n{foreign}",
-            "ids_refused",
-            {
-                "malformed": "{foreign}",
-                "not_found": "{unknown}",
-                "tracked": "-",
-                "unreadable": "-",
-            },
+            "ids_malformed",
+            {"malformed": "{foreign}", "not_found": "{unknown}"},
         ),
     ],
     ids=["malformed", "foreign", "unknown", "mixed"],
@@ -273,10 +270,13 @@ async def test_refused_ids(
     result = await async_open_invoices(hass, sandbox, provider)
     result = await async_submit(hass, result, {"invoices": typed})
     assert result["type"] is FlowResultType.FORM
-    assert result["errors"] == {"invoices": error}
+    also = {"base": not_found_error(provider)} if len(said) == 2 else {}
+    assert result["errors"] == {"invoices": error, **also}
     given = result["description_placeholders"]
-    for reason, text in said.items():
-        assert given[reason] == text.format(**words)
+    assert {reason: given.get(reason) for reason in NotAccepted} == {
+        reason: text.format(**words) if (text := said.get(reason)) else None
+        for reason in NotAccepted
+    }
     assert kept(result["data_schema"])["invoices"] == typed
     assert no_entries(hass)
 
@@ -322,7 +322,7 @@ async def test_one_unreadable_invoice(
     give_word(sandbox, monkeypatch, provider, broken, 7)
     result = await async_open_invoices(hass, sandbox, provider)
     result = await async_submit(hass, result, {"invoices": f"{good} {broken}\n{FOREIGN[provider]}"})
-    assert result["errors"] == {"invoices": "ids_refused"}
+    assert result["errors"] == {"invoices": "ids_malformed", "base": "ids_unreadable"}
     given = result["description_placeholders"]
     assert (given["unreadable"], given["malformed"]) == (broken, FOREIGN[provider])
     result = await async_submit(hass, result, {"invoices": f"{good} {broken}"})

@@ -46,8 +46,10 @@ async def async_track_invoices(call: ServiceCall) -> ServiceResponse:
         if why is not NotAccepted.TRACKED
     }
     if not_accepted:
-        key, gaps = replace(found, not_accepted=not_accepted).error()
-        raise refusal(key, provider=account.provider.name, **gaps)
+        # One reason at a time: the others are said when these IDs are right.
+        key, gaps = replace(found, not_accepted=not_accepted).errors()[0]
+        provider = account.provider
+        raise refusal(key, provider=provider.name, example=provider.id_example, **gaps)
     # The account may have been loaded anew meanwhile.
     coordinator = (await async_get_account(call)).runtime_data.coordinator
     try:

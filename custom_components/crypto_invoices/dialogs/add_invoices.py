@@ -5,16 +5,30 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentryFlow, SubentryFlowResult
 
 from ..book.database import StorageError
-from ..const import CONF_INVOICES
 from ..runtime import AccountRuntime, CryptoInvoicesConfigEntry
 from ..watching import async_watch, with_devices
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
+from .open_invoices import OpenInvoices, async_find_open
 
 
 class AddInvoicesFlow(ConfigSubentryFlow):
-    """Add invoices, as many at once as were pasted."""
+    """Add invoices, as many at once as were chosen and pasted."""
+
+    _offered: OpenInvoices | None = None
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the invoices to watch and look them up."""
+        return await self._async_ask("user", user_input)
+
+    async def async_step_not_listed(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for IDs, as the provider can't list what is open now."""
+        return await self._async_ask("not_listed", user_input)
+
+    async def _async_ask(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> SubentryFlowResult:
         """Ask for the invoices to watch and look them up."""
         entry: CryptoInvoicesConfigEntry = self._get_entry()
         if entry.state is not ConfigEntryState.LOADED:
@@ -22,18 +36,25 @@ class AddInvoicesFlow(ConfigSubentryFlow):
                 reason="account_not_loaded", description_placeholders={"account": entry.title}
             )
         account = entry.runtime_data
+        watched = with_devices(account.book)
+        if self._offered is None:
+            self._offered = await async_find_open(account.provider, watched)
+            if not self._offered.was_listed:
+                step_id = "not_listed"
         checked = CheckedIds()
         if user_input is not None:
-            checked = await async_check_ids(
-                account.provider, user_input, with_devices(account.book)
-            )
+            checked = await async_check_ids(account.provider, self._offered, user_input, watched)
             if not checked.errors:
                 return await self._async_add(account, checked)
         return self.async_show_form(
-            step_id="user",
-            data_schema=invoices_schema((user_input or {}).get(CONF_INVOICES, "")),
+            step_id=step_id,
+            data_schema=invoices_schema(self._offered, user_input),
             errors=checked.errors,
-            description_placeholders={"provider": account.provider.name, **checked.placeholders},
+            description_placeholders={
+                "provider": account.provider.name,
+                "count": str(len(self._offered.by_id)),
+                **checked.placeholders,
+            },
         )
 
     async def _async_add(self, account: AccountRuntime, checked: CheckedIds) -> SubentryFlowResult:

@@ -25,6 +25,7 @@ from .credentials import (
     with_optional_keys,
 )
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
+from .open_invoices import OpenInvoices, async_find_open
 from .proof import Proven, ProvingFlow
 
 
@@ -32,6 +33,7 @@ class SetUpFlow(ProvingFlow):
     """The steps that set up an account."""
 
     _proven: Proven
+    _offered: OpenInvoices
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -54,7 +56,7 @@ class SetUpFlow(ProvingFlow):
                 # A dialog that somebody left open must not keep everybody out.
                 await self.async_set_unique_id(proven.unique_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured()
-                return await self.async_step_invoices()
+                return await self._async_offer_invoices()
             wrong = proven
         return self.async_show_form(
             step_id=provider.key,
@@ -67,48 +69,79 @@ class SetUpFlow(ProvingFlow):
             },
         )
 
+    async def _async_offer_invoices(self) -> ConfigFlowResult:
+        """List what is open, and ask which of it to watch."""
+        self._offered = await async_find_open(self._proven.provider)
+        if self._offered.was_listed:
+            return await self.async_step_invoices()
+        return await self.async_step_invoices_not_listed()
+
     async def async_step_invoices(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the invoices to watch and look them up; a till begins without any."""
+        return await self._async_ask_invoices("invoices", user_input)
+
+    async def async_step_invoices_not_listed(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for IDs, as the provider can't list what is open now."""
+        return await self._async_ask_invoices("invoices_not_listed", user_input)
+
+    async def _async_ask_invoices(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        """Ask for the invoices to watch, look them up, and set up the account with them."""
         checked = CheckedIds()
         provider = self._proven.provider
         if user_input is not None:
-            checked = await async_check_ids(provider, user_input, (), needed=False)
+            checked = await async_check_ids(provider, self._offered, user_input, (), needed=False)
             if not checked.errors:
-                # A new key of another account may have become this one meanwhile.
-                self._abort_if_unique_id_configured()
-                data = {
-                    **self._proven.data,
-                    CONF_WEBHOOK_ID: webhook.async_generate_id(),
-                    # The account's book takes them over.
-                    CONF_INVOICES: [looked_up(invoice) for invoice in checked.invoices],
-                }
-                # Who enters no IDs wants all of them.
-                is_auto_watched = isinstance(provider, CanListInvoices) and user_input.get(
-                    CONF_AUTO_WATCH, not checked.invoices
-                )
-                return self.async_create_entry(
-                    title=self._proven.account.title,
-                    data=data,
-                    options={CONF_AUTO_WATCH: True} if is_auto_watched else {},
-                    **_how_to_push(self.hass, provider, data),
-                )
+                return self._create_account(checked, user_input)
         return self.async_show_form(
-            step_id="invoices",
-            data_schema=_first_invoices_schema(provider, user_input or {}),
+            step_id=step_id,
+            data_schema=invoices_schema(
+                self._offered, user_input, _auto_watch_field(provider, user_input or {})
+            ),
             errors=checked.errors,
-            description_placeholders={"provider": provider.name, **checked.placeholders},
+            description_placeholders={
+                "provider": provider.name,
+                "count": str(len(self._offered.by_id)),
+                **checked.placeholders,
+            },
+        )
+
+    def _create_account(
+        self, checked: CheckedIds, user_input: Mapping[str, Any]
+    ) -> ConfigFlowResult:
+        """Store the account with its first invoices."""
+        # A new key of another account may have become this one meanwhile.
+        self._abort_if_unique_id_configured()
+        provider = self._proven.provider
+        data = {
+            **self._proven.data,
+            CONF_WEBHOOK_ID: webhook.async_generate_id(),
+            # The account's book takes them over.
+            CONF_INVOICES: [looked_up(invoice) for invoice in checked.invoices],
+        }
+        # Who enters no IDs wants all of them.
+        is_auto_watched = isinstance(provider, CanListInvoices) and user_input.get(
+            CONF_AUTO_WATCH, not checked.invoices
+        )
+        return self.async_create_entry(
+            title=self._proven.account.title,
+            data=data,
+            options={CONF_AUTO_WATCH: True} if is_auto_watched else {},
+            **_how_to_push(self.hass, provider, data),
         )
 
 
-def _first_invoices_schema(provider: Provider, typed: Mapping[str, Any]) -> vol.Schema:
-    """Return the form: all invoices that are made from now on, where the provider lists them."""
-    schema = invoices_schema(typed.get(CONF_INVOICES, ""))
+def _auto_watch_field(provider: Provider, typed: Mapping[str, Any]) -> dict[vol.Marker, Any]:
+    """Return the switch for all that is made from now on, where the provider lists invoices."""
     if not isinstance(provider, CanListInvoices):
-        return schema
+        return {}
     suggested = {"suggested_value": typed.get(CONF_AUTO_WATCH, True)}
-    return schema.extend({vol.Optional(CONF_AUTO_WATCH, description=suggested): BooleanSelector()})
+    return {vol.Optional(CONF_AUTO_WATCH, description=suggested): BooleanSelector()}
 
 
 def _how_to_push(

@@ -7,5 +7,5 @@ from .lnbits import LNbits
 from .provider import Provider
 
 PROVIDERS: dict[str, type[Provider]] = {
-    provider.key: provider for provider in (CryptoCloud, CryptoCloudV1, EGates, BTCPay, LNbits)
+    provider.key: provider for provider in (CryptoCloud, BTCPay, EGates, LNbits, CryptoCloudV1)
 }

@@ -72,6 +72,8 @@ class Provider(ABC):
     """With what the paths of the server's own pages begin, whose addresses people paste."""
     id_shape: ClassVar[re.Pattern[str]] = re.compile(r"^(?=\D*\d)[\w-]{16,}$")
     """What is in a word that is surely meant as an ID, also in one that is mistyped."""
+    id_example: ClassVar[str] = "1042"
+    """What an ID looks like."""
     has_withdrawals: ClassVar[bool] = False
     """Whether what isn't found under an ID may be a withdrawal."""
     key_path: ClassVar[str] = ""

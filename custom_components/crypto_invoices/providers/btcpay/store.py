@@ -76,6 +76,7 @@ class BTCPayStore(Provider):
         | {"server", "stores", "wallets"}
     )
     id_shape: ClassVar[re.Pattern[str]] = ID_SHAPE
+    id_example: ClassVar[str] = "7hXtK2mPq9RbVw4sZcYd3N"
     key_path: ClassVar[str] = "/api-keys/authorize?" + urlencode(
         [
             ("applicationName", "Home Assistant"),

@@ -85,6 +85,7 @@ class CryptoCloudProject(Provider):
     id_shape: ClassVar[re.Pattern[str]] = re.compile(
         r"^INV-(?:\w{4,}|\w*\d)|^INV(?=[A-Z]*\d)[0-9A-Z]{4,}$|cryptocloud[^/]*/.", re.IGNORECASE
     )
+    id_example: ClassVar[str] = "INV-AB12CD34"
     # Theirs begin with INV- as well.
     has_withdrawals: ClassVar[bool] = True
     # In test mode a payment goes back when its notification fails ("Integration testing").

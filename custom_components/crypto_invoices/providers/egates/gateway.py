@@ -45,6 +45,7 @@ class EGates(Provider):
     )
     pages: ClassVar[frozenset[str]] = frozenset({"api"})
     id_shape: ClassVar[re.Pattern[str]] = re.compile(r"\w{4,12}(?:-\w{2,8}){3}-\w{6,16}")
+    id_example: ClassVar[str] = "3f2b8c1e-5a47-4d09-9b36-7c1e2d8f4a60"
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 300
 

@@ -80,6 +80,7 @@ class LNbitsWallet(Provider):
         r"^[0-9a-f]{50,}$|^(?=\D*\d)\w{50,}$|^(?:lightning:)?(?:ln[a-z]{2,5}\d\w{40,})",
         re.IGNORECASE,
     )
+    id_example: ClassVar[str] = "9c1f0e77b2a84d53c6e1f8a0d4b97e2565c3a1d08f4e7b92a6d05c8e1f3b7a94"
     concurrency: ClassVar[int] = 2
     # The server lets 200 through, from one address.
     requests_per_minute: ClassVar[int] = 150
