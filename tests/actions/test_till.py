@@ -11,10 +11,12 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import pytest
 
-from custom_components.crypto_invoices.actions import till as till_actions
+from custom_components.crypto_invoices.actions import creation
+from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.capabilities import (
     NoLongerOpen,
@@ -41,6 +43,7 @@ from custom_components.crypto_invoices.providers.new_invoice import Flaw, NewInv
 from custom_components.crypto_invoices.providers.provider import Field, FieldKind, Provider
 from custom_components.crypto_invoices.providers.push import Hint
 from tests.conftest import (
+    ENGLISH,
     Runs,
     async_act,
     async_later,
@@ -188,7 +191,7 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(PROVIDERS, provider.key, provider)
     monkeypatch.setattr(Kiosk, "made", {"K1": first_invoice()})
     monkeypatch.setattr(Kiosk, "readings", 0)
-    monkeypatch.setattr(till_actions, "LOOK_AFTER", (0, 0, 0))
+    monkeypatch.setattr(creation, "LOOK_AFTER", (0, 0, 0))
     for name in ("asked", "canceled"):
         monkeypatch.setattr(Till, name, [])
     for name in ("trouble", "list_trouble", "is_made_all_the_same", "looks", "appears_at_look"):
@@ -215,6 +218,8 @@ async def async_add(hass: HomeAssistant, key: str = "till") -> ConfigEntry:
     result = await async_submit(hass, result, {"advanced": {"url": "https://kiosk.test"}})
     result = await async_submit(hass, result, {"invoices": "K1"})
     await async_settle(hass)
+    # The dialog has listed what is open.
+    Till.looks = 0
     entry: ConfigEntry = result["result"]
     return entry
 
@@ -400,14 +405,23 @@ async def test_small_number(hass: HomeAssistant, till: ConfigEntry) -> None:
 async def test_bad_input(
     hass: HomeAssistant, till: ConfigEntry, given: dict[str, Any], field: str, key: str
 ) -> None:
-    """The error names the field, nothing is asked of the provider, and nothing is watched."""
+    """The error names the field by its label; nothing is asked of the provider or watched."""
     error = await async_refused(hass, "create_invoice", **asked(till, **given))
     assert isinstance(error, ServiceValidationError)
     assert error.translation_key == key
-    assert str(error).startswith(f"{field}: ")
+    label = ENGLISH["services"]["create_invoice"]["fields"][field]["name"]
+    assert str(error).startswith(f"{label}: ")
     assert len(str(error)) < 200
     assert not Till.asked
     assert len(watched(till)) == 1
+
+
+async def test_labels_in_another_language(hass: HomeAssistant, till: ConfigEntry) -> None:
+    """A field is called what it is called in Home Assistant's language."""
+    hass.config.language = "de"
+    await async_get_translations(hass, "de", "services", {DOMAIN})
+    error = await async_refused(hass, "create_invoice", **asked(till, order_id="a\nb"))
+    assert (error.translation_placeholders or {})["field"] == "Bestell-ID"
 
 
 @pytest.mark.parametrize(
@@ -416,7 +430,7 @@ async def test_bad_input(
         (PermissionMissing("invoices.write"), "permission_missing", "invoices.write"),
         (Rejected("the shop is closed"), "rejected", "the shop is closed"),
         (Rejected("x" * 10_000), "rejected", "x" * 80),
-        (SettingNeeded("shop_id"), "setting_needed", "shop_id"),
+        (SettingNeeded("shop_id"), "setting_needed", "Shop ID"),
         (AuthError(), "invalid_auth", "key"),
         (RateLimited(60), "rate_limited", "fewer requests"),
         (BadResponse(), "bad_response", "unreadable"),
@@ -675,7 +689,9 @@ async def test_statistics_of_no_period(hass: HomeAssistant, till: ConfigEntry) -
             hass, "get_statistics", config_entry_id=till.entry_id, start_date=start, end_date=end
         )
 
-    assert (await refused("2026-11-30", "2026-11-01")).translation_key == "field_before_start"
+    error = await refused("2026-11-30", "2026-11-01")
+    assert error.translation_key == "field_before_start"
+    assert str(error).startswith("Last day: ")
     for day in ("yesterday", "2026-02-30", 7, None):
         assert (await refused("2026-11-01", day)).translation_key == "date_invalid"
     Till.trouble = PermissionMissing("reports")

@@ -10,9 +10,10 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.util import dt as dt_util
 import pytest
 
-from custom_components.crypto_invoices.actions import till as till_actions
+from custom_components.crypto_invoices.actions import creation
 from sandbox.faults import Fault
 from tests.conftest import (
+    ENGLISH,
     AddAccount,
     Runs,
     SandboxServer,
@@ -39,7 +40,13 @@ GIVEN: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut short the waiting for what may come."""
-    monkeypatch.setattr(till_actions, "LOOK_AFTER", (0, 0.2))
+    monkeypatch.setattr(creation, "LOOK_AFTER", (0, 0.2))
+
+
+def label(field: str) -> str:
+    """Return what a field of the action is called."""
+    name: str = ENGLISH["services"]["create_invoice"]["fields"][field]["name"]
+    return name
 
 
 async def async_open_till(
@@ -135,7 +142,7 @@ async def test_bad_input(
     for given, field in ways:
         error = await async_refused(hass, "create_invoice", **enough | given)
         assert isinstance(error, ServiceValidationError)
-        assert str(error).startswith(f"{field}: ")
+        assert str(error).startswith(f"{label(field)}: ")
     assert sandbox.sandbox.requests[provider, "create"] == 0
     assert len(watched(entry)) == 1
 
@@ -158,7 +165,7 @@ async def test_bad_input_where_more_is_needed(
     given = {"config_entry_id": entry.entry_id, "amount": 5, "order_id": "1", **GIVEN["egates"]}
     error = await async_refused(hass, "create_invoice", **given | {field: value})
     assert isinstance(error, ServiceValidationError)
-    assert str(error).startswith(f"{field}: ")
+    assert str(error).startswith(f"{label(field)}: ")
     assert sandbox.sandbox.requests["egates", "create"] == 0
 
 
@@ -190,7 +197,7 @@ async def test_key_that_may_not(
     error = await async_refused(hass, "create_invoice", **given)
     is_permission = provider == "btcpay"
     assert error.translation_key == ("permission_missing" if is_permission else "setting_needed")
-    assert ("btcpay.store.cancreateinvoice" if is_permission else "shop_id") in str(error)
+    assert ("btcpay.store.cancreateinvoice" if is_permission else "Shop ID") in str(error)
     sandbox.store.act(provider, invoice.id, "pay")
     await async_later(hass)
     assert state_of(hass, entry, invoice.id, "status").state == "paid"

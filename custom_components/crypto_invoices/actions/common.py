@@ -16,6 +16,7 @@ from homeassistant.exceptions import (
     UnknownUser,
 )
 from homeassistant.helpers import device_registry as dr, entity_registry as er, service
+from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util.json import JsonObjectType, JsonValueType
 
 from ..book.record import as_asked
@@ -33,7 +34,7 @@ from ..invoice_values import answer_values
 from ..lookup import split_ids
 from ..providers import PROVIDERS
 from ..providers.capabilities import NoLongerOpen
-from ..providers.model import Invoice, InvoiceStatus, ProviderError
+from ..providers.model import Invoice, InvoiceStatus, ProviderError, SettingNeeded
 from ..providers.new_invoice import InvalidField
 from ..runtime import CryptoInvoicesConfigEntry
 
@@ -67,14 +68,33 @@ def failure(key: str, **placeholders: str) -> HomeAssistantError:
     )
 
 
-def provider_failure(entry: ConfigEntry, err: ProviderError) -> HomeAssistantError:
+def provider_failure(
+    call: ServiceCall, entry: ConfigEntry, err: ProviderError
+) -> HomeAssistantError:
     """Return the translated error for what a provider said to an action.
 
     It is about the action alone: whether a key has stopped working is for polling to find out.
     """
     make = refusal if isinstance(err, InvalidField | NoLongerOpen) else failure
     key, details = action_error(err)
+    if isinstance(err, InvalidField):
+        details["field"] = field_label(call, err.field)
+    if isinstance(err, SettingNeeded):
+        details["setting"] = _label(
+            call.hass, "config", f"step.reconfigure.data.{err.key}", err.key
+        )
     return make(key, account=entry.title, **details)
+
+
+def field_label(call: ServiceCall, field: str) -> str:
+    """Return what a field of an action is called where it is filled in."""
+    return _label(call.hass, "services", f"{call.service}.fields.{field}.name", field)
+
+
+def _label(hass: HomeAssistant, category: str, path: str, otherwise: str) -> str:
+    """Return a text of ours in Home Assistant's language."""
+    texts = async_get_cached_translations(hass, hass.config.language, category, DOMAIN)
+    return texts.get(f"component.{DOMAIN}.{category}.{path}", otherwise)
 
 
 async def async_get_account(call: ServiceCall) -> CryptoInvoicesConfigEntry:

@@ -39,7 +39,7 @@ async def async_track_invoices(call: ServiceCall) -> ServiceResponse:
     try:
         found = await async_look_up(account.provider, words, with_devices(account.book))
     except ProviderError as err:
-        raise provider_failure(entry, err) from err
+        raise provider_failure(call, entry, err) from err
     not_accepted = {
         quote(word): why
         for word, why in found.not_accepted.items()

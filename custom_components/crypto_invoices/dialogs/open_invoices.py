@@ -1,4 +1,4 @@
-"""The open invoices that a dialog offers to choose from, as the provider lists them."""
+"""The open invoices that a dialog offers to choose from: those that the provider lists."""
 
 import asyncio
 from collections.abc import Collection, Mapping
