@@ -157,9 +157,9 @@ MUTANTS = (
     ),
     Mutant(
         "an invoice whose status is final is over",
-        "reading/intake.py",
-        "        if one.doubt is not None:\n            confirmed_in",
-        "        if one.record.status.is_paid:\n            return None\n        if one.doubt is not None:\n            confirmed_in",
+        "reading/interval.py",
+        "    if one.doubt is not None:\n        confirmed_in",
+        "    if one.record.status.is_paid:\n        return None\n    if one.doubt is not None:\n        confirmed_in",
     ),
     Mutant(
         "what is being read is planned no more",
@@ -181,9 +181,9 @@ MUTANTS = (
     ),
     Mutant(
         "cleaned up by the clock on the wall",
-        "reading/intake.py",
-        "        if record.ended_at is None or record.is_dated_here or not self._clocks.is_server_known:\n",
-        "        if record.ended_at is None:\n",
+        "reading/interval.py",
+        "    if record.ended_at is None or record.is_dated_here or not clocks.is_server_known:\n",
+        "    if record.ended_at is None:\n",
     ),
     Mutant(
         "a word that nobody knows takes the money along",

@@ -16,7 +16,7 @@ import pytest
 
 from custom_components.crypto_invoices.providers.btcpay.invoices import parse_invoice, parse_rows
 from custom_components.crypto_invoices.providers.btcpay.keys import CAN_SPEND
-from custom_components.crypto_invoices.providers.btcpay.store import PAGE, WORTH_A_PAGE
+from custom_components.crypto_invoices.providers.btcpay.pages import PAGE, WORTH_A_PAGE
 from custom_components.crypto_invoices.providers.btcpay.till import BTCPay
 from custom_components.crypto_invoices.providers.btcpay.webhooks import EVENTS, sign
 from custom_components.crypto_invoices.providers.model import (

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 import orjson
 import pytest
 
-from custom_components.crypto_invoices.providers.btcpay.store import PAGE
+from custom_components.crypto_invoices.providers.btcpay.pages import PAGE
 from custom_components.crypto_invoices.providers.btcpay.till import BTCPay
 from custom_components.crypto_invoices.providers.capabilities import (
     CanCancelInvoice,

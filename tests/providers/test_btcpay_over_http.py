@@ -8,7 +8,7 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 import pytest
 
-from custom_components.crypto_invoices.providers.btcpay.store import PAGE
+from custom_components.crypto_invoices.providers.btcpay.pages import PAGE
 from custom_components.crypto_invoices.providers.btcpay.till import BTCPay
 from custom_components.crypto_invoices.providers.model import (
     AuthError,

@@ -20,6 +20,7 @@ from custom_components.crypto_invoices.providers.model import (
     UnavailableReason,
 )
 from custom_components.crypto_invoices.reading.evidence import DOUBTED_FOR
+from custom_components.crypto_invoices.reading.interval import unchanged_for
 from custom_components.crypto_invoices.reading.problems import note_problem
 from custom_components.crypto_invoices.reading.taken import Taken
 
@@ -243,10 +244,10 @@ def test_how_long_ago_it_ended(*, is_known: bool) -> None:
     read.wait(60)
     if is_known:
         read.world.clocks.note_server_time(NOW + timedelta(days=3), read.world.now)
-    seconds = read.intake.unchanged_for(read.intake.watched["1"])
+    seconds = unchanged_for(read.intake.watched["1"], read.world.clocks)
     assert seconds == (3 * 24 * HOUR if is_known else 60)
     ended.is_dated_here = True
-    assert read.intake.unchanged_for(read.intake.watched["1"]) == 60
+    assert unchanged_for(read.intake.watched["1"], read.world.clocks) == 60
 
 
 def test_what_can_still_change() -> None:

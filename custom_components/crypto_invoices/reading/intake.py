@@ -11,28 +11,13 @@ from ..book.book import Book
 from ..book.record import Record
 from ..book.transitions import enter
 from ..errors import error_key
-from ..providers.model import (
-    Answer,
-    Invoice,
-    InvoiceNotFound,
-    InvoiceStatus,
-    ProviderError,
-    ProviderUnavailable,
-    RateLimited,
-)
+from ..providers.model import Answer, Invoice, InvoiceStatus, ProviderError
 from ..providers.provider import Provider
 from .clocks import Clocks
 from .evidence import Doubt, Verdict, judge
+from .interval import interval_for
 from .problems import note_problem
-from .schedule import (
-    GRACE,
-    LAST_POLL,
-    SPREAD,
-    YOUNG_INTERVAL,
-    interval_after_miss,
-    next_poll,
-    plan_together,
-)
+from .schedule import plan_together
 from .taken import Taken
 from .watched import AllWatched, Watched
 
@@ -42,7 +27,6 @@ _ALONG_AT_START = 10
 _AFTER_JUMP = 5 * 60.0
 # So many rows are entered before others get their turn.
 _TAKEN_AT_ONCE = 100
-_AFTER_DOUBT = 1.0
 
 
 class Intake:
@@ -94,24 +78,6 @@ class Intake:
             begun.append(one)
         return begun
 
-    def _age(self, one: Watched) -> float:
-        """Return how old an invoice is, in seconds: what was just added is young."""
-        seen, created_at = self._clocks.monotonic() - one.born, one.record.created_at
-        if one.is_new or created_at is None:
-            return seen
-        return max(seen, (self._clocks.now() - created_at).total_seconds())
-
-    def unchanged_for(self, one: Watched) -> float:
-        """Return for how many seconds an invoice is certain to be as it is.
-
-        Nothing is forgotten because the clock on the wall was wrong: where the provider doesn't
-        say what time it is, only the time that passed while the account was loaded counts.
-        """
-        seen, record = self._clocks.monotonic() - one.since, one.record
-        if record.ended_at is None or record.is_dated_here or not self._clocks.is_server_known:
-            return seen
-        return max(seen, (self._clocks.now() - record.ended_at).total_seconds())
-
     def take_given(self, invoices: Iterable[Invoice]) -> Taken:
         """Take readings that invoices were added with; nothing is asked for."""
         now = self._clocks.monotonic()
@@ -152,7 +118,10 @@ class Intake:
                 had_error = one.error is not None
                 if self._take(one, row, answer):
                     taken.note(one, had_error=had_error)
-                together[self._interval(one, now)].append(one)
+                interval = interval_for(
+                    one, self._clocks, now, can_revert=self._provider.can_revert
+                )
+                together[interval].append(one)
         for interval, some in together.items():
             plan_together(some, now, interval, self._provider.batch_size, self._random)
             for one in some:
@@ -227,39 +196,6 @@ class Intake:
         is_news = one.error is None or error_key(one.error) != error_key(error)
         one.error, one.invoice = error, None
         return is_news
-
-    def _interval(self, one: Watched, now: float) -> float | None:
-        """Return in how many seconds to poll an invoice again, or None for never."""
-        if one.error is not None:
-            if self._is_gone(one):
-                return None
-            is_outage = isinstance(one.error, ProviderUnavailable | RateLimited)
-            return interval_after_miss(one.misses, is_outage=is_outage)
-        if one.doubt is not None:
-            confirmed_in = one.doubt.until + _AFTER_DOUBT - now
-            return confirmed_in / (1 - SPREAD) if confirmed_in > 0 else YOUNG_INTERVAL
-        if one.invoice is None:
-            return 0.0
-        interval = next_poll(
-            one.invoice,
-            age=self._age(one),
-            unchanged_for=self.unchanged_for(one),
-            now=self._clocks.now(),
-            is_certain=self._clocks.is_certain,
-            can_revert=self._provider.can_revert,
-        )
-        if interval is None and now - one.doubted_at < LAST_POLL:
-            # Of two answers, the last one need not be the right one.
-            return LAST_POLL
-        return interval
-
-    def _is_gone(self, one: Watched) -> bool:
-        """Whether an invoice that ended was deleted at its provider since."""
-        return (
-            isinstance(one.error, InvoiceNotFound)
-            and not one.record.status.is_open
-            and self.unchanged_for(one) >= GRACE
-        )
 
     def _note_over(self, one: Watched, *, is_over: bool) -> None:
         """Take down whether anything of an invoice can still change."""

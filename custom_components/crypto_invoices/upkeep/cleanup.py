@@ -12,6 +12,7 @@ from ..book.database import StorageError
 from ..book.record import Record
 from ..const import CONF_CLEANUP_AFTER, DEFAULT_CLEANUP_AFTER, DOMAIN
 from ..coordinator import CryptoInvoicesCoordinator
+from ..reading.interval import unchanged_for
 from ..watching import async_unwatch
 
 INTERVAL = timedelta(hours=1)
@@ -68,7 +69,7 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
             for id_, one in coordinator.data.items()
             if one.record.is_over
             and one.record.is_announced
-            and coordinator.intake.unchanged_for(one) >= longest
+            and unchanged_for(one, clocks) >= longest
         ]
         if ended:
             await async_unwatch(coordinator, ended)

@@ -8,11 +8,10 @@ from urllib.parse import urlencode
 
 from ..batches import raise_if_nothing_was_read
 from ..cache import Cache
-from ..http import ReadError, request_times
+from ..http import ReadError
 from ..model import (
     Account,
     Answer,
-    AnswerTooLarge,
     AuthError,
     BadResponse,
     Invoice,
@@ -21,10 +20,9 @@ from ..model import (
     ProviderError,
     SettingNeeded,
 )
-from ..pages import smaller
 from ..parse import read_text
 from ..provider import Field, FieldKind, Provider, fingerprint
-from .invoices import ID_SHAPE, parse_invoice, parse_invoice_id, parse_rows
+from .invoices import ID_SHAPE, parse_invoice, parse_invoice_id
 from .keys import (
     CAN_SPEND,
     MODIFY_WEBHOOKS,
@@ -35,14 +33,10 @@ from .keys import (
     read_scopes,
 )
 from .late import LatePayments
+from .pages import InvoicePages
 
 _OPEN = ("New", "Processing")
 _ENDED = ("Settled", "Expired", "Invalid")
-# A page of so many rows is far from what one answer may hold. It costs one
-# request, and is worth it for so many invoices at least.
-PAGE = 200
-WORTH_A_PAGE = 4
-
 _PLAIN = re.compile(r"[0-9A-Za-z]{1,64}")
 
 type _Method = Literal["DELETE", "GET", "POST", "PUT"]
@@ -102,7 +96,7 @@ class BTCPayStore(Provider):
         self._ended: Cache[bool] = self._remembers(Cache())
         self._late = LatePayments(self._async_payment_methods)
         self._remembers(self._late.settled)
-        self._page = PAGE
+        self._pages = InvoicePages(self._async_get_page, self._late, self.clock)
 
     @property
     @override
@@ -156,7 +150,7 @@ class BTCPayStore(Provider):
     async def _async_prove_store(self) -> None:
         """Read what only a key for this store can read. Raises a ProviderError."""
         with suppress(InvoiceNotFound):
-            read_list(await self._async_at_store("GET", "/invoices?take=1"))
+            await self._async_get_page("take=1")
 
     async def _async_find_store(self) -> None:
         """See to it that the store is known. Raises a ProviderError."""
@@ -188,7 +182,7 @@ class BTCPayStore(Provider):
         missing = set(asked)
         try:
             for words, wanted in ((_OPEN, missing - self._ended.keys()), (_ENDED, missing)):
-                pages = await self._async_read_pages(words, wanted)
+                pages = await self._pages.async_read(words, wanted)
                 answers += pages
                 missing -= {id_ for page in pages for id_ in page.rows}
             if missing:
@@ -208,37 +202,6 @@ class BTCPayStore(Provider):
                     self._ended.pop(id_, None)
         return answers
 
-    async def _async_read_pages(self, words: tuple[str, ...], wanted: set[str]) -> list[Answer]:
-        """Read the newest invoices of these statuses, for as long as there are enough of ours.
-
-        What is not found there, or can't be read there, is left out.
-        """
-        answers: list[Answer] = []
-        missing, skip = set(wanted), 0
-        while len(missing) >= WORTH_A_PAGE:
-            # Without ``take``, all the invoices there ever were would come.
-            size = self._page
-            query = [*(("status", word) for word in words), ("skip", skip), ("take", size)]
-            with request_times() as times:
-                try:
-                    rows = read_list(
-                        await self._async_at_store("GET", f"/invoices?{urlencode(query)}")
-                    )
-                    page = await self._late.async_check(parse_rows(rows, missing))
-                except AnswerTooLarge:
-                    if self._page == 1:
-                        break
-                    self._page = smaller(self._page)
-                    continue
-                except BadResponse, InvoiceNotFound:
-                    break
-            answers.append(Answer(times.asked or 0.0, times.received or self.clock(), page))
-            missing -= page.keys()
-            skip += size
-            if len(rows) < size or len(page) < WORTH_A_PAGE:
-                break
-        return answers
-
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
         """Read one invoice."""
@@ -251,6 +214,10 @@ class BTCPayStore(Provider):
             await self._async_prove_store()
             return {}
         return await self._late.async_check({ids[0]: parse_invoice(ids[0], row)})
+
+    async def _async_get_page(self, query: str) -> list[Any]:
+        """Get a page of the store's invoices. Raises a ProviderError."""
+        return read_list(await self._async_at_store("GET", f"/invoices?{query}"))
 
     async def _async_payment_methods(self, invoice_id: str) -> Any:
         """Get in which ways an invoice can be paid, with what was paid. Raises a ProviderError."""

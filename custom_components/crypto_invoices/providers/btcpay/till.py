@@ -14,7 +14,7 @@ from ..model import Answer, Invoice, InvoiceNotFound, InvoiceStatus, ProviderErr
 from ..new_invoice import NewInvoice
 from ..pages import Page, each_once
 from .invoices import parse_new_invoice, parse_rows, read_payment_text
-from .store import PAGE, read_list
+from .pages import PAGE
 from .webhooks import BTCPayWebhooks
 
 # What isn't in here, or in the table that all share, is money with cents.
@@ -130,7 +130,7 @@ class BTCPay(BTCPayWebhooks):
 
         async def read(offset: int, size: int) -> Page:
             query = urlencode({**asked, "skip": offset, "take": size})
-            rows = read_list(await self._async_at_store("GET", f"/invoices?{query}"))
+            rows = await self._async_get_page(query)
             # How many there are in all is told by a page that isn't full.
             total = offset + len(rows) if len(rows) < size else None
             found = await self._late.async_check(parse_rows(rows))
