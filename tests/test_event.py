@@ -110,6 +110,8 @@ async def test_attributes(
     assert len(told.pop("announcement_id")) == 32
     assert told == {
         "event_type": "paid",
+        "text": "HA-0 was paid: $25.00",
+        "amount_text": "$25.00",
         "invoice_id": invoice.id,
         "provider": "cryptocloud",
         "account": entry.title,

@@ -23,7 +23,10 @@ from .conftest import (
     AddAccount,
     SandboxServer,
     account_state,
+    async_add_invoices,
+    async_delete_device,
     async_later,
+    async_settle,
     each_provider,
     find_entity,
     state_of,
@@ -308,7 +311,7 @@ async def test_devices(
     account, device = by_model["Account"], by_model["Invoice"]
     assert device.via_device_id == account.id
     assert account.name == entry.title
-    name = "Invoice INV-ABCD1234" if provider == "cryptocloud_v1" else "Invoice Coffee"
+    name = "Invoice CD1234" if provider == "cryptocloud_v1" else "Coffee"
     assert device.name == name
     assert device.config_subentry_id is None
     for found in (account, device):
@@ -322,6 +325,46 @@ async def test_devices(
     assert account_state(hass, entry, "open_invoices").attributes["friendly_name"] == (
         f"{entry.title} Open invoices"
     )
+
+
+def name_of(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str) -> str:
+    """Return what an invoice is called, on its page and in lists."""
+    return state_of(hass, entry, invoice_id, "status").name
+
+
+async def test_same_names(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """Two invoices of one order are told apart, as long as there are two."""
+    first, second = (
+        sandbox.store.create("cryptocloud", amount=Decimal(amount), order_id="Order")
+        for amount in ("24.90", "1")
+    )
+    entry = await add_account("cryptocloud", first.id)
+    assert name_of(hass, entry, first.id) == "Order"
+    await async_add_invoices(hass, entry, [second.id])
+    assert name_of(hass, entry, first.id) == "Order · $24.90"
+    assert name_of(hass, entry, second.id) == "Order · $1.00"
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert name_of(hass, entry, first.id) == "Order · $24.90"
+    await async_delete_device(hass, entry, second.id)
+    await async_settle(hass)
+    assert name_of(hass, entry, first.id) == "Order"
+    # What it is called in automations stays.
+    assert state_of(hass, entry, first.id, "status").entity_id == "sensor.order"
+
+
+async def test_memo(hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount) -> None:
+    """A memo is a name as soon as it is allowed, and no longer."""
+    invoice = sandbox.store.create("cryptocloud_v1")
+    entry = await add_account("cryptocloud_v1", invoice.id)
+    entry.runtime_data.book.records[invoice.id].memo = "Two coffees"
+    tail = f"Invoice {invoice.id[-6:]}"
+    for is_allowed, name in ((False, tail), (True, "Two coffees"), (False, tail)):
+        options = {"name_from_memo": is_allowed}
+        hass.config_entries.async_update_entry(entry, options=options)
+        await async_settle(hass)
+        assert name_of(hass, entry, invoice.id) == name
 
 
 async def test_unread_attributes_are_not_recorded(

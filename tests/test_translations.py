@@ -15,6 +15,7 @@ from custom_components.crypto_invoices.const import (
     CONF_AUTO_WATCH,
     CONF_CLEANUP_AFTER,
     CONF_EVERY_DEVICE,
+    CONF_NAME_FROM_MEMO,
     CONF_ONLY_CURRENCY,
     CONF_ONLY_FROM_AMOUNT,
     CONF_ONLY_ORDER_ID,
@@ -258,7 +259,8 @@ def test_selectors() -> None:
 def test_options() -> None:
     """Every option has a text, and every text is of an option that there is."""
     filters = {CONF_ONLY_CURRENCY, CONF_ONLY_FROM_AMOUNT, CONF_ONLY_ORDER_ID}
-    options = {CONF_AUTO_WATCH, CONF_CLEANUP_AFTER, CONF_EVERY_DEVICE, *filters}
+    switches = {CONF_AUTO_WATCH, CONF_EVERY_DEVICE, CONF_NAME_FROM_MEMO}
+    options = {CONF_CLEANUP_AFTER, *switches, *filters}
     step = ENGLISH["options"]["step"]["init"]
     assert step["data"].keys() == step["data_description"].keys() == options
     assert ENGLISH["options"]["step"].keys() == {"init"}

@@ -5,6 +5,7 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.helpers.typing import ConfigType
 
 from .account import async_build_account, async_remove_account, async_start_account
@@ -21,7 +22,8 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions."""
+    """Register the actions, and have our texts at hand: names and sentences are made of them."""
+    await async_get_translations(hass, hass.config.language, "common", [DOMAIN])
     async_setup_services(hass)
     return True
 
@@ -63,5 +65,6 @@ async def async_remove_config_entry_device(
 
 
 async def _async_entry_updated(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
-    """Call the account's device what the account is called now."""
+    """Call the devices what the account is called now, and its invoices by its options."""
     async_register_account_device(hass, entry)
+    await entry.runtime_data.coordinator.devices.async_rename(entry.runtime_data.book.records)

@@ -69,7 +69,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
         self.failures: Counter[str] = Counter()
         self.publisher = Publisher(self.name)
         self.problems = Problems(hass, entry, clocks.monotonic)
-        self._devices = InvoiceDevices(hass, entry, book.records)
+        self.devices = InvoiceDevices(hass, entry, book.records)
         rng = Random()
         self.intake = Intake(provider, book, clocks, rng)
         self.data = self.intake.watched
@@ -149,7 +149,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
     async def async_follow_book(self) -> None:
         """Watch no more what the book doesn't."""
         self.reader.async_follow_book()
-        await self._devices.async_compare()
+        await self.devices.async_compare()
         await self._async_follow_up(Taken())
 
     async def _async_follow_up(self, taken: Taken) -> None:
@@ -160,8 +160,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
             self._close_key_dialog()
         try:
             await self._async_publish_watched()
-            for invoice_id in taken.changed:
-                self._devices.async_rename(invoice_id)
+            await self.devices.async_rename(taken.changed)
             await self.publisher.async_publish(taken.changed)
         finally:
             # Whatever goes wrong with showing it, a payment is announced.
@@ -174,6 +173,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
         """Show what is watched now, unless it is shown; whoever is cut leaves the rest to the next."""
         version = self.intake.version
         if version != self._published_version:
+            await self.devices.async_rename()
             await self.publisher.async_publish_watched()
             self._published_version = version
 

@@ -1,7 +1,8 @@
 """Devices: the account's, and one for each watched invoice; they follow the book."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import batched
 
 from homeassistant.config_entries import ConfigEntry
@@ -9,15 +10,17 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 
+from .book.naming import Names
 from .book.record import Record
 from .const import CONF_PROVIDER
+from .delivery.wording import base_name, written_money
 from .identifiers import account_device, invoice_device, invoice_of_device
-from .naming import invoice_name
 from .providers import PROVIDERS
 from .reading.watched import Watched
 
 # Each takes the entities of its invoice along.
 _REMOVED_AT_ONCE = 5
+_RENAMED_AT_ONCE = 20
 
 
 @callback
@@ -38,14 +41,16 @@ def account_device_info(entry: ConfigEntry) -> DeviceInfo:
     return DeviceInfo(identifiers={account_device(entry.entry_id)})
 
 
-def invoice_device_info(hass: HomeAssistant, entry: ConfigEntry, one: Watched) -> DeviceInfo:
+def invoice_device_info(
+    hass: HomeAssistant, entry: ConfigEntry, one: Watched, name: str
+) -> DeviceInfo:
     """Return the device of a watched invoice."""
     info = DeviceInfo(
         entry_type=DeviceEntryType.SERVICE,
         identifiers={invoice_device(entry.entry_id, one.record.id)},
         manufacturer=_manufacturer(entry),
         model="Invoice",
-        name=invoice_name(one.record),
+        name=name,
         configuration_url=one.invoice.payment_url if one.invoice else None,
     )
     account = dr.async_get(hass).async_get_device_by_identifier(
@@ -71,6 +76,7 @@ class InvoiceDevices:
         self._hass = hass
         self._entry = entry
         self._records = records
+        self.names = Names(records, partial(base_name, hass, entry), partial(written_money, hass))
 
     async def async_compare(self) -> None:
         """Remove the devices of what is no longer watched, a few at a time."""
@@ -88,8 +94,15 @@ class InvoiceDevices:
                     registry.async_remove_device(device_id)
             await asyncio.sleep(0)
 
+    async def async_rename(self, changed: Iterable[str] = ()) -> None:
+        """Call devices what their invoices are called now, some of which changed."""
+        for some in batched(self.names.compare(changed), _RENAMED_AT_ONCE, strict=False):
+            for invoice_id in some:
+                self._rename(invoice_id)
+            await asyncio.sleep(0)
+
     @callback
-    def async_rename(self, invoice_id: str) -> None:
+    def _rename(self, invoice_id: str) -> None:
         """Call an invoice's device what the invoice is called now."""
         if (record := self._records.get(invoice_id)) is None:
             return
@@ -97,5 +110,5 @@ class InvoiceDevices:
         device = registry.async_get_device_by_identifier(
             invoice_device(self._entry.entry_id, invoice_id), self._entry.entry_id
         )
-        if device is not None and device.name != (name := invoice_name(record)):
+        if device is not None and device.name != (name := self.names.name(record)):
             registry.async_update_device(device.id, name=name)

@@ -51,6 +51,14 @@ async def async_add_invoice_entities(
         await asyncio.sleep(0)
 
 
+def device_of(coordinator: CryptoInvoicesCoordinator, invoice_id: str) -> DeviceInfo | None:
+    """Return the device of an invoice, None once it isn't watched any more."""
+    if (one := coordinator.data.get(invoice_id)) is None:
+        return None
+    name = coordinator.devices.names.name(one.record)
+    return invoice_device_info(coordinator.hass, coordinator.config_entry, one, name)
+
+
 class AccountEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
     """An entity of an account."""
 
@@ -90,10 +98,7 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
     @override
     def device_info(self) -> DeviceInfo | None:
         """The invoice's device; only asked for while the entity is added, so not kept."""
-        coordinator = self.coordinator
-        if (one := coordinator.data.get(self.invoice_id)) is None:
-            return None
-        return invoice_device_info(coordinator.hass, coordinator.config_entry, one)
+        return device_of(self.coordinator, self.invoice_id)
 
     @property
     def row(self) -> Invoice | None:

@@ -10,8 +10,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .book.transitions import KINDS
 from .delivery.announcement import Announcement
-from .devices import account_device_info, invoice_device_info
-from .entity import async_add_invoice_entities
+from .devices import account_device_info
+from .entity import async_add_invoice_entities, device_of
 from .identifiers import SIGNAL_ANNOUNCED_OF, entity_unique_id, invoice_identifier
 from .runtime import CryptoInvoicesConfigEntry
 
@@ -36,7 +36,7 @@ async def async_setup_entry(
         lambda invoice_id: [
             ActivityEvent(
                 invoice_identifier(entry.entry_id, invoice_id),
-                invoice_device_info(hass, entry, coordinator.data[invoice_id]),
+                device_of(coordinator, invoice_id),
             )
         ],
     )
@@ -49,7 +49,7 @@ class ActivityEvent(EventEntity):
     _attr_should_poll = False
     entity_description = ACTIVITY
 
-    def __init__(self, identifier: str, device_info: DeviceInfo) -> None:
+    def __init__(self, identifier: str, device_info: DeviceInfo | None) -> None:
         """Listen for the announcements of the account or invoice that this identifies."""
         self._signal = SIGNAL_ANNOUNCED_OF.format(identifier)
         self._attr_unique_id = entity_unique_id(identifier, ACTIVITY.key)

@@ -16,7 +16,6 @@ import voluptuous as vol
 
 from .const import CONF_INVOICES
 from .issues import INVOICES_GONE, WEBHOOK_REFUSED
-from .naming import invoice_name
 from .runtime import AccountRuntime, CryptoInvoicesConfigEntry
 from .watching import async_unwatch
 
@@ -55,7 +54,7 @@ class InvoicesGoneFlow(_AccountRepairFlow):
         self, account: AccountRuntime, user_input: dict[str, Any] | None
     ) -> RepairsFlowResult:
         """Ask which; the others are watched as before."""
-        watched = account.coordinator.data
+        watched, names = account.coordinator.data, account.coordinator.devices.names
         gone = account.coordinator.problems.gone(watched.values())
         if user_input is not None:
             # What is kept is not shown again before as long a time.
@@ -66,7 +65,7 @@ class InvoicesGoneFlow(_AccountRepairFlow):
         selector = SelectSelector(
             SelectSelectorConfig(
                 options=[
-                    SelectOptionDict(value=id_, label=invoice_name(watched[id_].record))
+                    SelectOptionDict(value=id_, label=names.name(watched[id_].record))
                     for id_ in gone
                 ],
                 multiple=True,

@@ -92,7 +92,7 @@ class InvoiceTrigger(ForInvoices, Trigger):
 
         def run(announcement: Announcement, attempt: int) -> asyncio.Task[Any]:
             payload = action_payload_builder(
-                _variables(hass, announcement, attempt), _describe(announcement)
+                _variables(hass, announcement, attempt), announcement.text
             )
             return hass.async_create_task(action(payload, None))
 
@@ -110,7 +110,7 @@ class InvoiceTrigger(ForInvoices, Trigger):
         hass = self._hass
 
         def run(announcement: Announcement, attempt: int) -> asyncio.Task[Any]:
-            return run_action(_variables(hass, announcement, attempt), _describe(announcement))
+            return run_action(_variables(hass, announcement, attempt), announcement.text)
 
         return async_get_listeners(hass).subscribe(Subscriber(self._is_wanted, run))
 
@@ -127,12 +127,6 @@ def _variables(hass: HomeAssistant, announcement: Announcement, attempt: int) ->
         "attempt": attempt,
         "device_id": device.id if device else None,
     }
-
-
-def _describe(announcement: Announcement) -> str:
-    """Return what traces and the logbook say of a run's cause."""
-    name = announcement.values["order_id"] or announcement.invoice_id
-    return f"invoice {name} is {announcement.status.value}"
 
 
 class StatusChangedTrigger(InvoiceTrigger):

@@ -291,8 +291,8 @@ async def test_create(hass: HomeAssistant, till: ConfigEntry, runs: Runs) -> Non
     assert states["status"] == "pending"
     assert states["payment_qr"] not in {"unavailable", "unknown"}
     assert [watched_name(hass, till, id_) for id_ in watched(till)] == [
-        "Invoice first",
-        "Invoice Table 7",
+        "first",
+        "Table 7",
     ]
 
     Kiosk.made["K2"] = replace(Kiosk.made["K2"], status=InvoiceStatus.PAID)

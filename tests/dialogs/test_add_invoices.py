@@ -69,7 +69,7 @@ async def test_add_several(
         assert state_of(hass, entry, invoice.id, "status").state == status
     assert account_state(hass, entry, "open_invoices").state == "3"
     if provider != "cryptocloud_v1":
-        assert devices_of(hass, entry) >= {"Invoice Late 0", "Invoice Late 1", "Invoice Late 2"}
+        assert devices_of(hass, entry) >= {"Late 0", "Late 1", "Late 2"}
     assert len(devices_of(hass, entry)) == 5
     assert entry.runtime_data is runtime
     assert not unloaded

@@ -127,6 +127,7 @@ async def test_sample(wire: Wire, provider: LNbits) -> None:
         network="Lightning",
         order_id="A-1",
         payment_text=f"lightning:{rows[SAMPLE_EXPIRED]['bolt11']}",
+        memo="a private memo",
         created_at=datetime(2026, 11, 20, 12, 33, 17, 778138, UTC),
         expires_at=datetime(2026, 11, 20, 12, 33, 20, tzinfo=UTC),
     )
@@ -141,6 +142,7 @@ async def test_sample(wire: Wire, provider: LNbits) -> None:
         pay_currency="sat",
         network="Lightning",
         payment_text=f"lightning:{rows[SAMPLE_PAID]['bolt11']}",
+        memo="a private memo",
         created_at=datetime(2026, 11, 20, 12, 33, 47, 467776, UTC),
         expires_at=datetime(2026, 11, 20, 13, 33, 47, tzinfo=UTC),
     )

@@ -23,7 +23,7 @@ _PASSING = frozenset(
 )
 TABLES = """
 CREATE TABLE records (
-    id TEXT PRIMARY KEY, times_watched INTEGER NOT NULL, order_id TEXT,
+    id TEXT PRIMARY KEY, times_watched INTEGER NOT NULL, order_id TEXT, memo TEXT,
     is_automatic INTEGER NOT NULL, has_device INTEGER NOT NULL,
     asked_amount TEXT, asked_currency TEXT, status TEXT NOT NULL, announced TEXT,
     counts TEXT NOT NULL, received_amount TEXT, received_currency TEXT,

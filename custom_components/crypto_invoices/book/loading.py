@@ -162,6 +162,7 @@ def _looked_up(record: Record) -> dict[str, Any]:
         "id": record.id,
         "status": record.status.value,
         "order_id": record.order_id,
+        "memo": record.memo,
         "amount": str(asked.amount) if asked else None,
         "currency": asked.currency if asked else None,
         "payment_url": record.payment_url,
@@ -174,6 +175,7 @@ def _read_looked_up(stored: Mapping[str, Any]) -> Record:
     return Record(
         id=stored["id"],
         order_id=stored["order_id"],
+        memo=stored.get("memo"),
         asked=None if amount is None else Money(Decimal(amount), stored["currency"]),
         status=status,
         announced=status,

@@ -32,6 +32,8 @@ class Record:
     times_watched: int = 0
     """How often it was watched before."""
     order_id: str | None = None
+    memo: str | None = None
+    """The first words of what the payer reads; part of its name only where a user allows it."""
     is_automatic: bool = False
     """Whether it is watched because the account is."""
     has_device: bool = True
@@ -71,6 +73,7 @@ class Record:
         return cls(
             id=invoice.id,
             order_id=invoice.order_id,
+            memo=invoice.memo,
             asked=asked_for(invoice),
             status=baseline or invoice.status,
             announced=baseline or invoice.status,

@@ -57,7 +57,7 @@ def write_changes(database: sqlite3.Connection, changes: Changes) -> None:
     database.executemany(
         "INSERT OR REPLACE INTO records VALUES"
         " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " ?, ?, ?, ?, ?, ?, ?)",
+        " ?, ?, ?, ?, ?, ?, ?, ?)",
         [_record_row(record) for record in changes.records],
     )
     database.executemany(
@@ -82,6 +82,7 @@ def _record_row(record: Record) -> tuple[Value, ...]:
         record.id,
         record.times_watched,
         record.order_id,
+        record.memo,
         record.is_automatic,
         record.has_device,
         *_money(record.asked),
@@ -109,6 +110,7 @@ def read_record(row: Row) -> Record:
         id=row["id"],
         times_watched=row["times_watched"],
         order_id=row["order_id"],
+        memo=row["memo"],
         is_automatic=bool(row["is_automatic"]),
         has_device=bool(row["has_device"]),
         asked=_read_money(row["asked_amount"], row["asked_currency"]),

@@ -157,6 +157,7 @@ def enter(record: Record, invoice: Invoice, now: datetime, *, is_dated_here: boo
         if invoice.amount_received is not None and invoice.currency is not None:
             record.received = Money(invoice.amount_received, invoice.currency)
     record.order_id = invoice.order_id or record.order_id
+    record.memo = invoice.memo or record.memo
     record.created_at = invoice.created_at or record.created_at
     record.expires_at = invoice.expires_at
     if invoice.is_test is not None:

@@ -17,6 +17,7 @@ from ..const import CONF_PROVIDER, DOMAIN
 from ..texts import attribute_text
 from .announcement import Announcement
 from .deliveries import async_get_deliveries
+from .wording import announcement_text, written_money
 
 type _Delivered = tuple[str, Transition]
 """Of which invoice, and what."""
@@ -80,7 +81,7 @@ class AccountAnnouncer:
             return
         if (transition := self._book.pending(invoice_id)) is not None:
             deliveries.announce(
-                _announcement(self._entry, self._book.records[invoice_id], transition),
+                _announcement(self._hass, self._entry, self._book.records[invoice_id], transition),
                 partial(
                     async_note_delivered,
                     self._hass,
@@ -100,7 +101,9 @@ class AccountAnnouncer:
         self._announce(invoice_id)
 
 
-def _announcement(entry: ConfigEntry, record: Record, transition: Transition) -> Announcement:
+def _announcement(
+    hass: HomeAssistant, entry: ConfigEntry, record: Record, transition: Transition
+) -> Announcement:
     """Return a transition as Home Assistant hears of it, with the invoice as it is now."""
     return Announcement(
         id=transition.id,
@@ -111,13 +114,17 @@ def _announcement(entry: ConfigEntry, record: Record, transition: Transition) ->
         status=transition.status,
         is_test=record.is_test,
         happened_at=_happened_at(record),
-        values=_values(entry, record, transition),
+        values=_values(hass, entry, record, transition),
     )
 
 
-def _values(entry: ConfigEntry, record: Record, transition: Transition) -> dict[str, Any]:
+def _values(
+    hass: HomeAssistant, entry: ConfigEntry, record: Record, transition: Transition
+) -> dict[str, Any]:
     """Return what is announced, as plain values."""
     return {
+        "text": announcement_text(hass, entry, record, transition.kind, transition.status),
+        "amount_text": written_money(hass, record.asked) if record.asked else None,
         "announcement_id": transition.id,
         "invoice_id": record.id,
         "provider": entry.data[CONF_PROVIDER],

@@ -30,6 +30,11 @@ class Announcement:
     """The invoice as it was when this was found, as plain values."""
 
     @property
+    def text(self) -> str:
+        """What happened, as a sentence in Home Assistant's language."""
+        return str(self.values["text"])
+
+    @property
     def is_payment(self) -> bool:
         """Whether this is when the invoice became paid."""
         return self.status.is_paid and not self.previous.is_paid

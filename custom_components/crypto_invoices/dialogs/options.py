@@ -18,6 +18,7 @@ from ..const import (
     CONF_AUTO_WATCH,
     CONF_CLEANUP_AFTER,
     CONF_EVERY_DEVICE,
+    CONF_NAME_FROM_MEMO,
     CONF_ONLY_CURRENCY,
     CONF_ONLY_FROM_AMOUNT,
     CONF_ONLY_ORDER_ID,
@@ -76,6 +77,9 @@ class AccountOptionsFlow(OptionsFlow):
             }
             every_device = entry.options.get(CONF_EVERY_DEVICE, False)
             fields[vol.Optional(CONF_EVERY_DEVICE, default=every_device)] = BooleanSelector()
+        if provider.has_memos:
+            from_memo = entry.options.get(CONF_NAME_FROM_MEMO, False)
+            fields[vol.Optional(CONF_NAME_FROM_MEMO, default=from_memo)] = BooleanSelector()
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), user_input),

@@ -64,6 +64,8 @@ class Invoice:
     pay_currency: str | None = None
     network: str | None = None
     order_id: str | None = None
+    memo: str | None = field(default=None, repr=False)
+    """The first words of what the payer reads: between payer and payee, unless a user allows it."""
     address: str | None = None
     payment_url: str | None = None
     payment_text: str | None = None

@@ -76,6 +76,8 @@ class Provider(ABC):
     """What an ID looks like."""
     has_withdrawals: ClassVar[bool] = False
     """Whether what isn't found under an ID may be a withdrawal."""
+    has_memos: ClassVar[bool] = False
+    """Whether an invoice has a text that its payer reads."""
     key_path: ClassVar[str] = ""
     """Where below the address a person makes a key that may do what is needed and no more."""
     concurrency: ClassVar[int] = 4

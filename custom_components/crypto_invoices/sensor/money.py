@@ -14,9 +14,7 @@ from homeassistant.generated.currencies import ACTIVE_CURRENCIES
 from homeassistant.helpers import entity_registry as er
 
 from ..identifiers import entity_unique_id, part_after
-
-# How many decimals people write these with; the state itself is always exact.
-_DISPLAY_PRECISION = {"BTC": 8, "SAT": 0, "USDC": 2, "USDT": 2}
+from ..money import usual_decimals
 
 
 class MoneySensor(SensorEntity):
@@ -33,9 +31,8 @@ class MoneySensor(SensorEntity):
         # Monetary is what the frontend can format as money: ISO 4217 currencies.
         is_money = currency in ACTIVE_CURRENCIES
         self._attr_device_class = SensorDeviceClass.MONETARY if is_money else None
-        # How many decimals the currency is usually written with.
-        precision = _DISPLAY_PRECISION.get(currency.upper()) if currency is not None else None
-        self._attr_suggested_display_precision = 2 if is_money else precision
+        # The state itself is always exact.
+        self._attr_suggested_display_precision = usual_decimals(currency) if currency else None
 
     @override
     def get_initial_entity_options(self) -> er.EntityOptionsType | None:

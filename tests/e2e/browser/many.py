@@ -35,7 +35,7 @@ async def delete_one_on_its_page(frontend: Frontend) -> None:
     """Stop watching an invoice on the page of its device."""
     await frontend.open(INTEGRATION)
     before = await frontend.devices().count()
-    await frontend.devices().filter(has_text="Invoice Poster").click()
+    await frontend.devices().filter(has_text="Poster").click()
     actions = frontend.page.locator("ha-device-info-card .card-actions")
     await frontend.choose(f"{DEVICES}.delete_device", actions)
     await frontend.confirm_deletion()
@@ -62,6 +62,6 @@ async def delete_some_in_table(frontend: Frontend) -> None:
     await frontend.eyes.picture(frontend.page, "many-selected")
     await frontend.choose_item(f"{DEVICES}.picker.bulk_actions.delete_selected.button")
     await frontend.confirm_deletion()
-    await expect(table.get_by_text(f"Invoice {name}")).to_have_count(0)
+    await expect(table.get_by_text(name)).to_have_count(0)
     await frontend.open(INTEGRATION)
     await expect(frontend.devices()).to_have_count(before - number)

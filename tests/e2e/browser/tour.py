@@ -141,7 +141,7 @@ class Tour:
 
     async def _pay(self, invoice: SandboxInvoice) -> None:
         """Build automations, pay, and see both run."""
-        device = f"Invoice {invoice.order_id}"
+        device = str(invoice.order_id)
         mine = await automations.build(self.frontend, f"{device} is paid", device)
         self.stage.step("an automation for one invoice is built")
         every = await automations.build(self.frontend, "Any invoice is paid", None)

@@ -18,6 +18,7 @@ STATUSES: Mapping[str, InvoiceStatus] = {
     "success": InvoiceStatus.PAID,
     "failed": InvoiceStatus.FAILED,
 }
+_LONGEST_MEMO = 80
 # As much as the two clocks may differ.
 _CLOCK_SKEW = timedelta(minutes=1)
 # What was on its way when an invoice expired has arrived by then.
@@ -51,8 +52,7 @@ def parse_rows(payload: object, now: datetime) -> dict[str, Invoice | ProviderEr
 def parse_row(row: Mapping[str, Any], now: datetime) -> Invoice:
     """Return the invoice in a payment.
 
-    The preimage proves a payment, and the memo is between payer and payee:
-    neither is read.
+    The preimage proves a payment, and isn't read. Of the memo, only the first words are.
     """
     word = _read_status(row)
     extra = row.get("extra")
@@ -71,6 +71,7 @@ def parse_row(row: Mapping[str, Any], now: datetime) -> Invoice:
         pay_currency=None if by_link else SATOSHI,
         network=None if by_link else "Lightning",
         order_id=read_text(row.get("external_id")) or read_text(extra.get("order_id")),
+        memo=(read_text(row.get("memo")) or "")[:_LONGEST_MEMO] or None,
         payment_url=read_link(extra.get("fiat_payment_request")) if by_link else None,
         payment_text=None if by_link else _to_scan(row.get("bolt11")),
         created_at=read_iso_time(row.get("created_at")) or read_iso_time(row.get("time")),

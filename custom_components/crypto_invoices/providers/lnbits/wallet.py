@@ -72,6 +72,7 @@ class LNbitsWallet(Provider):
         ),
     )
     allows_path: ClassVar[bool] = True
+    has_memos: ClassVar[bool] = True
     pages: ClassVar[frozenset[str]] = frozenset(
         {"account", "admin", "api", "docs", "extensions", "first_install", "node", "payments"}
         | {"users", "wallet", "wallets"}
