@@ -27,6 +27,8 @@ DEMO = (
     ("egates", "0.015", "ETH", "Game server, May", None),
     ("btcpay", "18.50", "EUR", "Honey, 3 jars", None),
     ("btcpay", "0.00042", "BTC", "Node workshop", None),
+    ("lnbits", "2100", "sat", "Coffee at the meetup", None),
+    ("lnbits", "4.25", "EUR", "Sticker set", Action.PAY),
 )
 
 

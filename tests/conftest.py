@@ -50,6 +50,8 @@ from sandbox.btcpay_access import WEBHOOKS
 from sandbox.btcpay_webhooks import Webhooks
 from sandbox.core import SANDBOX, Sandbox
 from sandbox.faults import Fault
+from sandbox.lnbits import LISTENERS
+from sandbox.lnbits_socket import Listeners
 from sandbox.store import Store
 
 PACKAGE = Path(crypto_invoices.__file__).parent
@@ -59,6 +61,10 @@ ICONS = json.loads((PACKAGE / "icons.json").read_text())
 # Every provider that the sandbox plays.
 EACH = list(registry.PROVIDERS)
 each_provider = pytest.mark.parametrize("provider", EACH)
+# Those that read many invoices with one request.
+BATCHED = [key for key, provider in registry.PROVIDERS.items() if provider.batched]
+# Those with a stream: once connected, it has what is open read, as something may have been missed.
+STREAMING = [key for key in EACH if hasattr(PROVIDERS[key], "async_stream")]
 
 type FlowResult = Mapping[str, Any]
 
@@ -172,6 +178,9 @@ class SandboxServer:
     webhooks: Webhooks
     """Those that were made at BTCPay Server."""
 
+    listeners: Listeners
+    """Who listens to LNbits."""
+
     with_postback_secret: bool = False
 
     @property
@@ -212,7 +221,8 @@ async def sandbox(socket_enabled: None) -> AsyncGenerator[SandboxServer]:
     app = create_app(slow_seconds=5)
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
-    yield SandboxServer(str(server.make_url("")).rstrip("/"), app[SANDBOX], app[WEBHOOKS])
+    url = str(server.make_url("")).rstrip("/")
+    yield SandboxServer(url, app[SANDBOX], app[WEBHOOKS], app[LISTENERS])
     await server.close()
 
 
@@ -260,6 +270,9 @@ async def add_account(hass: HomeAssistant, sandbox: SandboxServer) -> AddAccount
         result = await async_submit(hass, result, {"invoices": "\n".join(invoice_ids)})
         assert result["type"] is FlowResultType.CREATE_ENTRY, result
         await async_settle(hass)
+        if provider in STREAMING:
+            await async_until(lambda: sandbox.listeners.count > 0)
+            await async_settle(hass)
         entry: ConfigEntry = result["result"]
         return entry
 

@@ -21,6 +21,7 @@ from sandbox.faults import Fault
 
 from .conftest import (
     ENGLISH,
+    STREAMING,
     AddAccount,
     SandboxServer,
     account_state,
@@ -73,7 +74,7 @@ async def test_unload_and_reload(
 
     assert await hass.config_entries.async_setup(entry.entry_id)
     await async_settle(hass)
-    assert sandbox.requests(provider) == before + 1
+    assert 1 <= sandbox.requests(provider) - before <= 1 + (provider in STREAMING)
     again = {state.entity_id: state.state for state in hass.states.async_all("sensor")}
     assert again.keys() == known.keys()
     assert state_of(hass, entry, invoice.id, "status").state == "pending"

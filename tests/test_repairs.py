@@ -1,6 +1,7 @@
 """Repairs: what is wrong for long is said, can be fixed, and is taken back when it is cured."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar, override
 
 from aiohttp.test_utils import TestClient
@@ -106,7 +107,10 @@ async def test_invoices_gone(
     provider: str,
 ) -> None:
     """Invoices that the provider hasn't known for a day can be let go of, all or some."""
-    here, back, kept_on, unwanted = (sandbox.store.create(provider).id for _ in range(4))
+    lasting = timedelta(days=30)
+    here, back, kept_on, unwanted = (
+        sandbox.store.create(provider, expires_in=lasting).id for _ in range(4)
+    )
     entry = await add_account(provider, here, back, kept_on, unwanted)
     for id_ in (back, kept_on, unwanted):
         sandbox.store.act(provider, id_, "delete")

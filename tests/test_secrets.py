@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 import logging
 from pathlib import Path
 from typing import Any
@@ -342,7 +343,7 @@ class Life:
                 self.sandbox.store.act(self.provider, invoice_id, action)
             await async_later(self.hass)
             await async_push(self.sandbox, self.client, self.entry, invoice_id)
-            await self.hass.async_block_till_done(wait_background_tasks=True)
+            await async_settle(self.hass)
             self.seen.note_present(self.entry)
 
     async def async_go_through_faults(self) -> None:
@@ -428,7 +429,10 @@ async def test_secrets_stay_secret(
     result = await async_open_credentials(hass, provider)
     wrong = sandbox.credentials_form(provider, api_key=f"wrong-{MARK}")
     assert (await async_submit(hass, result, wrong))["errors"]
-    ids = [sandbox.store.create(provider, coin_chosen=True).id for _ in range(4)]
+    lasting = timedelta(days=30)
+    ids = [
+        sandbox.store.create(provider, coin_chosen=True, expires_in=lasting).id for _ in range(4)
+    ]
     entry = await add_account(provider, *ids)
     assert MARK in str(entry.data["api_key"])
     assert MARK in entry.data["webhook_id"]

@@ -37,6 +37,7 @@ IDS = {
     "cryptocloud_v1": "INV-ABCD1234",
     "egates": "3c3a4b9c-7a51-4d59-9a62-3f6d6f0c8f11",
     "btcpay": "AbCdEfGhJkLmNpQrStUvWx",
+    "lnbits": "ab" * 32,
 }
 
 
@@ -317,7 +318,7 @@ async def test_devices(
     for found in (account, device):
         assert found.entry_type is dr.DeviceEntryType.SERVICE
         assert found.manufacturer == entry.runtime_data.provider.name
-    links = {"egates": None, "btcpay": f"{sandbox.url}/i/{invoice.id}"}
+    links = {"egates": None, "lnbits": None, "btcpay": f"{sandbox.url}/i/{invoice.id}"}
     link = links.get(provider, "https://pay.cryptocloud.plus/ABCD1234")
     assert device.configuration_url == link
     state = state_of(hass, entry, invoice.id, "status")

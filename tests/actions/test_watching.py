@@ -15,6 +15,7 @@ import yaml
 from custom_components.crypto_invoices.const import DOMAIN
 from sandbox.faults import Fault
 from tests.conftest import (
+    BATCHED,
     ENGLISH,
     ICONS,
     PACKAGE,
@@ -77,7 +78,7 @@ async def test_track(
     answer = await async_act(
         hass, "track_invoices", config_entry_id=entry.entry_id, invoice_ids=[*ids, ids[0]]
     )
-    assert sandbox.requests(provider) - before == (1 if provider == "cryptocloud" else 3)
+    assert sandbox.requests(provider) - before == (1 if provider in BATCHED else 3)
     assert [row["invoice_id"] for row in answer["invoices"]] == ids
     assert [row["status"] for row in answer["invoices"]] == ["pending", "paid", "pending"]
     assert answer["already_tracked"] == []
@@ -372,7 +373,7 @@ async def test_refresh(
         still_open: "pending",
     }
     assert state_of(hass, entry, was_open, "status").state == "paid"
-    assert sandbox.requests(provider) - before == (1 if provider == "cryptocloud" else 2)
+    assert sandbox.requests(provider) - before == (1 if provider in BATCHED else 2)
 
 
 async def test_refresh_nothing(

@@ -32,6 +32,7 @@ SECRETS = {
     "cryptocloud_v1": ("api_key", "postback_secret"),
     "egates": ("api_key", "api_secret"),
     "btcpay": ("api_key",),
+    "lnbits": ("api_key",),
 }
 each_cloud = pytest.mark.parametrize("provider", ["cryptocloud", "cryptocloud_v1"])
 

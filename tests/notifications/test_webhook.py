@@ -349,7 +349,8 @@ async def test_anything_posted(
     """Whatever is posted is answered, and nothing is read that isn't tracked."""
     # What the tokens claim was long ago.
     monkeypatch.setattr(cryptocloud_project, "_LEEWAY", 10**9)
-    secrets = {} if provider == "egates" else {"postback_secret": SECRET}
+    known = sandbox.sandbox.providers[provider].push_credentials
+    secrets = dict.fromkeys(known, SECRET)
     entry = await add_account(provider, sandbox.store.create(provider).id, **secrets)
     before = sandbox.requests(provider)
     posted: list[tuple[Mapping[str, str], bytes]] = [({}, GENUINE[provider])]

@@ -584,6 +584,7 @@ GENUINE = {
     ),
     "cryptocloud_v1": orjson.dumps(cloud(BY_UUID)),
     "egates": orjson.dumps({**CALLBACK, "signature": gates_sign(READINGS["body_flat"])}),
+    "lnbits": orjson.dumps({"checking_id": "ab" * 32, "status": "success"}),
 }
 
 # A slow machine is no failure.

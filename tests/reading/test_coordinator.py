@@ -341,7 +341,7 @@ async def test_polling_without_entities(
     sandbox.store.act(provider, invoice.id, "pay")
     for number in (1, 2):
         await async_later(hass)
-        assert sandbox.requests(provider) == before + number
+        assert sandbox.requests(provider) >= before + number
     assert entry.runtime_data.coordinator.data[invoice.id].record.status == "paid"
 
 

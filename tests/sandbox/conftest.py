@@ -47,6 +47,12 @@ class Bench(NamedTuple):
             f"/api/v1/stores/{STORE_ID}/invoices/{invoice_id}", headers=headers
         )
 
+    async def lnbits(self, payment_hash: str, **query: str) -> ClientResponse:
+        """Ask LNbits for a page with one payment in it."""
+        headers = {"X-Api-Key": "sandbox-lnbits-invoice-key"}
+        params = {"payment_hash[in]": payment_hash, **query}
+        return await self.client.get("/api/v1/payments/paginated", params=params, headers=headers)
+
     def asking(self, provider: str) -> Callable[[str], Awaitable[ClientResponse]]:
         """Return the way to ask a provider for one invoice."""
         ways: dict[str, Callable[[str], Awaitable[ClientResponse]]] = {
@@ -54,6 +60,7 @@ class Bench(NamedTuple):
             "cryptocloud_v1": self.v1,
             "egates": self.egates,
             "btcpay": self.btcpay,
+            "lnbits": self.lnbits,
         }
         return ways[provider]
 
