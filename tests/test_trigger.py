@@ -44,6 +44,8 @@ from .conftest import (
     watched,
 )
 
+# These have no target, but a choice of accounts.
+ANY = {"any_paid", "any_status_changed"}
 REPORT = {"action": "test.report", "data": {"run": "{{ trigger.id }}"}}
 
 
@@ -54,7 +56,9 @@ def reporting(*triggers: dict[str, Any]) -> dict[str, Any]:
 
 def every_kind() -> dict[str, Any]:
     """Return an automation with each trigger, for everything."""
-    return reporting(*({"trigger": f"{DOMAIN}.{kind}", "id": kind} for kind in TRIGGERS))
+    return reporting(
+        *({"trigger": f"{DOMAIN}.{kind}", "id": kind} for kind in TRIGGERS if kind not in ANY)
+    )
 
 
 def ran(reports: Runs) -> list[str]:
@@ -375,6 +379,72 @@ async def test_targets(
     sandbox.store.act("cryptocloud", other.id, "pay")
     await async_later(hass)
     assert ran(reports) == ["paid"] * reaches_both
+
+
+@pytest.mark.parametrize("kind", ["any_paid", "any_status_changed"])
+async def test_any_invoice_of_some_accounts(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, reports: Runs, kind: str
+) -> None:
+    """Without a choice, every account is meant; a chosen one is meant with all its invoices."""
+    first, second = sandbox.store.create("cryptocloud"), sandbox.store.create("egates")
+    entry = await add_account("cryptocloud", first.id)
+    await add_account("egates", second.id)
+    accounts = [device_id(hass, entry)]
+    trigger = {"trigger": f"{DOMAIN}.{kind}"}
+    await async_automate(
+        hass,
+        reporting(
+            {**trigger, "id": "any"},
+            {**trigger, "id": "none chosen", "options": {"accounts": []}},
+            {**trigger, "id": "of one", "options": {"accounts": accounts}},
+        ),
+    )
+    sandbox.store.act("cryptocloud", first.id, "pay")
+    await async_later(hass)
+    assert ran(reports) == ["any", "none chosen", "of one"]
+    sandbox.store.act("egates", second.id, "pay")
+    await async_later(hass)
+    assert ran(reports) == ["any", "none chosen"]
+
+
+@pytest.mark.parametrize("kind", ["any_paid", "paid"])
+@pytest.mark.parametrize(
+    ("provider", "options", "runs"),
+    [
+        ("cryptocloud", {}, True),
+        ("cryptocloud", {"at_least": 25}, True),
+        ("cryptocloud", {"at_least": 25.01}, False),
+        ("cryptocloud", {"currency": "USD"}, True),
+        ("cryptocloud", {"currency": " usd "}, True),
+        ("cryptocloud", {"currency": ""}, True),
+        ("cryptocloud", {"currency": "EUR"}, False),
+        ("cryptocloud", {"currency": "money that nobody knows"}, False),
+        ("cryptocloud", {"at_least": 1, "currency": "EUR"}, False),
+        # Nobody knows what these were made for.
+        ("cryptocloud_v1", {"at_least": 0}, True),
+        ("cryptocloud_v1", {"at_least": 1}, False),
+        ("cryptocloud_v1", {"currency": "USD"}, False),
+    ],
+)
+async def test_amounts(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    reports: Runs,
+    kind: str,
+    provider: str,
+    options: dict[str, Any],
+    *,
+    runs: bool,
+) -> None:
+    """Only invoices for enough, in the right currency, run an automation that wants that."""
+    invoice = sandbox.store.create(provider, amount=Decimal(25))
+    await add_account(provider, invoice.id)
+    trigger = {"trigger": f"{DOMAIN}.{kind}", "id": kind, "options": options}
+    await async_automate(hass, reporting(trigger))
+    sandbox.store.act(provider, invoice.id, "pay")
+    await async_later(hass)
+    assert ran(reports) == [kind] * runs
 
 
 async def test_target_without_members(
@@ -742,6 +812,15 @@ async def test_device_is_gone_beside_a_label(
         {"trigger": f"{DOMAIN}.paid", "target": {"invoice_id": "INV-12345678"}},
         {"trigger": f"{DOMAIN}.paid", "target": "everything"},
         {"trigger": f"{DOMAIN}.paid", "target": {"device_id": ["gone", "too"]}},
+        {"trigger": f"{DOMAIN}.paid", "options": {"accounts": []}},
+        {"trigger": f"{DOMAIN}.paid", "options": {"at_least": -1}},
+        {"trigger": f"{DOMAIN}.paid", "options": {"at_least": "a lot"}},
+        {"trigger": f"{DOMAIN}.paid", "options": {"at_least": "nan"}},
+        {"trigger": f"{DOMAIN}.any_paid", "options": {"at_least": "inf"}},
+        {"trigger": f"{DOMAIN}.any_paid", "options": {"currency": ["EUR"]}},
+        {"trigger": f"{DOMAIN}.any_paid", "options": {"accounts": ["gone"]}},
+        {"trigger": f"{DOMAIN}.any_paid", "target": {"device_id": []}},
+        {"trigger": f"{DOMAIN}.any_status_changed", "options": {"to": "settled"}},
         {"trigger": f"{DOMAIN}.status_changed", "options": {"to": "settled"}},
         {"trigger": f"{DOMAIN}.status_changed", "options": {"from": ["paid", "PAID"]}},
         {"trigger": f"{DOMAIN}.status_changed", "options": {"status": "paid"}},
@@ -778,8 +857,11 @@ async def test_offered_in_the_editor(
     described = (await client.receive_json())["event"]
     names = {f"{DOMAIN}.{key}" for key in TRIGGERS}
     assert names <= described.keys()
+    # One that can have a target is marked red while it has none.
+    without_target = {f"{DOMAIN}.{key}" for key in ANY}
     for name in names:
-        assert described[name]["target"]["entity"] == [{"integration": DOMAIN}]
+        target = described[name].get("target")
+        assert target == (None if name in without_target else {"entity": [{"integration": DOMAIN}]})
     fields = described[f"{DOMAIN}.status_changed"]["fields"]
     for field in ("from", "to"):
         assert fields[field]["selector"]["select"]["options"] == [
@@ -800,7 +882,7 @@ async def test_offered_in_the_editor(
             }
         )
         answer = await client.receive_json()
-        assert names <= set(answer["result"]), target
+        assert names - without_target <= set(answer["result"]), target
 
 
 def test_texts() -> None:
@@ -818,7 +900,8 @@ def test_texts() -> None:
         for field, settings in fields.items():
             assert texts["fields"][field]["name"]
             assert texts["fields"][field]["description"].endswith(".")
-            if (select := settings["selector"].get("select")) is None:
+            select = settings["selector"].get("select", {})
+            if "translation_key" not in select:
                 continue
             options = ENGLISH["selector"][select["translation_key"]]["options"]
             assert set(select["options"]) == options.keys() - {InvoiceStatus.UNKNOWN}

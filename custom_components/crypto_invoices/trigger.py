@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+import sys
 from typing import Any, override
 
 from homeassistant.const import CONF_OPTIONS, CONF_TARGET
@@ -21,14 +22,19 @@ import voluptuous as vol
 
 from .delivery.announcement import Announcement
 from .delivery.listeners import Subscriber, async_get_listeners, owner_of
-from .delivery.targets import ForInvoices, resolve_target
+from .delivery.targets import CONF_ACCOUNTS, ForInvoices, resolve_target, target_of
 from .identifiers import account_device, invoice_device
 from .providers.model import InvoiceStatus
 
+CONF_AT_LEAST = "at_least"
+CONF_CURRENCY = "currency"
 CONF_FROM = "from"
 CONF_INCLUDE_TESTS = "include_tests"
 CONF_NOT_OLDER_THAN = "not_older_than"
 CONF_TO = "to"
+
+type _Options = dict[vol.Marker, object]
+type _Matches = Callable[[Announcement, Mapping[str, Any]], bool]
 
 # A word that nobody knows is never announced.
 _STATUSES = vol.All(
@@ -36,47 +42,46 @@ _STATUSES = vol.All(
     [vol.In([status.value for status in InvoiceStatus if status is not InvoiceStatus.UNKNOWN])],
 )
 # What all triggers can be asked for.
-_OPTIONS: dict[vol.Marker, object] = {
+_OPTIONS: _Options = {
+    vol.Optional(CONF_AT_LEAST, default=0): vol.All(
+        vol.Coerce(float), vol.Range(min=0, max=sys.float_info.max)
+    ),
+    vol.Optional(CONF_CURRENCY, default=""): cv.string,
     vol.Optional(CONF_INCLUDE_TESTS, default=True): cv.boolean,
     vol.Optional(CONF_NOT_OLDER_THAN): cv.positive_time_period,
 }
-_BETWEEN: dict[vol.Marker, object] = {
+_BETWEEN: _Options = {
     vol.Optional(CONF_FROM): _STATUSES,
     vol.Optional(CONF_TO): _STATUSES,
 }
-
-
-def _schema(options: dict[vol.Marker, object]) -> vol.Schema:
-    """Return the schema of a trigger with these options."""
-    return vol.Schema(
-        {vol.Optional(CONF_TARGET): dict, vol.Optional(CONF_OPTIONS, default=dict): options}
-    )
+# Instead of a target, which is marked red while there is none.
+_ACCOUNTS: _Options = {
+    vol.Optional(CONF_ACCOUNTS): vol.All(cv.ensure_list, [cv.string]),
+}
 
 
 class InvoiceTrigger(ForInvoices, Trigger):
     """Runs when something is announced of the targeted invoices."""
 
-    schema = _schema(_OPTIONS)
-
     def __init__(self, hass: HomeAssistant, config: TriggerConfig) -> None:
         """Keep the target, which is looked up at each announcement."""
         super().__init__(hass, config)
-        self._target = config.target
         self._options: dict[str, Any] = config.options or {}
+        self._target = target_of(config.target, self._options)
 
+    @staticmethod
     @abstractmethod
-    def _matches(self, announcement: Announcement) -> bool:
+    def matches(announcement: Announcement, options: Mapping[str, Any]) -> bool:
         """Whether this is what the trigger waits for."""
 
     def _is_wanted(self, announcement: Announcement) -> bool:
         """Whether an announcement is of a targeted invoice, and as the options want it."""
-        if announcement.is_test and not self._options.get(CONF_INCLUDE_TESTS, True):
-            return False
-        longest: timedelta | None = self._options.get(CONF_NOT_OLDER_THAN)
-        if longest and announcement.age > longest:
-            return False
-        return self._matches(announcement) and resolve_target(self._hass, self._target).includes(
-            announcement.entry_id, announcement.invoice_id
+        return (
+            _is_as_asked(announcement, self._options)
+            and self.matches(announcement, self._options)
+            and resolve_target(self._hass, self._target).includes(
+                announcement.entry_id, announcement.invoice_id
+            )
         )
 
     @override
@@ -129,42 +134,65 @@ def _variables(hass: HomeAssistant, announcement: Announcement, attempt: int) ->
     }
 
 
-class StatusChangedTrigger(InvoiceTrigger):
-    """Runs at any transition, or at those between given statuses."""
-
-    schema = _schema({**_OPTIONS, **_BETWEEN})
-
-    @override
-    def _matches(self, announcement: Announcement) -> bool:
-        """Whether the transition is between the statuses asked for; none is any."""
-        before, after = self._options.get(CONF_FROM), self._options.get(CONF_TO)
-        return (not before or announcement.previous in before) and (
-            not after or announcement.status in after
-        )
-
-
-def _make_trigger(matches: Callable[[Announcement], bool]) -> type[Trigger]:
-    """Return the trigger for one kind of announcement."""
-
-    class KindTrigger(InvoiceTrigger):
-        """Runs at announcements of one kind."""
-
-        @override
-        def _matches(self, announcement: Announcement) -> bool:
-            """Whether the announcement is of this kind."""
-            return matches(announcement)
-
-    return KindTrigger
+def _is_as_asked(announcement: Announcement, options: Mapping[str, Any]) -> bool:
+    """Whether an announcement is as the options that all triggers have want it."""
+    if announcement.is_test and not options.get(CONF_INCLUDE_TESTS, True):
+        return False
+    longest: timedelta | None = options.get(CONF_NOT_OLDER_THAN)
+    if longest and announcement.age > longest:
+        return False
+    currency = options.get(CONF_CURRENCY, "").strip().casefold()
+    if currency and currency != (announcement.values["currency"] or "").casefold():
+        return False
+    # Without an amount, nobody knows whether it is enough.
+    amount, least = announcement.values["amount"], options.get(CONF_AT_LEAST)
+    return not least or (amount is not None and amount >= least)
 
 
-def _of_kind(kind: str) -> Callable[[Announcement], bool]:
+def _is_between(announcement: Announcement, options: Mapping[str, Any]) -> bool:
+    """Whether the transition is between the statuses asked for; none is any."""
+    before, after = options.get(CONF_FROM), options.get(CONF_TO)
+    return (not before or announcement.previous in before) and (
+        not after or announcement.status in after
+    )
+
+
+def _is_payment(announcement: Announcement, options: Mapping[str, Any]) -> bool:
+    """Whether the invoice became paid: an invoice that is overpaid is paid as well."""
+    return announcement.is_payment
+
+
+def _of_kind(kind: str) -> _Matches:
     """Return whether an announcement is of a kind."""
-    return lambda announcement: announcement.kind == kind
+    return lambda announcement, options: announcement.kind == kind
+
+
+def _make_trigger(
+    matches: _Matches, own_options: _Options | None = None, *, has_target: bool = True
+) -> type[Trigger]:
+    """Return the trigger for some announcements, with a target or else a choice of accounts."""
+    options = _OPTIONS | (own_options or {}) | ({} if has_target else _ACCOUNTS)
+    target = {vol.Optional(CONF_TARGET): dict} if has_target else {}
+    made = vol.Schema({**target, vol.Optional(CONF_OPTIONS, default=dict): options})
+
+    class MadeTrigger(InvoiceTrigger):
+        """Runs at these announcements."""
+
+        schema = made
+
+        @staticmethod
+        @override
+        def matches(announcement: Announcement, options: Mapping[str, Any]) -> bool:
+            """Whether this is what the trigger waits for."""
+            return matches(announcement, options)
+
+    return MadeTrigger
 
 
 TRIGGERS: dict[str, type[Trigger]] = {
-    # An invoice that is overpaid is paid as well.
-    "paid": _make_trigger(lambda announcement: announcement.is_payment),
+    "any_paid": _make_trigger(_is_payment, has_target=False),
+    "any_status_changed": _make_trigger(_is_between, _BETWEEN, has_target=False),
+    "paid": _make_trigger(_is_payment),
     **{
         kind: _make_trigger(_of_kind(kind))
         for kind in (
@@ -176,7 +204,7 @@ TRIGGERS: dict[str, type[Trigger]] = {
             "payment_reverted",
         )
     },
-    "status_changed": StatusChangedTrigger,
+    "status_changed": _make_trigger(_is_between, _BETWEEN),
 }
 
 

@@ -1,5 +1,6 @@
 """From the target of a trigger or condition to the accounts and invoices it means."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 import logging
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from homeassistant.const import (
     ATTR_ENTITY_ID,
     ATTR_FLOOR_ID,
     ATTR_LABEL_ID,
+    CONF_OPTIONS,
     CONF_TARGET,
 )
 from homeassistant.core import HomeAssistant
@@ -22,6 +24,8 @@ from ..const import DOMAIN
 from ..identifiers import invoice_identifier, our_identifiers
 
 _LOGGER = logging.getLogger(__name__)
+
+CONF_ACCOUNTS = "accounts"
 
 _OTHER_TARGETS = (ATTR_ENTITY_ID, ATTR_AREA_ID, ATTR_FLOOR_ID, ATTR_LABEL_ID)
 
@@ -39,6 +43,14 @@ class Targeted:
         if not self.excluded.isdisjoint(devices):
             return False
         return self.identifiers is None or not self.identifiers.isdisjoint(devices)
+
+
+def target_of(
+    target: dict[str, Any] | None, options: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return what is meant: the accounts that the options choose, or else the target."""
+    accounts = (options or {}).get(CONF_ACCOUNTS)
+    return {ATTR_DEVICE_ID: accounts} if accounts else target
 
 
 def resolve_target(hass: HomeAssistant, target: dict[str, Any] | None) -> Targeted:
@@ -79,7 +91,7 @@ class ForInvoices:
     async def async_validate_config(cls, hass: HomeAssistant, config: ConfigType) -> ConfigType:
         """Validate the options, and that something of the target is still there."""
         valid: ConfigType = cls.schema(config)
-        _check_target(hass, valid.get(CONF_TARGET))
+        _check_target(hass, target_of(valid.get(CONF_TARGET), valid.get(CONF_OPTIONS)))
         return valid
 
 
@@ -103,7 +115,7 @@ def _check_target(hass: HomeAssistant, target: dict[str, Any] | None) -> None:
     if len(gone) == len(device_ids) and not any(target.get(key) for key in _OTHER_TARGETS):
         raise vol.Invalid(
             f"{', '.join(gone)} is not a device of Crypto Invoices: the invoice or account"
-            " was removed, so choose another target"
+            " was removed, so choose another one"
         )
     _LOGGER.warning(
         "%s is not a device of Crypto Invoices: the invoice or account was removed."
