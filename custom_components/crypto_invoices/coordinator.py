@@ -30,8 +30,7 @@ from .reading.intake import Intake
 from .reading.problems import Problems, note_problem
 from .reading.publisher import Publisher
 from .reading.reader import Reader
-from .reading.taken import Taken
-from .reading.watched import AllWatched, Watched
+from .reading.watched import AllWatched, Taken, Watched
 
 _LOGGER = logging.getLogger(__name__)
 

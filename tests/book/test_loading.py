@@ -479,7 +479,7 @@ async def test_stop_during_a_write(
     hass.bus.async_fire(EVENT_HOMEASSISTANT_CLOSE)
     await async_settle(hass)
     assert on_disk(hass, entry).records[first].announced is S.PAID
-    assert entry.runtime_data.book._storage._database is None
+    assert entry.runtime_data.book.writer._storage._database is None
     assert len(runs) == 1
 
 

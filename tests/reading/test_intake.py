@@ -22,7 +22,7 @@ from custom_components.crypto_invoices.providers.model import (
 from custom_components.crypto_invoices.reading.evidence import DOUBTED_FOR
 from custom_components.crypto_invoices.reading.interval import unchanged_for
 from custom_components.crypto_invoices.reading.problems import note_problem
-from custom_components.crypto_invoices.reading.taken import Taken
+from custom_components.crypto_invoices.reading.watched import Taken
 
 from .world import DAY, HOUR, NOW, InBatches, Stalls, World, invoice
 

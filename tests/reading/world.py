@@ -24,8 +24,7 @@ from custom_components.crypto_invoices.reading.back_off import BackOff
 from custom_components.crypto_invoices.reading.clocks import Clocks
 from custom_components.crypto_invoices.reading.intake import Intake
 from custom_components.crypto_invoices.reading.reader import Reader
-from custom_components.crypto_invoices.reading.taken import Taken
-from custom_components.crypto_invoices.reading.watched import Watched
+from custom_components.crypto_invoices.reading.watched import Taken, Watched
 from tests.explorer.virtual import VirtualLoop
 from tests.made_up import TakesAnything
 

@@ -25,15 +25,10 @@ class Book:
     """The records of one account as they are now; on disk with the next commit."""
 
     def __init__(
-        self,
-        hass: HomeAssistant,
-        entry_id: str,
-        storage: Storage,
-        contents: Contents,
+        self, hass: HomeAssistant, entry_id: str, storage: Storage, contents: Contents
     ) -> None:
         """Begin with what was loaded."""
         self._entry_id = entry_id
-        self._storage = storage
         self._facts = contents.facts
         self._carried = contents.carried
         self.records = contents.records
@@ -171,16 +166,7 @@ class Book:
         self.unannounced.pop(invoice_id, None)
         self.sums.archive(record)
         self._carry(record.brought)
-        self._unwritten.remove(
-            Tombstone(
-                id=invoice_id,
-                times_watched=record.times_watched + 1,
-                gone_at=now,
-                created_at=record.created_at,
-                paid_at=record.counted_at,
-                brought=record.brought,
-            )
-        )
+        self._unwritten.remove(Tombstone.of(record, now))
 
     def forget_before(self, moment: datetime) -> None:
         """Forget the invoices that were no longer watched then; their money stays."""

@@ -132,6 +132,18 @@ class Tombstone:
     paid_at: datetime | None = None
     brought: Money | None = None
 
+    @classmethod
+    def of(cls, record: Record, now: datetime) -> Tombstone:
+        """Return what stays of a record that is removed now."""
+        return cls(
+            id=record.id,
+            times_watched=record.times_watched + 1,
+            gone_at=now,
+            created_at=record.created_at,
+            paid_at=record.counted_at,
+            brought=record.brought,
+        )
+
 
 def brought_by(
     status: InvoiceStatus, asked: Money | None, received: Money | None, *, is_test: bool

@@ -11,7 +11,6 @@ import sqlite3
 
 from ..providers.model import InvoiceStatus
 from .contents import Carried, Changes, Contents
-from .database import StorageLost
 from .item import Item
 from .record import Money, Record, Tombstone, brought_by
 from .sums import put
@@ -21,14 +20,14 @@ type Value = str | int | None
 
 
 def read_contents(database: sqlite3.Connection, paid_since: datetime) -> Contents:
-    """Return what is in the file."""
+    """Return what is in the file; raises whatever a malformed row provokes."""
     found = Contents()
     for row in database.execute("SELECT * FROM in_memory"):
         found.records[row["id"]] = read_record(row)
     for row in database.execute("SELECT * FROM carried"):
         money = _read_money(row["amount"], row["currency"])
         if money is None:
-            raise StorageLost("a sum has no amount")
+            raise ValueError("a sum has no amount")
         found.carried[money.currency] = Carried(money, row["number"])
     # Exact, as no sum in SQL would be; 10,000 rows take some milliseconds.
     sums: dict[str, Decimal] = {}

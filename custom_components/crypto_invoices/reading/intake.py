@@ -18,8 +18,7 @@ from .evidence import Doubt, Verdict, judge
 from .interval import interval_for
 from .problems import note_problem
 from .schedule import plan_together
-from .taken import Taken
-from .watched import AllWatched, Watched
+from .watched import AllWatched, Taken, Watched
 
 # At a start, what had ended is read after the others, a batch a second, but for so many batches.
 _ALONG_AT_START = 10

@@ -12,8 +12,7 @@ from .clocks import Clocks
 from .intake import Intake
 from .schedule import find_company, take_due
 from .standing import Standing
-from .taken import Taken
-from .watched import Watched
+from .watched import Taken, Watched
 
 # A reading has so many seconds once it is its turn, and what it reads comes again after that.
 READING_DEADLINE = 60.0

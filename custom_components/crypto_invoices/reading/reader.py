@@ -19,9 +19,8 @@ from .lane import Lane
 from .lease import Lease
 from .schedule import next_due
 from .standing import Standing
-from .taken import Taken
 from .timer import Timer
-from .watched import Watched
+from .watched import Taken, Watched
 
 _LOGGER = logging.getLogger(__name__)
 
