@@ -25,6 +25,7 @@ from .lnbits_row import (
     WORDS,
     balance,
     from_text,
+    has_failed,
     is_at_least,
     millisatoshi,
     new_id,
@@ -123,20 +124,19 @@ def _number(text: str) -> int:
     raise _Unfit
 
 
-def _page(request: web.Request, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _page(request: web.Request, invoices: list[SandboxInvoice]) -> list[dict[str, Any]]:
     """Return the part of it that is asked for: ten, unless somebody says how many."""
     offset = _number(request.query.get("offset", "0"))
     limit = min(_number(request.query.get("limit", str(PAGE))) or MOST, MOST)
-    return rows[offset : offset + limit]
+    return [row(request.app, invoice) for invoice in invoices[offset : offset + limit]]
 
 
 @_with_key
 async def _get_payments(request: web.Request) -> web.Response:
     """List payments, but none that failed."""
     try:
-        rows = [row(request.app, invoice) for invoice in _found(request)]
-        failed = WORDS[State.EXPIRED]
-        return json_response(_page(request, [one for one in rows if one.get("status") != failed]))
+        found = [one for one in _found(request) if not has_failed(request.app, one)]
+        return json_response(_page(request, found))
     except _Unfit:
         return _detail(500, UNEXPECTED)
 
@@ -149,8 +149,7 @@ async def _get_page(request: web.Request) -> web.Response:
         # Before 1.4, the server always asked its node.
         if request.query.get("recheck_pending") == "true" or not is_at_least(request.app, 1, 4):
             _check(request, *invoices)
-        rows = [row(request.app, invoice) for invoice in invoices]
-        return json_response({"data": _page(request, rows), "total": len(rows)})
+        return json_response({"data": _page(request, invoices), "total": len(invoices)})
     except _Unfit:
         return _detail(500, UNEXPECTED)
 

@@ -72,15 +72,12 @@ def from_text(text: str) -> str | None:
     return found and found[1].translate(_FROM_TEXT)
 
 
-def _status(app: web.Application, invoice: SandboxInvoice) -> str:
-    """Return the word for a payment's status.
+def has_failed(app: web.Application, invoice: SandboxInvoice) -> bool:
+    """Say whether the server calls a payment failed.
 
     An expired one stays pending until the server has asked its node, and before 1.6 for ever.
     """
-    if invoice.state is State.EXPIRED:
-        is_told = invoice.id in app[CHECKED] and is_at_least(app, 1, 6)
-        return WORDS[State.EXPIRED if is_told else State.PENDING]
-    return WORDS[invoice.state]
+    return invoice.state is State.EXPIRED and invoice.id in app[CHECKED] and is_at_least(app, 1, 6)
 
 
 def _extra(app: web.Application, invoice: SandboxInvoice) -> dict[str, Any]:
@@ -108,7 +105,8 @@ def _extra(app: web.Application, invoice: SandboxInvoice) -> dict[str, Any]:
 
 def row(app: web.Application, invoice: SandboxInvoice) -> dict[str, Any]:
     """Return a payment as the server shows it, wherever it does."""
-    word = _status(app, invoice)
+    failed = has_failed(app, invoice)
+    is_stale = invoice.state is State.EXPIRED and not failed
     text = to_text(invoice)
     shown = {
         "checking_id": invoice.id,
@@ -119,7 +117,7 @@ def row(app: web.Application, invoice: SandboxInvoice) -> dict[str, Any]:
         "bolt11": text,
         "payment_request": text,
         "fiat_provider": None,
-        "status": word,
+        "status": WORDS[State.PENDING if is_stale else invoice.state],
         "memo": "Sandbox payment",
         "expiry": _time(invoice.expires_at),
         "webhook": None,
@@ -130,7 +128,7 @@ def row(app: web.Application, invoice: SandboxInvoice) -> dict[str, Any]:
         "time": _time(invoice.created_at),
         "created_at": _time(invoice.created_at),
         "updated_at": _time(invoice.updated_at),
-        "labels": ["expired"] if word == WORDS[State.EXPIRED] else [],
+        "labels": ["expired"] if failed else [],
         "extra": _extra(app, invoice),
     }
     if is_at_least(app, 1, 5):
