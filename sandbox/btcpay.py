@@ -10,7 +10,9 @@ from aiohttp import web
 import orjson
 from yarl import URL
 
+from . import btcpay_authorize
 from .btcpay_access import (
+    ISSUED,
     MODIFY_WEBHOOKS,
     STORES,
     TILL_KEY,
@@ -262,6 +264,7 @@ def _set_up(app: web.Application) -> None:
     webhooks = Webhooks(app[SANDBOX])
     app[WEBHOOKS] = webhooks
     app[PAYABLE_WITH] = {}
+    app[ISSUED] = {}
     app.cleanup_ctx.append(webhooks.run)
 
 
@@ -308,6 +311,7 @@ BTCPAY = Provider(
         ),
         Route("POST", f"{_HOOK}/deliveries/{{delivery_id}}/redeliver", "webhooks", _post_redeliver),
         Route("GET", "/i/{invoice_id}", "checkout", _get_checkout),
+        *btcpay_authorize.ROUTES,
     ),
     new_id=new_id,
     settings={

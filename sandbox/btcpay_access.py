@@ -12,6 +12,7 @@ from .invoice import SandboxInvoice
 from .wire import json_response, same
 
 WEBHOOKS = web.AppKey("btcpay_webhooks", Webhooks)
+ISSUED = web.AppKey("btcpay_issued_keys", dict[str, tuple[str, ...]])
 OTHER_STORE_ID = "8BhSandboxOtherAbCdEfGhJkLmNpQrStUvWxYz23456"
 STORES = {STORE_ID: "Sandbox shop", OTHER_STORE_ID: "Another sandbox shop"}
 
@@ -67,7 +68,8 @@ def held_by(request: web.Request) -> tuple[str, ...] | None:
     """Return what the request's key may do, or None if it is no key."""
     given = request.headers.get("Authorization", "")
     own = request.app[SANDBOX].providers[KEY].credentials["api_key"]
-    for key, permissions in {**KEYS, own: PERMISSIONS}.items():
+    issued = request.app[ISSUED]
+    for key, permissions in {**KEYS, **issued, own: PERMISSIONS}.items():
         if same(given, f"token {key}"):
             return permissions
     return None

@@ -46,7 +46,7 @@ from custom_components.crypto_invoices.dialogs.options import AccountOptionsFlow
 from custom_components.crypto_invoices.providers import PROVIDERS, http
 from sandbox import registry
 from sandbox.app import create_app
-from sandbox.btcpay_access import WEBHOOKS
+from sandbox.btcpay_access import ISSUED, WEBHOOKS
 from sandbox.btcpay_webhooks import Webhooks
 from sandbox.core import SANDBOX, Sandbox
 from sandbox.faults import Fault
@@ -127,6 +127,9 @@ def _check_texts(texts: Mapping[str, Any], result: FlowResult, untranslated: set
     if result["type"] is FlowResultType.ABORT:
         if not result.get("translation_domain"):
             _check_gaps(texts["abort"][result["reason"]], given)
+    elif result["type"] is FlowResultType.EXTERNAL_STEP:
+        step = texts["step"][result["step_id"]]
+        _check_gaps(step["title"] + step["description"], given)
     elif result["type"] in (FlowResultType.FORM, FlowResultType.MENU):
         for error in (result.get("errors") or {}).values():
             _check_gaps(texts["error"][error], given)
@@ -181,6 +184,9 @@ class SandboxServer:
     listeners: Listeners
     """Who listens to LNbits."""
 
+    issued_keys: dict[str, tuple[str, ...]]
+    """Those that its page made, with what each may do."""
+
     with_postback_secret: bool = False
 
     @property
@@ -222,7 +228,7 @@ async def sandbox(socket_enabled: None) -> AsyncGenerator[SandboxServer]:
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
     url = str(server.make_url("")).rstrip("/")
-    yield SandboxServer(url, app[SANDBOX], app[WEBHOOKS], app[LISTENERS])
+    yield SandboxServer(url, app[SANDBOX], app[WEBHOOKS], app[LISTENERS], app[ISSUED])
     await server.close()
 
 

@@ -110,6 +110,7 @@ def test_provider_step(key: str) -> None:
 def test_steps() -> None:
     """There is a form for each provider, and the menu names them all."""
     others = {"user", "invoices", "invoices_not_listed", "reauth_confirm", "reconfigure"}
+    others |= {"user_key", "reauth_key", "reconfigure_key", "request_key", "key_page"}
     assert CONFIG["step"].keys() == PROVIDERS.keys() | others
     menu = CONFIG["step"]["user"]
     assert menu["menu_options"].keys() == PROVIDERS.keys()
@@ -132,11 +133,13 @@ def test_reauth_fields() -> None:
 
 def test_errors() -> None:
     """Every error of a form has a text, and every text is of an error that there is."""
-    code = words_in_code("dialogs/address.py", "dialogs/credentials.py", "dialogs/proof.py")
+    files = ("address", "credentials", "proof", "request_key")
+    code = words_in_code(*(f"dialogs/{name}.py" for name in files))
     typed = {word for word in code if word.startswith("url_")} | {
         "required",
         "invalid_key",
         "another_account",
+        "key_page_not_encrypted",
     }
     assert typed <= code
     assert (
@@ -145,6 +148,12 @@ def test_errors() -> None:
     assert SUBENTRY["error"].keys() == FROM_PROVIDERS | ABOUT_IDS | {"ids_missing"}
     for key, text in SUBENTRY["error"].items():
         assert CONFIG["error"].get(key, text) == text, "one error, one text"
+
+
+def test_pages() -> None:
+    """Every text of the page that takes a key is used."""
+    code = words_in_code("notifications/new_key.py")
+    assert ENGLISH["common"].keys() == {word for word in code if re.fullmatch("key_[a-z_]+", word)}
 
 
 def test_aborts() -> None:

@@ -9,13 +9,12 @@ from homeassistant.core import callback
 
 from .const import DOMAIN, SUBENTRY_TYPE_INVOICE
 from .dialogs.add_invoices import AddInvoicesFlow
-from .dialogs.change import ChangeFlow
 from .dialogs.options import AccountOptionsFlow
-from .dialogs.set_up import SetUpFlow
+from .dialogs.request_key import KeyRequestFlow
 from .providers import PROVIDERS
 
 
-class CryptoInvoicesConfigFlow(SetUpFlow, ChangeFlow, domain=DOMAIN):
+class CryptoInvoicesConfigFlow(KeyRequestFlow, domain=DOMAIN):
     """Set up an account with its first invoices, or change it."""
 
     VERSION = 1
@@ -29,7 +28,7 @@ class CryptoInvoicesConfigFlow(SetUpFlow, ChangeFlow, domain=DOMAIN):
         provider = PROVIDERS.get(name.removeprefix("async_step_"))
         if provider is None:
             raise AttributeError(name)
-        return partial(self.async_ask_credentials, provider)
+        return partial(self.async_begin, provider)
 
     @classmethod
     @callback

@@ -1,11 +1,12 @@
 """Proves that settings work, before anything of them is stored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState, ConfigFlow
+from homeassistant.const import CONF_URL
 
 from ..book.database import StorageError
 from ..clients import async_create_provider
@@ -44,6 +45,18 @@ class ProvingFlow(ConfigFlow):
 
     _exposed_address: str | None = None
 
+    def check(
+        self, provider: type[Provider], fields: Sequence[Field], settings: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Return what is wrong with settings without asking the provider, by field.
+
+        An address that everyone on the way can listen to is refused once.
+        """
+        errors = settings_errors(provider, fields, settings, self._exposed_address)
+        if "url_not_encrypted" in errors.values():
+            self._exposed_address = settings[CONF_URL]
+        return errors
+
     async def async_prove(
         self,
         provider: type[Provider],
@@ -56,9 +69,7 @@ class ProvingFlow(ConfigFlow):
         They have to be of the same account as ``entry``, as far as that can be told.
         """
         data = {**settings, CONF_PROVIDER: provider.key}
-        if errors := settings_errors(provider, fields, data, self._exposed_address):
-            if "url_not_encrypted" in errors.values():
-                self._exposed_address = data["url"]
+        if errors := self.check(provider, fields, data):
             return FormErrors(errors)
         client = await async_create_provider(self.hass, data)
         try:

@@ -8,7 +8,7 @@ from enum import StrEnum, auto
 import hashlib
 import re
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from aiohttp import ClientSession
 
@@ -54,6 +54,13 @@ class Field:
     """Whether a refusal may be about this one, where it takes several secrets to be let in."""
 
 
+class KeyRequest(Protocol):
+    """Says where below the address the page is that posts a new key to ``redirect``."""
+
+    def __call__(self, redirect: str, *, may_create: bool, may_cancel: bool) -> str:
+        """Return the path. The key may read; what else it may is chosen."""
+
+
 class Provider(ABC):
     """One account at a payment service.
 
@@ -80,6 +87,8 @@ class Provider(ABC):
     """Whether an invoice has a text that its payer reads."""
     key_path: ClassVar[str] = ""
     """Where below the address a person makes a key that may do what is needed and no more."""
+    key_request: ClassVar[KeyRequest | None] = None
+    """What leads to the page that makes a key and posts it to us, if the server has that."""
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 120
     can_revert: ClassVar[bool] = False

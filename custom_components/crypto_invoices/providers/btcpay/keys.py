@@ -1,6 +1,7 @@
 """What a key of BTCPay Server may do, and at which stores."""
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlencode
 
 from ..model import AuthError, BadResponse, SettingNeeded
 from ..parse import read_object
@@ -9,6 +10,7 @@ VIEW_INVOICES = "btcpay.store.canviewinvoices"
 VIEW_STORES = "btcpay.store.canviewstoresettings"
 MODIFY_INVOICES = "btcpay.store.canmodifyinvoices"
 MODIFY_WEBHOOKS = "btcpay.store.webhooks.canmodifywebhooks"
+CREATE_INVOICES = "btcpay.store.cancreateinvoice"
 # Any of these lets a key read invoices, and one of them stores too.
 _READ = frozenset({VIEW_INVOICES, VIEW_STORES, MODIFY_INVOICES})
 CAN_SPEND = frozenset(
@@ -32,6 +34,25 @@ CAN_SPEND = frozenset(
         "btcpay.store.canuselightningnode",
     }
 )
+
+
+def authorize_path(*more: str, redirect: str | None = None) -> str:
+    """Return where a person makes a key that may read invoices and see to webhooks, and ``more``.
+
+    Where there is a ``redirect``, the page posts the key there as ``apiKey`` in a form.
+    """
+    asked = [("applicationName", "Home Assistant")]
+    asked += [("permissions", policy) for policy in (VIEW_INVOICES, MODIFY_WEBHOOKS, *more)]
+    asked += [("strict", "true"), ("selectiveStores", "true")]
+    asked += [("redirect", redirect)] if redirect else []
+    return f"/api-keys/authorize?{urlencode(asked)}"
+
+
+def request_path(redirect: str, *, may_create: bool, may_cancel: bool) -> str:
+    """Return where the page is that makes such a key and posts it to ``redirect``."""
+    more = {CREATE_INVOICES: may_create, MODIFY_INVOICES: may_cancel}
+    return authorize_path(*(name for name, is_asked in more.items() if is_asked), redirect=redirect)
+
 
 type Scopes = Mapping[str, set[str | None]]
 

@@ -26,11 +26,12 @@ from .invoices import ID_SHAPE, parse_invoice, parse_invoice_id
 from .keys import (
     CAN_SPEND,
     MODIFY_WEBHOOKS,
-    VIEW_INVOICES,
     VIEW_STORES,
+    authorize_path,
     choose_store,
     may,
     read_scopes,
+    request_path,
 )
 from .late import LatePayments
 from .pages import InvoicePages
@@ -71,15 +72,8 @@ class BTCPayStore(Provider):
     )
     id_shape: ClassVar[re.Pattern[str]] = ID_SHAPE
     id_example: ClassVar[str] = "7hXtK2mPq9RbVw4sZcYd3N"
-    key_path: ClassVar[str] = "/api-keys/authorize?" + urlencode(
-        [
-            ("applicationName", "Home Assistant"),
-            ("permissions", VIEW_INVOICES),
-            ("permissions", MODIFY_WEBHOOKS),
-            ("strict", "true"),
-            ("selectiveStores", "true"),
-        ]
-    )
+    key_path: ClassVar[str] = authorize_path()
+    key_request = staticmethod(request_path)
     # Not a limit of the API: about what a request brings, pages and single invoices together.
     batch_size: int = 20
     concurrency: ClassVar[int] = 4
