@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 import re
 from typing import Any, ClassVar, Literal, override
-from urllib.parse import urlencode
 
 from ..batches import raise_if_nothing_was_read
 from ..cache import Cache
