@@ -23,6 +23,8 @@ WORDS = {
     "lookup",
     "money",
     "networks",
+    "permissions",
+    "qr",
     "texts",
 }
 

@@ -18,8 +18,8 @@ import zxingcpp
 
 from custom_components.crypto_invoices import image
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.image import make_qr, text_to_scan
 from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
+from custom_components.crypto_invoices.qr import make_qr, text_to_scan
 from sandbox.faults import Fault
 
 from .conftest import (

@@ -11,10 +11,12 @@ from homeassistant.helpers.typing import ConfigType
 from .account import async_build_account, async_remove_account, async_start_account
 from .const import DOMAIN
 from .devices import async_register_account_device
+from .frontend.registration import async_register_cards
 from .identifiers import invoice_of_device
 from .runtime import CryptoInvoicesConfigEntry
 from .services import async_setup_services
 from .watching import async_unwatch
+from .websocket_api import async_setup_websocket_api
 
 PLATFORMS = [Platform.EVENT, Platform.IMAGE, Platform.SENSOR]
 
@@ -22,9 +24,14 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, and have our texts at hand: names and sentences are made of them."""
+    """Register the actions and the cards, and have our texts at hand.
+
+    Names and sentences are made of them.
+    """
     await async_get_translations(hass, hass.config.language, "common", [DOMAIN])
     async_setup_services(hass)
+    async_setup_websocket_api(hass)
+    await async_register_cards(hass)
     return True
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from io import BytesIO
 from itertools import batched
 import logging
 from typing import override
@@ -16,7 +15,7 @@ from homeassistant.util import dt as dt_util
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesCoordinator
 from .entity import InvoiceEntity
-from .providers.model import Invoice, InvoiceStatus
+from .qr import make_qr, text_to_scan
 from .runtime import CryptoInvoicesConfigEntry
 
 _LOGGER = logging.getLogger(__name__)
@@ -26,12 +25,6 @@ REQUIREMENTS = ["segno==1.6.6"]
 
 PAYMENT_QR = ImageEntityDescription(key="payment_qr", translation_key="payment_qr")
 
-# Nothing is to be paid twice: not what was seen already, nor what nobody understands.
-_TO_PAY = frozenset({InvoiceStatus.PENDING, InvoiceStatus.PARTIALLY_PAID})
-# More bytes than that are in no QR code.
-_MOST_BYTES = 2953
-# Sharp on a tablet, and scaled down for a phone.
-_LEAST_PIXELS = 720
 # So many pictures are added before others get their turn.
 _ADDED_AT_ONCE = 20
 
@@ -71,33 +64,6 @@ async def async_setup_entry(
     for some in batched(tuple(coordinator.data), _ADDED_AT_ONCE, strict=False):
         add_payable(some)
         await asyncio.sleep(0)
-
-
-def text_to_scan(invoice: Invoice) -> str | None:
-    """Return what there is to scan while an invoice can be paid, exactly as its provider told it.
-
-    None where there is nothing, and of what is too long for a QR code.
-    """
-    if invoice.status not in _TO_PAY:
-        return None
-    for text in (invoice.payment_text, invoice.payment_url):
-        if text and len(text.encode()) <= _MOST_BYTES:
-            return text
-    return None
-
-
-def make_qr(text: str) -> bytes:
-    """Return a text as a QR code, in the PNG format.
-
-    As small as it gets, and with as much error correction as fits into that.
-    """
-    import segno
-
-    code = segno.make_qr(text, encoding="utf-8")
-    scale = -(-_LEAST_PIXELS // code.symbol_size()[0])
-    file = BytesIO()
-    code.save(file, kind="png", scale=scale)
-    return file.getvalue()
 
 
 class PaymentQR(InvoiceEntity, ImageEntity):

@@ -24,7 +24,6 @@ from ..const import CONF_PROVIDER, DOMAIN
 from ..coordinator import CryptoInvoicesCoordinator
 from ..errors import action_error, error_key, quote
 from ..identifiers import (
-    account_device,
     invoice_device,
     invoice_identifier,
     invoice_of_device,
@@ -32,6 +31,7 @@ from ..identifiers import (
 )
 from ..invoice_values import answer_values
 from ..lookup import split_ids
+from ..permissions import async_is_allowed
 from ..providers import PROVIDERS
 from ..providers.capabilities import NoLongerOpen
 from ..providers.model import Invoice, InvoiceStatus, ProviderError, SettingNeeded
@@ -116,15 +116,7 @@ async def async_may_control(call: ServiceCall, entry: ConfigEntry) -> bool:
         return True
     if (user := await call.hass.auth.async_get_user(call.context.user_id)) is None:
         raise UnknownUser(context=call.context, permission=POLICY_CONTROL)
-    if user.is_admin:
-        return True
-    device = dr.async_get(call.hass).async_get_device_by_identifier(
-        account_device(entry.entry_id), entry.entry_id
-    )
-    return device is not None and any(
-        user.permissions.check_entity(entity.entity_id, POLICY_CONTROL)
-        for entity in er.async_entries_for_device(er.async_get(call.hass), device.id)
-    )
+    return async_is_allowed(call.hass, user, entry, POLICY_CONTROL)
 
 
 @callback

@@ -103,6 +103,18 @@ class Storage:
         return [row["id"] for row in rows]
 
     @_alone
+    def at_rest(self, most: int) -> list[Record]:
+        """Return invoices that are on disk only, the newest first. Raises StorageError."""
+        try:
+            rows = self._opened.execute(
+                "SELECT * FROM on_disk ORDER BY coalesce(created_at, ended_at) DESC LIMIT ?",
+                (most,),
+            ).fetchall()
+            return [read_record(row) for row in rows]
+        except (ArithmeticError, LookupError, OSError, TypeError, ValueError, sqlite3.Error) as err:
+            raise StorageError(str(err)) from err
+
+    @_alone
     def recent(self, most: int) -> list[str]:
         """Return the IDs that were watched until lately, the latest first. Raises StorageError."""
         try:

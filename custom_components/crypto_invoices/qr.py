@@ -1,0 +1,40 @@
+"""QR codes: what there is to scan of an invoice, and the picture of it."""
+
+from io import BytesIO
+
+from .providers.model import Invoice, InvoiceStatus
+
+# Nothing is to be paid twice: not what was seen already, nor what nobody understands.
+_TO_PAY = frozenset({InvoiceStatus.PENDING, InvoiceStatus.PARTIALLY_PAID})
+# More bytes than that are in no QR code.
+_MOST_BYTES = 2953
+# Sharp on a tablet, and scaled down for a phone.
+_LEAST_PIXELS = 720
+
+
+def text_to_scan(invoice: Invoice) -> str | None:
+    """Return what there is to scan while an invoice can be paid, exactly as its provider told it.
+
+    None where there is nothing, and of what is too long for a QR code.
+    """
+    if invoice.status not in _TO_PAY:
+        return None
+    for text in (invoice.payment_text, invoice.payment_url):
+        if text and len(text.encode()) <= _MOST_BYTES:
+            return text
+    return None
+
+
+def make_qr(text: str) -> bytes:
+    """Return a text as a QR code, in the PNG format.
+
+    As small as it gets, and with as much error correction as fits into that. Raises ImportError
+    where segno is not installed.
+    """
+    import segno
+
+    code = segno.make_qr(text, encoding="utf-8")
+    scale = -(-_LEAST_PIXELS // code.symbol_size()[0])
+    file = BytesIO()
+    code.save(file, kind="png", scale=scale)
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""The cards, from the side of Home Assistant."""
