@@ -27,7 +27,7 @@ SHARED = {
     "fr": {"Date", "Message", "Test", "Action"},
     "it": {"Account", "Password", "Server", "Test"},
     "ja": set[str](),
-    "nl": {"Account", "Accounts", "Link", "Status", "Test"},
+    "nl": {"Account", "Accounts", "Link", "Open", "Status", "Test"},
     "pl": {"Status", "Test"},
     "pt": {"Status"},
     "ru": set[str](),

@@ -137,10 +137,6 @@ class Book:
         self.version += bool(resting)
         return bool(resting)
 
-    async def async_at_rest(self, most: int) -> list[Record]:
-        """Return the newest invoices that are not in memory. Raises StorageError."""
-        return await self.writer.async_ask(lambda storage: storage.at_rest(most))
-
     async def async_recent(self, most: int) -> list[str]:
         """Return the IDs that were watched until lately. Raises StorageError."""
         return await self.writer.async_ask(lambda storage: storage.recent(most))

@@ -193,7 +193,9 @@ class Feed:
         """Send what is watched and not in memory, and what is not watched any more."""
         missing = account.sent.keys() - runtime.coordinator.data.keys()
         try:
-            at_rest = await runtime.book.async_at_rest(_MOST_AT_REST)
+            at_rest = await runtime.book.writer.async_ask(
+                lambda storage: storage.at_rest(_MOST_AT_REST)
+            )
             found = await runtime.book.async_find(missing)
         except StorageError:
             # The book is being closed, or can't be read: what was sent stays.
