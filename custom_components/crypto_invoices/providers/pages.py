@@ -72,7 +72,8 @@ async def each_once(
 class _Order:
     """In which order a list is, as far as it was read."""
 
-    is_newest_first: bool = True
+    is_newest_first: bool | None = None
+    """None as long as nobody knows: rows of one second say nothing."""
     last: datetime | None = None
     """When the last one was made whose time is told."""
 
@@ -81,13 +82,14 @@ class _Order:
         is_older = False
         for row in rows:
             if isinstance(row, Invoice) and row.created_at is not None:
-                if self.last is not None and row.created_at > self.last:
-                    self.is_newest_first = False
+                if self.last is not None and row.created_at != self.last:
+                    is_older_than_last = row.created_at < self.last
+                    self.is_newest_first = is_older_than_last and self.is_newest_first is not False
                 self.last = row.created_at
                 if row.created_at >= since:
                     return False
                 is_older = True
-        return is_older and self.is_newest_first
+        return is_older and self.is_newest_first is True
 
 
 def _is_within(invoice: Invoice, since: datetime, until: datetime | None) -> bool:
