@@ -145,6 +145,17 @@ def test_unknown_word() -> None:
     assert read.due_in("1") is not None
 
 
+def test_unknown_word_while_the_clock_is_ahead() -> None:
+    """What an unknown word keeps open is polled soon, too, when the clock is set right."""
+    read = Read(invoice("1", S.PAID, created_at=NOW), wall=timedelta(days=10))
+    read.wait(1)
+    read.answer(invoice("1", S.UNKNOWN, created_at=NOW))
+    assert (read.due_in("1") or 0.0) > HOUR
+    read.world.loop.wall_offset = timedelta()
+    read.intake.follow_jump(read.world.clocks.take_jump())
+    assert (read.due_in("1") or 0.0) <= 5 * 60
+
+
 @pytest.mark.parametrize("added", [1, 200])
 def test_watched_is_compared_with_the_book(added: int) -> None:
     """What was added is due now, with what is due anyway; what was removed is forgotten whole."""

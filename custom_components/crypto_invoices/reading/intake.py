@@ -208,7 +208,9 @@ class Intake:
         now = self._clocks.monotonic()
         for one in self.watched.values():
             record = one.record
-            if one.due is not None and record.status.is_open:
+            # A word that nobody knows keeps open what was paid.
+            status = one.invoice.status if one.invoice else record.status
+            if one.due is not None and status.is_open:
                 one.plan(min(one.due, now + _AFTER_JUMP * self._random.random()))
             if record.is_dated_here and record.ended_at is not None:
                 record.ended_at += jump
