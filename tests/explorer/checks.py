@@ -18,6 +18,7 @@ from custom_components.crypto_invoices.identifiers import invoice_of_device
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 from custom_components.crypto_invoices.runtime import AccountRuntime
 
+from .elsewhere import Elsewhere
 from .home import AUTOMATIONS, Announced, Home
 from .world import RECEIVED, TESTS, World
 
@@ -48,6 +49,12 @@ class Checks:
     """What the invoices brought that were deleted."""
     is_blurred: bool = False
     """Whether nobody can say what the deleted ones brought."""
+    is_beginning: bool = False
+    """Whether it isn't known yet what this life begins with."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing made elsewhere."""
+        self.elsewhere = Elsewhere(self.home, self.world)
 
     def note_adding(self, id_: str, status: S) -> None:
         """Note that an invoice is to be watched once it is in the book."""
@@ -62,6 +69,11 @@ class Checks:
         self.baseline.pop(id_, None)
         self.adding.pop(id_, None)
         self.unsure.add(id_)
+        self.elsewhere.note_deleted(id_)
+
+    def note_watching_switched(self) -> None:
+        """Note that automatic watching is switched on or off."""
+        self.elsewhere.note_switched(self.baseline.keys())
 
     def note_cut(self, name: str) -> None:
         """Note that an automation's runs may be cut."""
@@ -111,19 +123,30 @@ class Checks:
         """Note that the file is lost: what has a device is watched, and begins anew."""
         self.is_blurred = True
         self.forgivable |= self.world.truth.keys()
+        self.elsewhere.note_loss()
 
     def note_begin(self) -> None:
-        """See which of the invoices in question made it to the disk."""
+        """Note that a new life begins: what was being added is, or isn't."""
         self.adding.clear()
-        if not self.home.is_loaded:
-            return
-        records = self.home.entry.runtime_data.book.records
-        for id_ in self.unsure:
-            if id_ in records:
-                self.baseline.setdefault(id_, records[id_].status)
+        self.is_beginning = True
+        if self.home.is_loaded:
+            self._see_what_is_known()
+
+    def _see_what_is_known(self) -> None:
+        """See which of the invoices in question made it to the disk."""
+        self.is_beginning = False
+        for id_ in self.unsure | (self.baseline.keys() & set(self.world.made)):
+            if (record := self._record(id_)) is not None:
+                self.baseline.setdefault(id_, record.status)
             else:
                 self.baseline.pop(id_, None)
         self.unsure.clear()
+        self.elsewhere.note_begin(self.home.entry.runtime_data.book, self.baseline.keys())
+
+    def _record(self, id_: str) -> Record | None:
+        """Return an invoice's record, also where it is on disk only."""
+        records: dict[str, Record] = self.home.entry.runtime_data.book.records
+        return records.get(id_) or self.home.record_on_disk(id_)
 
     def after_step(self) -> None:
         """Check what has to be so at any time."""
@@ -131,7 +154,10 @@ class Checks:
         self._nothing_comes_twice()
         if not self.home.is_loaded:
             return
+        if self.is_beginning:
+            self._see_what_is_known()
         account = self.home.entry.runtime_data
+        self._note_found(account)
         for id_ in self.adding.keys() & account.book.records.keys():
             self.baseline[id_] = self.adding.pop(id_)
             self.unsure.add(id_)
@@ -142,13 +168,31 @@ class Checks:
         self._sums_are_right(account)
         self._what_is_shown_is_known(account)
 
+    def _note_found(self, account: AccountRuntime) -> None:
+        """Note what was found that was made elsewhere."""
+        self.elsewhere.follow(account.book, self.baseline.keys())
+        assert not self.elsewhere.unwanted(account.book.records), "watched against the options"
+        for id_ in set(self.world.made) - self.baseline.keys() - self.unsure:
+            if self._record(id_) is None:
+                continue
+            if not self.elsewhere.is_promised(id_):
+                # It begins as it is when it is found.
+                self.forgivable.add(id_)
+            self.baseline[id_] = S.PENDING
+
     def after_stop(self, before: Book) -> None:
         """Check that what was known before a stop in an orderly way is known after it."""
         if not self.home.is_loaded:
             return
         book = self.home.entry.runtime_data.book
-        assert book.records.keys() == before.records.keys(), "a stop adds or removes invoices"
-        for id_, record in book.records.items():
+        # What may rest is on disk only after a start.
+        kept = {id_ for id_, record in before.records.items() if not record.may_rest}
+        # The first list may have found some more.
+        more = book.records.keys() - kept
+        assert more <= set(self.world.made), "a stop adds invoices"
+        for id_ in kept:
+            assert id_ in book.records, f"a stop removes {id_}"
+            record = book.records[id_]
             known = before.records[id_]
             is_same = (record.announced, record.counts) == (known.announced, known.counts)
             assert is_same, f"a stop loses what was announced of {id_}"
@@ -181,12 +225,14 @@ class Checks:
         if planned:
             assert coordinator.reader.is_timer_armed, "something is planned and no timer armed"
         for id_ in self.baseline:
-            assert id_ in book.records, f"{id_} is forgotten"
+            assert self._record(id_) is not None, f"{id_} is forgotten"
 
     def _sums_are_right(self, account: AccountRuntime) -> None:
         """P6: the sum is what is carried and what the records brought; P4: without test money."""
         book = account.book
+        resting = [self._record(id_) for id_ in self.baseline.keys() - book.records.keys()]
         real = [record for id_, record in book.records.items() if id_ not in TESTS]
+        real += [record for record in resting if record is not None]
         assert all(record.brought is None for id_, record in book.records.items() if id_ in TESTS)
         received = add_up(
             [
@@ -199,7 +245,8 @@ class Checks:
                 ),
             ]
         )
-        assert book.sums.received.get("EUR", 0) == received.get("EUR", 0)
+        summed, expected = book.sums.received.get("EUR", 0), received.get("EUR", 0)
+        assert summed == expected, f"{summed} was received, not {expected}"
         missing = add_up(record.missing for record in real)
         assert book.sums.outstanding.get("EUR", 0) == missing.get("EUR", 0)
         assert book.sums.open_count == sum(r.status.is_open for r in book.records.values())
@@ -212,13 +259,16 @@ class Checks:
             for device in dr.async_entries_for_config_entry(registry, "account")
             if (invoice_id := invoice_of_device("account", device.identifiers))
         }
-        assert devices == account.book.records.keys(), "other devices than records"
+        records = account.book.records
+        shown_ones = {id_ for id_, record in records.items() if record.has_device}
+        assert devices == shown_ones, "other devices than records"
         sums, state = account.book.sums, self.home.state
         assert state("account_open_invoices") == str(sums.open_count)
         for key, amounts in (("received", sums.received), ("outstanding", sums.outstanding)):
             if (shown := state(f"account_{key}_EUR")) is not None:
                 assert Decimal(shown) == amounts.get("EUR", 0), f"{key} is shown as {shown}"
-        for id_, one in account.coordinator.data.items():
+        for id_ in shown_ones:
+            one = account.coordinator.data[id_]
             is_read = account.coordinator.last_update_success and one.invoice is not None
             shown = state(f"account_{id_}_status")
             assert (shown == "unavailable") is not is_read, f"{id_} is shown as {shown}"
@@ -243,7 +293,7 @@ class Checks:
             if announced.is_revert:
                 reverts[announced.invoice].add(announced.id)
         for id_, truth in self.world.truth.items():
-            most = truth.payments + truth.false_payments + truth.false_reverts
+            most = self.elsewhere.most_payments(id_) + truth.false_payments + truth.false_reverts
             assert len(payments[id_]) <= most, f"{id_} was announced as paid too often"
             most = truth.reverts + truth.false_payments + truth.false_reverts
             assert len(reverts[id_]) <= most, f"{id_} was announced as taken back, and wasn't"
@@ -269,9 +319,14 @@ class Checks:
         assert self.home.is_loaded, self.home.entry.state
         self.is_read_again()
         book = self.home.entry.runtime_data.book
+        for id_ in filter(self.elsewhere.is_promised, self.world.made):
+            assert id_ in self.baseline, f"{id_} was made elsewhere and never found"
         for id_, baseline in self.baseline.items():
-            truth = self.world.truth[id_].status
-            record = book.records[id_]
+            truth, record = self.world.truth[id_].status, self._record(id_)
+            assert record is not None, f"{id_} is forgotten"
+            if record.is_over and self.world.is_misled(id_):
+                self.is_blurred = True
+                continue
             assert record.status is truth, f"{id_} is {record.status}, not {truth}"
             assert record.announced is truth, f"{id_}: {truth} was never announced"
             if truth is baseline or id_ in self.forgivable:

@@ -1,7 +1,7 @@
 """A Home Assistant that can be stopped, killed and started, with its disk."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +28,13 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.crypto_invoices.book.database import StorageError
 from custom_components.crypto_invoices.book.loading import looked_up
+from custom_components.crypto_invoices.book.record import Record
 from custom_components.crypto_invoices.book.storage import Storage
-from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.const import (
+    CONF_AUTO_WATCH,
+    CONF_ONLY_ORDER_ID,
+    DOMAIN,
+)
 from custom_components.crypto_invoices.delivery.announcement import Announcement
 from custom_components.crypto_invoices.delivery.deliveries import RUN_TIMEOUT
 from custom_components.crypto_invoices.delivery.listeners import (
@@ -155,6 +160,30 @@ class Home:
             "invoices": [looked_up(world.invoice(id_)) for id_ in INVOICES[:2]],
         }
         self._entry_before = dict(self._entry_data)
+        self.options: dict[str, Any] = {}
+
+    @property
+    def is_auto_watched(self) -> bool:
+        """Whether the account is to be watched automatically."""
+        return bool(self.options.get(CONF_AUTO_WATCH))
+
+    def set_options(self, *, auto_watch: bool, order_id: str | None) -> None:
+        """Set the account's options, as its dialog does; what they are is never lost."""
+        self.options = {CONF_AUTO_WATCH: auto_watch, CONF_ONLY_ORDER_ID: order_id}
+        if self.is_running:
+            self.hass.config_entries.async_update_entry(self.entry, options=dict(self.options))
+            self.loop.settle()
+
+    def is_wanted(self, order_id: str | None) -> bool:
+        """Whether what is watched automatically includes an order."""
+        return self.options.get(CONF_ONLY_ORDER_ID) in (None, order_id)
+
+    def hint(self, ids: Iterable[str], *, is_trusted: bool) -> None:
+        """Let a hint come, as the webhook passes it on."""
+        account = self.entry.runtime_data
+        account.coordinator.async_hint(ids)
+        account.auto_watch.async_hint(ids, is_trusted=is_trusted)
+        self.loop.settle()
 
     @contextmanager
     def patched(self) -> Iterator[None]:
@@ -208,7 +237,11 @@ class Home:
         component = hass.data[automation.DATA_COMPONENT]
         vars(component)["async_prepare_reload"] = self._prepare_reload
         self.entry = MockConfigEntry(
-            domain=DOMAIN, entry_id="account", title="Shop", data=dict(self._entry_data)
+            domain=DOMAIN,
+            entry_id="account",
+            title="Shop",
+            data=dict(self._entry_data),
+            options=dict(self.options),
         )
         self.entry.add_to_hass(hass)
         async_get_listeners(hass).subscribe(Subscriber(self._watch, self._never))
@@ -430,6 +463,11 @@ class Home:
         state = self.hass.states.get(entity_id)
         assert state is not None, f"{entity_id} was shown, and isn't any more"
         return state.state
+
+    def record_on_disk(self, id_: str) -> Record | None:
+        """Return what was written of an invoice that is watched."""
+        found = self.storages[-1].find((id_,)).get(id_)
+        return found if isinstance(found, Record) else None
 
     @property
     def is_running(self) -> bool:

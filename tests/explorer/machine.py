@@ -2,9 +2,10 @@
 
 from .rules.account import AccountRules
 from .rules.automations import AutomationRules
+from .rules.elsewhere import ElsewhereRules
 from .rules.machine import MachineRules
 from .rules.provider import ProviderRules
 
 
-class Explorer(ProviderRules, AccountRules, AutomationRules, MachineRules):
+class Explorer(ProviderRules, ElsewhereRules, AccountRules, AutomationRules, MachineRules):
     """One account of three invoices and two automations, treated badly."""

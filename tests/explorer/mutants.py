@@ -203,6 +203,30 @@ MUTANTS = (
         "(book.sums.currencies | known)",
         "book.sums.currencies",
     ),
+    Mutant(
+        "first sight is the baseline",
+        "upkeep/places.py",
+        "batch, baseline=baseline, is_automatic=True",
+        "batch, baseline=None, is_automatic=True",
+    ),
+    Mutant(
+        "since when invoices are new moves with each list",
+        "upkeep/lister.py",
+        "        if reached := end or",
+        "        self._horizon.begin(listed, start, now)\n        if reached := end or",
+    ),
+    Mutant(
+        "the first page says in which order a list is",
+        "providers/pages.py",
+        "is_newest_first: bool | None = None",
+        "is_newest_first: bool | None = True",
+    ),
+    Mutant(
+        "what is listed late is not listed again",
+        "upkeep/horizon.py",
+        "min(listed_to, now) - _OVERLAP",
+        "min(listed_to, now)",
+    ),
 )
 
 

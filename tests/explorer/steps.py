@@ -21,8 +21,11 @@ from custom_components.crypto_invoices.watching import async_watch
 from .checks import Checks
 from .home import AUTOMATIONS, Home
 from .virtual import VirtualLoop
-from .world import EVENTS, INVOICES, World
+from .world import ELSEWHERE, EVENTS, INVOICES, Truth, World
 
+_ORDER = "an order"
+# How long after it was made an invoice is listed, where that is late.
+_LATE = 600.0
 GATES = ("answers", "writes", "reads", "actions", "arming")
 # A disk that nobody waits for, where there is one.
 _MEMORY = Path("/dev") / "shm"
@@ -63,13 +66,57 @@ class Steps(RuleBasedStateMachine):
         if self.home.is_running:
             self.home.remember_entry()
 
-    @initialize(has_clock=st.booleans())
-    def start(self, *, has_clock: bool) -> None:
+    @initialize(
+        has_clock=st.booleans(),
+        is_newest_first=st.booleans(),
+        auto_watch=st.booleans(),
+        order_id=st.sampled_from([None, _ORDER]),
+    )
+    def start(
+        self, *, has_clock: bool, is_newest_first: bool, auto_watch: bool, order_id: str | None
+    ) -> None:
         """Start Home Assistant for the first time."""
-        self._do(f"the provider {'says' if has_clock else 'never says'} what time it is")
+        self._do(
+            f"the provider {'says' if has_clock else 'never says'} what time it is,"
+            f" the {'newest' if is_newest_first else 'oldest'} invoice is listed first,"
+            f" automatic watching is {'on' if auto_watch else 'off'}"
+            f" for {'one order' if order_id else 'all orders'}"
+        )
         self.world.clock = self.loop.right if has_clock else None
+        self.world.is_newest_first = is_newest_first
+        self.order_id = order_id
+        self.home.set_options(auto_watch=auto_watch, order_id=order_id)
         self.loop.run(self.home.async_start())
         self.home.started()
+
+    @property
+    def next_elsewhere(self) -> str:
+        """The invoice that is made elsewhere next."""
+        return ELSEWHERE[len(self.world.made)]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another one can be made elsewhere."""
+        return len(self.world.made) < len(ELSEWHERE)
+
+    @property
+    def has_room_for_two(self) -> bool:
+        """Whether two more can be made elsewhere."""
+        return len(self.world.made) + 2 <= len(ELSEWHERE)
+
+    def _make(self, *, is_late: bool = False, is_dated: bool = True, is_wanted: bool = True) -> str:
+        """Make an invoice elsewhere."""
+        id_, now = self.next_elsewhere, self.loop.passed
+        self.world.truth[id_] = Truth(
+            since=now,
+            # Providers tell whole seconds.
+            made=self.loop.right().replace(microsecond=0),
+            is_dated=is_dated,
+            order_id=_ORDER if is_wanted else "another",
+            listed_from=now + _LATE if is_late else now,
+        )
+        self.checks.elsewhere.note_made(id_)
+        return id_
 
     def _push(self, id_: str, what: str) -> None:
         """Let something happen, and the provider say so."""
@@ -86,9 +133,6 @@ class Steps(RuleBasedStateMachine):
 
     def _pass(self, seconds: float) -> None:
         """Let time pass."""
-        if seconds > 1000 and self.world.mood == "yesterday's state":
-            # Who is lied to for hours can't know better.
-            self.world.mood = "the truth"
         self.loop.advance(seconds)
         self.checks.note_time()
 

@@ -33,12 +33,25 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         """Begin at some moment."""
         self.passed = 1000.0
-        self.wall_offset = timedelta()
+        self._wall_offset = timedelta()
+        self.was_set = False
+        """Whether the clock on the wall was ever wrong."""
         super().__init__(_NoWait())
 
     @override
     def time(self) -> float:
         return self.passed
+
+    @property
+    def wall_offset(self) -> timedelta:
+        """How far the clock on the wall is ahead."""
+        return self._wall_offset
+
+    @wall_offset.setter
+    def wall_offset(self, offset: timedelta) -> None:
+        """Set the clock on the wall."""
+        self._wall_offset = offset
+        self.was_set = self.was_set or bool(offset)
 
     def wall(self) -> datetime:
         """Return what the clock on the wall says."""

@@ -1,7 +1,7 @@
 """What is true at a made-up provider, and what it answers, when it is told to."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -19,9 +19,12 @@ from custom_components.crypto_invoices.providers.model import (
     ProviderUnavailable,
     UnavailableReason,
 )
+from custom_components.crypto_invoices.providers.pages import Page, each_once
 from custom_components.crypto_invoices.providers.provider import Provider
 
 INVOICES = ("A", "B", "C")
+# What may be made elsewhere, one after the other. The others are too old to be listed.
+ELSEWHERE = ("D", "E", "F", "G", "H")
 # The third is a test: its money counts in no sum.
 TESTS = frozenset({"C"})
 AMOUNT = Decimal("4.25")
@@ -42,6 +45,9 @@ RECEIVED = {
     S.OVERPAID: AMOUNT + 1,
     S.PARTIALLY_PAID: AMOUNT - 1,
 }
+# Rows of a page of the list, and how long one waits for a page.
+_PAGE = 2
+_PAGE_TIMEOUT = 30.0
 ANSWERS = ("the truth", "yesterday's state", "a part", "an unknown word", "a refusal", "an outage")
 
 
@@ -53,6 +59,8 @@ class Truth:
     before: S = S.PENDING
     since: float = 0.0
     """When it became what it is."""
+    before_since: float = 0.0
+    """When it became what it was before."""
     payments: int = 0
     """How often it became paid."""
     reverts: int = 0
@@ -61,12 +69,23 @@ class Truth:
     """When the first of the false answers was received that no true one has contradicted."""
     answered_at: float = 0.0
     """When the last answer was received."""
+    was_last_false: bool = False
+    """Whether it was false."""
     false_reverts: int = 0
     """How often false answers were repeated for so long that they had to be believed."""
     was_said_paid: bool = False
     """Whether the last answer said that it is paid."""
     false_payments: int = 0
     """How often answers began to say that it is paid when it was no longer."""
+    false_beginnings: int = 0
+    """How often answers said that it isn't paid when it was."""
+    made: datetime | None = None
+    """When it was made elsewhere."""
+    is_dated: bool = True
+    """Whether the provider says when it was made."""
+    order_id: str | None = None
+    listed_from: float = 0.0
+    """From when on the list has it."""
 
 
 @dataclass(eq=False)
@@ -93,20 +112,33 @@ class World:
     """What is answered while nothing is held."""
     clock: Callable[[], datetime] | None = None
     """What time it is at the provider, if it says so."""
+    is_newest_first: bool = True
+    """Whether the list begins with what was made last."""
 
     def happen(self, id_: str, status: S, now: float) -> None:
         """Let something happen to an invoice, unless that is too late to be promised."""
         truth = self.truth[id_]
         is_too_late = is_step_back(truth.status, status) and now > truth.since + _REVERTED_FOR
         if truth.status is not status and not is_too_late:
-            truth.since = now
+            truth.before_since, truth.since = truth.since, now
             truth.reverts += truth.status.is_paid and not status.is_paid
             truth.payments += status.is_paid and not truth.status.is_paid
             truth.before, truth.status = truth.status, status
 
+    @property
+    def made(self) -> list[str]:
+        """The invoices that were made elsewhere, the oldest first."""
+        return [id_ for id_, truth in self.truth.items() if truth.made is not None]
+
+    def listed(self, now: float) -> list[str]:
+        """Return what the list has, in its order."""
+        listed = [id_ for id_ in self.made if self.truth[id_].listed_from <= now]
+        return listed[::-1] if self.is_newest_first else listed
+
     def invoice(self, id_: str, status: S | None = None) -> Invoice:
         """Return an invoice as it is described, now or then."""
-        status = status or self.truth[id_].status
+        truth = self.truth[id_]
+        status = status or truth.status
         return Invoice(
             id=id_,
             status=status,
@@ -114,28 +146,31 @@ class World:
             amount=AMOUNT,
             currency="EUR",
             amount_received=RECEIVED.get(status, Decimal(0)),
+            order_id=truth.order_id,
+            created_at=truth.made if truth.is_dated else None,
             is_test=id_ in TESTS,
         )
 
     def rows(self, question: Question, how: str) -> Mapping[str, Invoice | ProviderError]:
         """Return an answer. Raises a ProviderError."""
+        known = [id_ for id_ in question.ids if id_ in question.then]
         match how:
             case "yesterday's state":
-                return {id_: self.invoice(id_, self.truth[id_].before) for id_ in question.ids}
-            case "a part":
-                first, *others = question.ids
+                return {id_: self.invoice(id_, self.truth[id_].before) for id_ in known}
+            case "a part" if known:
+                first, *others = known
                 errors = (BadResponse("spoiled"), InvoiceNotFound(first))
                 return {
                     first: errors[len(first) % 2],
                     **{id_: self.invoice(id_, question.then[id_]) for id_ in others},
                 }
             case "an unknown word":
-                return {id_: self.invoice(id_, S.UNKNOWN) for id_ in question.ids}
+                return {id_: self.invoice(id_, S.UNKNOWN) for id_ in known}
             case "a refusal":
                 raise AuthError("HTTP 403")
             case "an outage":
                 raise ProviderUnavailable(UnavailableReason.TIMEOUT)
-        return {id_: self.invoice(id_, question.then[id_]) for id_ in question.ids}
+        return {id_: self.invoice(id_, question.then[id_]) for id_ in known}
 
     def release(self, question: Question, how: str) -> None:
         """Answer a question."""
@@ -153,8 +188,14 @@ class World:
                 self._note_answer(self.truth[id_], row.status, question.asked, now)
         question.answer.set_result(rows)
 
+    def is_misled(self, id_: str) -> bool:
+        """Whether the last poll that came without a hint brought what was so before."""
+        truth = self.truth[id_]
+        return truth.was_last_false and truth.answered_at > truth.before_since + _REVERTED_FOR
+
     def _note_answer(self, truth: Truth, said: S, asked: float, now: float) -> None:
         """Note for how long what was answered has been false."""
+        truth.false_beginnings += truth.status.is_paid and not said.is_paid
         if said is S.UNKNOWN:
             return
         is_false = said.is_paid and not truth.status.is_paid
@@ -169,6 +210,7 @@ class World:
         elif asked >= truth.answered_at:
             truth.lied_since = None
         truth.answered_at = now
+        truth.was_last_false = said is not truth.status
 
 
 class MadeUpProvider(Provider):
@@ -189,10 +231,36 @@ class MadeUpProvider(Provider):
 
     @override
     async def async_get_account(self) -> Account:
+        self._note_time()
         return Account(unique_id="1", title="Made up")
 
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
+        return await self._async_ask(ids)
+
+    async def async_list_invoices(
+        self, *, since: datetime, until: datetime | None = None, order_id: str | None = None
+    ) -> AsyncIterator[Invoice]:
+        """Yield what was made elsewhere, a page at a time."""
+        pages = each_once(
+            self._async_read_page, since=since, until=until, order_id=order_id, size=_PAGE
+        )
+        async for invoice in pages:
+            yield invoice
+
+    async def _async_read_page(self, offset: int, size: int) -> Page:
+        """Ask for a page of the list as it is now."""
+        listed = self.world.listed(self.clock())
+        ids = tuple(listed[offset : offset + size])
+        try:
+            async with asyncio.timeout(_PAGE_TIMEOUT):
+                found = await self._async_ask(ids)
+        except TimeoutError as err:
+            raise ProviderUnavailable(UnavailableReason.TIMEOUT) from err
+        return Page(len(ids), found, len(listed))
+
+    async def _async_ask(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
+        """Ask a question, and wait until it is answered."""
         world = self.world
         then = {id_: truth.status for id_, truth in world.truth.items()}
         question = Question(ids, asyncio.get_running_loop().create_future(), then, self.clock())
@@ -201,9 +269,13 @@ class MadeUpProvider(Provider):
             world.release(question, world.mood)
         try:
             rows = await question.answer
-            if world.clock is not None:
-                self.http.server_time = world.clock(), self.clock()
+            self._note_time()
             return rows
         finally:
             if question in world.questions:
                 world.questions.remove(question)
+
+    def _note_time(self) -> None:
+        """Say what time it is, where the provider does."""
+        if self.world.clock is not None:
+            self.http.server_time = self.world.clock(), self.clock()

@@ -33,12 +33,13 @@ class ProviderRules(Steps):
         self._push(id_, what)
 
     @precondition(lambda self: self.home.is_loaded)
-    @rule(ids=st.sets(invoices))
-    def hint(self, ids: set[str]) -> None:
+    @rule(ids=st.sets(invoices), is_trusted=st.booleans())
+    def hint(self, ids: set[str], *, is_trusted: bool) -> None:
         """A hint comes, with news or without, and with IDs that nobody knows."""
-        self._do(f"a hint at {' and '.join([*sorted(ids), 'one that nobody knows'])}")
-        self.home.entry.runtime_data.coordinator.async_hint([*sorted(ids), "unknown"])
-        self.loop.settle()
+        kind = "signed" if is_trusted else "forged"
+        named = " and ".join([*sorted(ids), "one that nobody knows"])
+        self._do(f"a {kind} hint at {named}")
+        self.home.hint([*sorted(ids), "unknown"], is_trusted=is_trusted)
 
     @rule(mood=st.sampled_from(ANSWERS))
     def provider_answers_with(self, mood: str) -> None:
