@@ -18,6 +18,7 @@ WORDS = {
     "const",
     "errors",
     "identifiers",
+    "integrations",
     "invoice_values",
     "issues",
     "lookup",

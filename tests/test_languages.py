@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from custom_components.crypto_invoices.providers import PROVIDERS
+from custom_components.crypto_invoices.providers.another_api.presets import PRESETS
 
 from .conftest import ENGLISH, PACKAGE
 from .test_translations import texts
@@ -20,7 +21,9 @@ OTHERS = sorted({path.stem for path in FOLDER.iterdir()} - {"en"})
 TRANSLATED = PACKAGE.parent.parent / "tests" / "translated_english.json"
 
 # What another language may spell as English does: names, and words that it shares.
-NAMES = {provider.name for provider in PROVIDERS.values()}
+NAMES = {provider.name for provider in PROVIDERS.values()} | {
+    preset.name for preset in PRESETS.values()
+}
 SHARED = {
     "de": {"Name", "Status", "Test", "Link"},
     "es": {"Error"},

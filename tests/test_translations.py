@@ -26,6 +26,7 @@ from custom_components.crypto_invoices.errors import error_key
 from custom_components.crypto_invoices.invoice_values import invoice_attributes
 from custom_components.crypto_invoices.lookup import NotAccepted
 from custom_components.crypto_invoices.providers import PROVIDERS
+from custom_components.crypto_invoices.providers.another_api import AnotherApi
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -41,6 +42,7 @@ from custom_components.crypto_invoices.providers.model import (
     UnavailableReason,
 )
 from custom_components.crypto_invoices.providers.new_invoice import Flaw
+from custom_components.crypto_invoices.providers.preview import SettingFlaw
 from custom_components.crypto_invoices.providers.provider import Field, FieldKind
 from custom_components.crypto_invoices.sensor import account, balance, invoice
 from custom_components.crypto_invoices.system_health import public_address
@@ -67,6 +69,7 @@ ABOUT_IDS = {f"ids_{reason}" for reason in NotAccepted} | {
 }
 # What only the set-up of an account can meet: later, it is what the account's reading says.
 AT_SET_UP = {
+    "answer_too_large",
     "clock_wrong",
     "forbidden",
     "key_or_secret",
@@ -99,8 +102,9 @@ def words_in_code(*names: str) -> set[str]:
 def test_provider_step(key: str) -> None:
     """A provider's form has a text for each of its fields, and for nothing else."""
     step = CONFIG["step"][key]
-    plain = {field.key for field in PROVIDERS[key].fields if not field.advanced}
-    advanced = {field.key for field in PROVIDERS[key].fields if field.advanced}
+    fields = [field for field in PROVIDERS[key].fields if not field.is_previewed]
+    plain = {field.key for field in fields if not field.advanced}
+    advanced = {field.key for field in fields if field.advanced}
     assert step["data"].keys() == step["data_description"].keys() == plain
     assert step["sections"].keys() == {SECTION_ADVANCED}
     section = step["sections"][SECTION_ADVANCED]
@@ -111,12 +115,30 @@ def test_steps() -> None:
     """There is a form for each provider, and the menu names them all."""
     others = {"user", "invoices", "invoices_not_listed", "reauth_confirm", "reconfigure"}
     others |= {"user_key", "reauth_key", "reconfigure_key", "request_key", "key_page"}
-    assert CONFIG["step"].keys() == PROVIDERS.keys() | others
+    of_previews = {"preset", "preview"}
+    of_integrations = {"integration", "more"}
+    assert CONFIG["step"].keys() == PROVIDERS.keys() | others | of_previews | of_integrations
     menu = CONFIG["step"]["user"]
-    assert menu["menu_options"].keys() == PROVIDERS.keys()
-    assert menu["menu_option_descriptions"].keys() == PROVIDERS.keys()
+    assert menu["menu_options"].keys() == PROVIDERS.keys() | {"more"}
+    assert menu["menu_option_descriptions"].keys() == PROVIDERS.keys() | {"more"}
     assert SUBENTRY["step"].keys() == {"user", "not_listed"}
     assert SUBENTRY["initiate_flow"].keys() == {"user"}
+
+
+def test_preview() -> None:
+    """The form beside an answer has a text for each field, and each choice that has no name."""
+    step = CONFIG["step"]["preview"]
+    fields = [field for field in AnotherApi.fields if field.is_previewed]
+    assert list(step["data"]) == list(step["data_description"]) == [field.key for field in fields]
+    options = CONFIG["step"]["preset"]["menu_options"]
+    assert options.keys() == {f"preset_{key}" for key in (*AnotherApi.presets, "none")}
+    for key, preset in AnotherApi.presets.items():
+        assert options[f"preset_{key}"] == preset.name
+    for field in AnotherApi.fields:
+        named = ENGLISH["selector"].get(field.key, {}).get("options", {})
+        assert named.keys() <= set(field.options)
+        words = {option for option in field.options if option.isalpha()}
+        assert words == named.keys()
 
 
 def test_reauth_fields() -> None:
@@ -142,9 +164,9 @@ def test_errors() -> None:
         "key_page_not_encrypted",
     }
     assert typed <= code
-    assert (
-        CONFIG["error"].keys() == typed | FROM_PROVIDERS | SETTINGS_NEEDED | ABOUT_IDS | AT_SET_UP
-    )
+    assert CONFIG[
+        "error"
+    ].keys() == typed | FROM_PROVIDERS | SETTINGS_NEEDED | ABOUT_IDS | AT_SET_UP | set(SettingFlaw)
     assert SUBENTRY["error"].keys() == FROM_PROVIDERS | ABOUT_IDS | {"ids_missing"}
     for key, text in SUBENTRY["error"].items():
         assert CONFIG["error"].get(key, text) == text, "one error, one text"
@@ -263,6 +285,11 @@ def test_selectors() -> None:
     files = ("triggers", "conditions", "services")
     described = [load_yaml_dict(PACKAGE / f"{name}.yaml") for name in files]
     asked = {key for file in described for key in selector_texts(file)}
+    asked |= {
+        field.key
+        for field in AnotherApi.fields
+        if any(option.isalpha() for option in field.options)
+    }
     assert ENGLISH["selector"].keys() == asked
 
 
@@ -305,7 +332,9 @@ def test_issues() -> None:
     """Every issue says what is wrong, and those that can be fixed have a dialog."""
     of_automations = "automation_busy"
     assert of_automations in words_in_code("delivery/busy.py")
-    assert ENGLISH["issues"].keys() == {*issues.ISSUES, of_automations}
+    of_integrations = "provider_interface"
+    assert of_integrations in words_in_code("integrations.py")
+    assert ENGLISH["issues"].keys() == {*issues.ISSUES, of_automations, of_integrations}
     for key, texts in ENGLISH["issues"].items():
         assert texts["title"]
         assert ("fix_flow" in texts) is (key in issues._FIXABLE)

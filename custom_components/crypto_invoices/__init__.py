@@ -13,6 +13,7 @@ from .const import DOMAIN
 from .devices import async_register_account_device
 from .frontend.registration import async_register_cards
 from .identifiers import invoice_of_device
+from .integrations import async_setup_integrations
 from .runtime import CryptoInvoicesConfigEntry
 from .services import async_setup_services
 from .watching import async_unwatch
@@ -24,14 +25,15 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions and the cards, and have our texts at hand.
+    """Register the actions, the cards and other integrations' providers.
 
-    Names and sentences are made of them.
+    Our texts are at hand then: names and sentences are made of them.
     """
     await async_get_translations(hass, hass.config.language, "common", [DOMAIN])
     async_setup_services(hass)
     async_setup_websocket_api(hass)
     await async_register_cards(hass)
+    await async_setup_integrations(hass)
     return True
 
 

@@ -20,13 +20,14 @@ from homeassistant.util import dt as dt_util
 
 from .book.book import Book
 from .book.loading import async_load_book, book_storage
-from .clients import async_create_provider
+from .clients import ProviderGone, async_create_provider
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesCoordinator
 from .delivery.account import AccountAnnouncer, async_forget_deliveries
 from .issues import BOOK_LOST, async_create_issue, async_delete_issues
 from .notifications.address import webhook_address
 from .notifications.cloudhook import async_delete_cloudhook
+from .notifications.nameless import NamelessHints
 from .notifications.registration import Registration
 from .notifications.stream import FIRST_DELAY, LONGEST_DELAY, async_listen
 from .notifications.webhook import WebhookManager
@@ -50,9 +51,17 @@ _FIRST_READING = 10
 async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> AccountRuntime:
     """Return the parts of an account, with its book loaded.
 
-    Raises ConfigEntryNotReady where the book can't be read, or the account never could be.
+    Raises ConfigEntryNotReady where the book can't be read, the account never could be, or its
+    provider is gone.
     """
-    provider = await async_create_provider(hass, entry.data)
+    try:
+        provider = await async_create_provider(hass, entry.data)
+    except ProviderGone as err:
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN,
+            translation_key="provider_gone",
+            translation_placeholders={"account": entry.title, "provider": str(err)},
+        ) from err
     loaded = await async_load_book(hass, entry)
     book, clocks = loaded.book, Clocks(monotonic, dt_util.utcnow)
     if isinstance(provider, KeepsPaymentLinks):
@@ -94,9 +103,23 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
         auto_watch=auto_watch,
         balances=balances,
         webhook=_make_webhook(
-            hass, entry, provider, partial(_pass_hint_on, coordinator, auto_watch), book
+            hass,
+            entry,
+            provider,
+            NamelessHints(
+                hass,
+                entry,
+                hint=partial(_pass_hint_on, coordinator, auto_watch),
+                open_invoices=partial(_open_invoices, coordinator),
+            ).async_pass_on,
+            book,
         ),
     )
+
+
+def _open_invoices(coordinator: CryptoInvoicesCoordinator) -> list[str]:
+    """Return the IDs of the invoices that can still be paid."""
+    return [id_ for id_, one in coordinator.data.items() if one.record.status.is_open]
 
 
 @callback
@@ -140,9 +163,7 @@ def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -
             coordinator.name,
             provider,
             hint=partial(_pass_hint_on, coordinator, account.auto_watch),
-            open_invoices=lambda: [
-                id_ for id_, one in coordinator.data.items() if one.record.status.is_open
-            ],
+            open_invoices=partial(_open_invoices, coordinator),
             clock=monotonic,
             back_off=BackOff(monotonic, Random(), first=FIRST_DELAY, longest=LONGEST_DELAY),
         )
@@ -219,10 +240,10 @@ def _end_with_home_assistant(
 
 async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete all that was made or kept for an account that is removed."""
-    provider = await async_create_provider(hass, entry.data)
     address = webhook_address(hass, entry.data)
-    if isinstance(provider, CanRegisterWebhook) and address is not None:
-        with suppress(ProviderError):
+    with suppress(ProviderError, ProviderGone):
+        provider = await async_create_provider(hass, entry.data)
+        if isinstance(provider, CanRegisterWebhook) and address is not None:
             await provider.async_remove_webhook(address)
     await async_delete_cloudhook(hass, entry)
     await hass.async_add_executor_job(book_storage(hass, entry.entry_id).delete)

@@ -14,9 +14,21 @@ from .providers import PROVIDERS
 from .providers.provider import FieldKind, Provider
 
 
+class ProviderGone(Exception):
+    """The integration that brought a provider isn't loaded."""
+
+
+def find_provider(data: Mapping[str, Any]) -> type[Provider]:
+    """Return the class of an account's provider. Raises ProviderGone."""
+    try:
+        return PROVIDERS[data[CONF_PROVIDER]]
+    except KeyError:
+        raise ProviderGone(data[CONF_PROVIDER]) from None
+
+
 async def async_create_provider(hass: HomeAssistant, data: Mapping[str, Any]) -> Provider:
-    """Return the provider that a config entry's data describes."""
-    provider_class = PROVIDERS[data[CONF_PROVIDER]]
+    """Return the provider that a config entry's data describes. Raises ProviderGone."""
+    provider_class = find_provider(data)
     settings = dict(data)
     for field in provider_class.fields:
         if field.kind is FieldKind.TIME_ZONE and settings.get(field.key):

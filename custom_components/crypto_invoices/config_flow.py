@@ -10,11 +10,13 @@ from homeassistant.core import callback
 from .const import DOMAIN, SUBENTRY_TYPE_INVOICE
 from .dialogs.add_invoices import AddInvoicesFlow
 from .dialogs.options import AccountOptionsFlow
+from .dialogs.preview import PRESET, PreviewFlow
 from .dialogs.request_key import KeyRequestFlow
 from .providers import PROVIDERS
+from .providers.preview import PreviewedProvider
 
 
-class CryptoInvoicesConfigFlow(KeyRequestFlow, domain=DOMAIN):
+class CryptoInvoicesConfigFlow(PreviewFlow, KeyRequestFlow, domain=DOMAIN):
     """Set up an account with its first invoices, or change it."""
 
     VERSION = 1
@@ -25,9 +27,13 @@ class CryptoInvoicesConfigFlow(KeyRequestFlow, domain=DOMAIN):
 
         So each has its own texts, and a new provider needs no change here.
         """
-        provider = PROVIDERS.get(name.removeprefix("async_step_"))
-        if provider is None:
+        step = name.removeprefix("async_step_")
+        if step.startswith(PRESET):
+            return partial(self.async_choose_preset, step.removeprefix(PRESET))
+        if (provider := PROVIDERS.get(step)) is None:
             raise AttributeError(name)
+        if issubclass(provider, PreviewedProvider):
+            return partial(self.async_ask_access, provider)
         return partial(self.async_begin, provider)
 
     @classmethod

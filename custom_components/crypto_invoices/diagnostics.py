@@ -104,9 +104,10 @@ def _invoice_summary(account: AccountRuntime, invoice_id: str) -> dict[str, Any]
 
 def _settings(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was set up; of what is secret or the user's own, only whether it is there."""
+    provider = PROVIDERS.get(data[CONF_PROVIDER])
     return {
         field.key: _setting(field, data.get(field.key))
-        for field in PROVIDERS[data[CONF_PROVIDER]].fields
+        for field in (provider.fields if provider else ())
     }
 
 

@@ -11,6 +11,7 @@ from .providers.capabilities import (
     Rejected,
 )
 from .providers.model import (
+    AnswerTooLarge,
     AuthError,
     BadResponse,
     ClockWrong,
@@ -43,6 +44,7 @@ class _Keys(NamedTuple):
 _UNREADABLE = _Keys("bad_response", form="unexpected_answer")
 # The first class that an error is of, from its own to the most general, counts.
 _KEYS: Mapping[type, _Keys] = {
+    AnswerTooLarge: _UNREADABLE._replace(form="answer_too_large"),
     AuthError: _Keys("invalid_auth"),
     BadResponse: _UNREADABLE,
     ClockWrong: _Keys("clock_wrong"),

@@ -26,7 +26,9 @@ MISTYPED = {
     "lnbits": ["ab" * 31, "a1" * 33, "g1" * 32],
 }
 MISTYPED["cryptocloud_v1"] = MISTYPED["cryptocloud"]
-each_provider = pytest.mark.parametrize("key", PROVIDERS)
+# Of an API that nobody knows, any word may be an ID.
+KEYS = sorted(PROVIDERS.keys() - {"another_api"})
+each_provider = pytest.mark.parametrize("key", KEYS)
 
 
 async def find(key: str, text: str) -> tuple[list[str], list[str]]:
@@ -149,6 +151,6 @@ async def test_eight_letters() -> None:
 
 async def test_a_long_text_is_read_quickly() -> None:
     """Nobody waits for a text without end."""
-    for key in PROVIDERS:
+    for key in KEYS:
         for text in ("a" * 200_000, "word " * 40_000, "1-" * 100_000, "/invoices/" * 20_000):
             assert (await find(key, text))[0] == []

@@ -30,15 +30,17 @@ IDS = {
     "egates": "2794c4d4-6feb-4b46-9334-1849af7b1a0f",
     "btcpay": "4r3DemoInvoice1aBcDeFg",
     "lnbits": "ab" * 32,
+    "another_api": "pi_made-up.1",
 }
 
 
 def made_up_settings(key: str, **changes: str) -> dict[str, str]:
     """Return values for the fields of a provider that have to be filled in."""
+    texts = (FieldKind.SECRET, FieldKind.TEXT, FieldKind.CHOICE)
     made_up = {
-        field.key: f"made-up-{field.key}"
+        field.key: str(field.default or f"made-up-{field.key}")
         for field in PROVIDERS[key].fields
-        if field.required and field.kind in (FieldKind.SECRET, FieldKind.TEXT)
+        if (field.required or field.default) and field.kind in texts
     }
     return {**made_up, "url": ADDRESS, **changes}
 

@@ -352,6 +352,7 @@ async def test_byte_order_mark_and_nan(wire: Wire, session: ClientSession, key: 
         "egates": {"success": True, "response": {"invoice": good, "status": "PENDING"}},
         "btcpay": {"id": good, "status": "New", "metadata": {"x": float("nan")}},
         "lnbits": {"data": [payment(good), payment(bad, amount=float("nan"))], "total": 2},
+        "another_api": {"made-up-status_path": "New", "x": float("nan")},
     }  # fmt: skip
     wire.answer(Answer(b"\xef\xbb\xbf" + json.dumps(bodies[key]).encode()))
     settings = {"store_id": "Store1"} if key == "btcpay" else {}

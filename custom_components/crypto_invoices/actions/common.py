@@ -159,7 +159,8 @@ def _by_id(hass: HomeAssistant, typed: str) -> Chosen:
 
 def _find_id(hass: HomeAssistant, entry: ConfigEntry, typed: str) -> str | None:
     """Return the watched invoice that an ID stands for in an account, or None."""
-    parsed = PROVIDERS[entry.data[CONF_PROVIDER]].parse_invoice_id(typed)
+    provider = PROVIDERS.get(entry.data[CONF_PROVIDER])
+    parsed = provider.parse_invoice_id(typed) if provider else None
     for invoice_id in (typed, parsed):
         if invoice_id is not None and _is_watched(hass, entry, invoice_id):
             return invoice_id

@@ -47,6 +47,31 @@ def _with_scheme(typed: str) -> str:
     return f"{'http' if is_own else 'https'}://{match[1]}"
 
 
+def normalize_gapped(text: str) -> str:
+    """Return the address of one invoice, with a gap for its ID, as it is stored and compared."""
+    address = _with_scheme(text.strip()).partition("#")[0]
+    scheme, mark, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{mark}{host.lower()}{slash}{path}"
+
+
+def gapped_address_problem(address: str, gap: str) -> str | None:
+    """Return the translation key of what is wrong with the address of one invoice, or None."""
+    host, _, path = address.partition("://")[2].partition("/")
+    if any(sign.isspace() or sign in '\\<>"' for sign in path) or ".." in path.split("/"):
+        return "url_invalid"
+    if "@" in host:
+        return "url_with_key"
+    if gap in host:
+        return "url_id_in_host"
+    if (problem := address_problem(address.partition("?")[0], allows_path=True)) is not None:
+        return problem
+    rest = path.replace(gap, "")
+    if "{" in rest or "}" in rest or gap not in path:
+        return "url_without_id"
+    return None
+
+
 def address_problem(address: str, *, allows_path: bool = False) -> str | None:
     """Return the translation key of what is wrong with an address, or None."""
     if "://" not in address:

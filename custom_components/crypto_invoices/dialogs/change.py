@@ -5,9 +5,8 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
 
-from ..const import CONF_PROVIDER
+from ..clients import ProviderGone, find_provider
 from ..notifications.address import webhook_address
-from ..providers import PROVIDERS
 from ..providers.provider import FieldKind
 from .credentials import (
     FormErrors,
@@ -17,6 +16,7 @@ from .credentials import (
     settings_to_change,
     with_optional_keys,
 )
+from .labels import async_form
 from .proof import Proven, ProvingFlow
 
 
@@ -32,9 +32,10 @@ class ChangeFlow(ProvingFlow):
     ) -> ConfigFlowResult:
         """Ask for new keys; everything else stays."""
         entry = self._get_reauth_entry()
-        provider = PROVIDERS[entry.data[CONF_PROVIDER]]
+        provider = find_provider(entry.data)
+        form = await async_form(self.hass, provider)
         secrets = [
-            field for field in provider.fields if field.kind is FieldKind.SECRET and field.required
+            field for field in form.fields if field.kind is FieldKind.SECRET and field.required
         ]
         wrong = FormErrors({})
         settings: dict[str, Any] = {}
@@ -68,8 +69,11 @@ class ChangeFlow(ProvingFlow):
         A key that is needed stays if it is left empty; one that isn't can be taken away.
         """
         entry = self._get_reconfigure_entry()
-        provider = PROVIDERS[entry.data[CONF_PROVIDER]]
-        fields = with_optional_keys(provider.fields)
+        try:
+            provider = find_provider(entry.data)
+        except ProviderGone:
+            return self.async_abort(reason="provider_gone")
+        fields = with_optional_keys((await async_form(self.hass, provider)).fields)
         wrong = FormErrors({})
         settings = settings_to_change(provider, entry.data)
         if user_input is not None:

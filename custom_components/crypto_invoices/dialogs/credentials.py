@@ -30,7 +30,13 @@ from ..providers.model import (
     SettingNeeded,
 )
 from ..providers.provider import Field, FieldKind, Provider
-from .address import address_problem, is_exposed, normalize_address
+from .address import (
+    address_problem,
+    gapped_address_problem,
+    is_exposed,
+    normalize_address,
+    normalize_gapped,
+)
 
 # Stands in a form for a secret that is there, so that it can be taken away.
 UNCHANGED = "__unchanged__"
@@ -63,8 +69,8 @@ async def async_credentials_schema(
         marker = vol.Required if field.required else vol.Optional
         suggested = typed.get(field.key, field.default)
         (advanced if field.advanced else plain)[
-            marker(field.key, description={"suggested_value": suggested})
-        ] = await _async_selector(hass, field.kind)
+            marker(field.name, description={"suggested_value": suggested})
+        ] = await _async_selector(hass, field)
     if advanced:
         plain[vol.Required(SECTION_ADVANCED)] = section(
             vol.Schema(advanced), {"collapsed": SECTION_ADVANCED not in errors}
@@ -87,9 +93,18 @@ def key_page(provider: type[Provider], address: str) -> str:
     return f"`https://…{provider.key_path}`"
 
 
-async def _async_selector(hass: HomeAssistant, kind: FieldKind) -> Any:
-    """Return what a kind of field is typed or picked with."""
-    match kind:
+async def _async_selector(hass: HomeAssistant, field: Field) -> Any:
+    """Return what a field is typed or picked with."""
+    match field.kind:
+        case FieldKind.CHOICE:
+            return SelectSelector(
+                SelectSelectorConfig(
+                    options=list(field.options),
+                    custom_value=True,
+                    mode=SelectSelectorMode.DROPDOWN,
+                    translation_key=field.key,
+                )
+            )
         case FieldKind.SECRET:
             return _SECRET
         case FieldKind.URL:
@@ -113,11 +128,15 @@ def read_settings(
     settings: dict[str, Any] = {}
     for field in fields:
         if field.kind is FieldKind.BOOLEAN:
-            settings[field.key] = bool(flat.get(field.key, field.default))
-        elif value := str(flat.get(field.key) or "").strip():
+            settings[field.key] = bool(flat.get(field.name, field.default))
+        elif value := str(flat.get(field.name) or "").strip():
             if field.kind is FieldKind.URL:
-                value = normalize_address(
-                    value, allows_path=provider.allows_path, pages=provider.pages
+                value = (
+                    normalize_gapped(value)
+                    if provider.address_gap
+                    else normalize_address(
+                        value, allows_path=provider.allows_path, pages=provider.pages
+                    )
                 )
             settings[field.key] = value
     return settings
@@ -171,7 +190,11 @@ def settings_errors(
         if not value:
             problem = "required" if field.required else None
         elif field.kind is FieldKind.URL:
-            problem = address_problem(value, allows_path=provider.allows_path)
+            problem = (
+                gapped_address_problem(value, provider.address_gap)
+                if provider.address_gap
+                else address_problem(value, allows_path=provider.allows_path)
+            )
             if problem is None and is_exposed(value) and value != exposed_before:
                 problem = "url_not_encrypted"
         elif field.kind is FieldKind.SECRET and not _can_be_a_key(value):
@@ -211,4 +234,4 @@ def _can_be_a_key(value: str) -> bool:
 
 def form_key(field: Field) -> str:
     """Return where the form shows an error of a field: a section can't show its fields'."""
-    return SECTION_ADVANCED if field.advanced else field.key
+    return SECTION_ADVANCED if field.advanced else field.name

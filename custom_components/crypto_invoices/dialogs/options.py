@@ -13,7 +13,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
-from ..clients import async_create_provider
+from ..clients import ProviderGone, async_create_provider
 from ..const import (
     CONF_AUTO_WATCH,
     CONF_CLEANUP_AFTER,
@@ -41,7 +41,10 @@ class AccountOptionsFlow(OptionsFlow):
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for everything at once."""
         entry = self.config_entry
-        provider = await async_create_provider(self.hass, entry.data)
+        try:
+            provider = await async_create_provider(self.hass, entry.data)
+        except ProviderGone:
+            return self.async_abort(reason="provider_gone")
         errors: dict[str, str] = {}
         placeholders = {"account": entry.title, "permission": ""}
         if user_input is not None:

@@ -12,6 +12,7 @@ import voluptuous as vol
 
 from ..book.loading import looked_up
 from ..const import CONF_AUTO_WATCH, CONF_INVOICES
+from ..integrations import async_get_origin
 from ..notifications.address import webhook_address
 from ..providers import PROVIDERS
 from ..providers.capabilities import CanListInvoices
@@ -25,6 +26,7 @@ from .credentials import (
     with_optional_keys,
 )
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
+from .labels import FOREIGN_STEP, async_form
 from .open_invoices import OpenInvoices, async_find_open
 from .proof import Proven, ProvingFlow
 
@@ -32,13 +34,33 @@ from .proof import Proven, ProvingFlow
 class SetUpFlow(ProvingFlow):
     """The steps that set up an account."""
 
+    _asked: type[Provider]
     _proven: Proven
     _offered: OpenInvoices
+    _suggested: Mapping[str, Any] | None = None
+    """What the form for the first invoices begins with."""
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the provider."""
-        return self.async_show_menu(step_id="user", menu_options=list(PROVIDERS))
+        own = [key for key in PROVIDERS if async_get_origin(self.hass, key) is None]
+        more = ["more"] if len(own) < len(PROVIDERS) else []
+        return self.async_show_menu(step_id="user", menu_options=[*own, *more])
+
+    async def async_step_more(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for a provider of another integration, by its name."""
+        names = {
+            key: provider.name
+            for key, provider in PROVIDERS.items()
+            if async_get_origin(self.hass, key) is not None
+        }
+        return self.async_show_menu(step_id="more", menu_options=names)
+
+    async def async_step_integration(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the credentials of a provider of another integration."""
+        return await self.async_ask_credentials(self._asked, user_input)
 
     async def async_ask_credentials(
         self, provider: type[Provider], user_input: dict[str, Any] | None = None
@@ -46,11 +68,13 @@ class SetUpFlow(ProvingFlow):
         """Ask for the provider's credentials and prove them."""
         wrong = FormErrors({})
         settings: dict[str, Any] = {}
+        form = await async_form(self.hass, provider)
+        self._asked = provider
         # Who has no key yet submits without one, and gets the link to make it.
-        fields = with_optional_keys(provider.fields) if provider.key_path else provider.fields
+        fields = with_optional_keys(form.fields) if provider.key_path else form.fields
         if user_input is not None:
-            settings = read_settings(provider, provider.fields, user_input)
-            proven = await self.async_prove(provider, provider.fields, settings)
+            settings = read_settings(provider, form.fields, user_input)
+            proven = await self.async_prove(provider, form.fields, settings)
             if isinstance(proven, Proven):
                 self._proven = proven
                 # A dialog that somebody left open must not keep everybody out.
@@ -59,12 +83,13 @@ class SetUpFlow(ProvingFlow):
                 return await self._async_offer_invoices()
             wrong = proven
         return self.async_show_form(
-            step_id=provider.key,
+            step_id=form.step_id,
             data_schema=await async_credentials_schema(self.hass, fields, settings, wrong.by_field),
             errors=dict(wrong.by_field),
             description_placeholders={
                 "provider": provider.name,
                 "key_page": key_page(provider, settings.get(CONF_URL, "")),
+                **form.placeholders,
                 **wrong.placeholders,
             },
         )
@@ -101,7 +126,9 @@ class SetUpFlow(ProvingFlow):
         return self.async_show_form(
             step_id=step_id,
             data_schema=invoices_schema(
-                self._offered, user_input, _auto_watch_field(provider, user_input or {})
+                self._offered,
+                user_input or self._suggested,
+                _auto_watch_field(provider, user_input or {}),
             ),
             errors=checked.errors,
             description_placeholders={
@@ -157,6 +184,6 @@ def _how_to_push(
     if address is None:
         return {}
     return {
-        "description": provider.key,
+        "description": FOREIGN_STEP if async_get_origin(hass, provider.key) else provider.key,
         "description_placeholders": {"provider": provider.name, "webhook_url": address},
     }

@@ -218,14 +218,16 @@ async def _read_limited(response: ClientResponse) -> bytes:
     return bytes(content)
 
 
-def decode(response: Response, read_error: ReadError) -> Any:
+def decode(
+    response: Response, read_error: ReadError, read: Callable[[bytes], Any] = read_json
+) -> Any:
     """Return the JSON of a good answer, None if it is empty, or raise what a bad one means."""
     is_good = 200 <= response.status < 300
     if is_good and not response.content:
         return None
     is_html = response.content_type in _HTML
     try:
-        payload = None if is_html else read_json(response.content)
+        payload = None if is_html else read(response.content)
     except ValueError:
         payload = None
         if is_good:

@@ -35,6 +35,8 @@ class FieldKind(StrEnum):
     """What a credential field holds, and so how it is asked for."""
 
     BOOLEAN = auto()
+    CHOICE = auto()
+    """One of some texts, or any other."""
     SECRET = auto()
     TEXT = auto()
     TIME_ZONE = auto()
@@ -52,6 +54,17 @@ class Field:
     advanced: bool = False
     is_proven: bool = False
     """Whether a refusal may be about this one, where it takes several secrets to be let in."""
+    label: str | None = None
+    """What a form calls it, where that isn't up to its key."""
+    is_previewed: bool = False
+    """Whether it is asked for beside an answer, and what is read of that."""
+    options: tuple[str, ...] = ()
+    """What a choice begins with."""
+
+    @property
+    def name(self) -> str:
+        """The name that it has in a form."""
+        return self.label or self.key
 
 
 class KeyRequest(Protocol):
@@ -81,6 +94,8 @@ class Provider(ABC):
     """What is in a word that is surely meant as an ID, also in one that is mistyped."""
     id_example: ClassVar[str] = "1042"
     """What an ID looks like."""
+    address_gap: ClassVar[str] = ""
+    """What stands for an invoice's ID, where the address is that of one invoice."""
     has_withdrawals: ClassVar[bool] = False
     """Whether what isn't found under an ID may be a withdrawal."""
     has_memos: ClassVar[bool] = False
