@@ -159,9 +159,9 @@ async def test_made_up_provider(hass: HomeAssistant) -> None:
         "shelf": "upper",
     }
     assert [watched_name(hass, entry, id_) for id_ in watched(entry)] == [
-        "Invoice no. 1",
-        "Invoice no. 2",
-        "Invoice no. 3",
+        "no. 1",
+        "no. 2",
+        "no. 3",
     ]
     amount = state_of(hass, entry, "2", "amount")
     assert (amount.state, amount.attributes["unit_of_measurement"]) == ("2", "CHF")

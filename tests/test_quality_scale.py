@@ -15,6 +15,7 @@ import yaml
 from custom_components import crypto_invoices
 from custom_components.crypto_invoices import config_flow, diagnostics, image
 from custom_components.crypto_invoices.providers import PROVIDERS
+from custom_components.crypto_invoices.providers.preview import PreviewedProvider
 
 from .conftest import ENGLISH, ICONS, PACKAGE
 from .test_metadata import MANIFEST, ROOT
@@ -129,8 +130,12 @@ def fields_are_documented() -> bool:
     for key, provider in PROVIDERS.items():
         step = ENGLISH["config"]["step"][key]
         labels = {**step["data"], **step["sections"]["advanced"]["data"]}
+        where = README
+        if issubclass(provider, PreviewedProvider):
+            labels |= ENGLISH["config"]["step"]["preview"]["data"]
+            where = (ROOT / "docs" / "providers.md").read_text()
         for field in provider.fields:
-            assert f"**{labels[field.key].partition(' (')[0]}**" in README, field.key
+            assert f"**{labels[field.key].partition(' (')[0]}**" in where, field.key
     return True
 
 

@@ -182,7 +182,7 @@ async def test_newcomer(hass: HomeAssistant, shop: Shop) -> None:
     await async_settle(hass)
     entry = result["result"]
     assert entry.title == "127.0.0.1"
-    assert watched_name(hass, entry, "a-1") == "Invoice Coffee a-1"
+    assert watched_name(hass, entry, "a-1") == "Coffee a-1"
     assert state_of(hass, entry, "a-1", "status").state == "pending"
     amount = state_of(hass, entry, "a-1", "amount")
     assert (Decimal(amount.state), amount.attributes["unit_of_measurement"]) == (

@@ -44,7 +44,7 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def kiosk(tmp_path: Path) -> type[Provider]:
     """Return the guide's provider, as if its file were among the others."""
-    [code] = blocks("python")
+    [_, code] = blocks("python")
     file = tmp_path / "coinkiosk.py"
     file.write_text(code)
     spec = spec_from_file_location(f"{providers.__name__}.coinkiosk", file)

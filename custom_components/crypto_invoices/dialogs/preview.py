@@ -7,31 +7,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, override
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigFlowResult
+from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.const import CONF_URL
-from yarl import URL
 
 from ..clients import async_create_provider
 from ..const import CONF_INVOICES, CONF_PROVIDER
 from ..providers import PROVIDERS
 from ..providers.model import InvoiceNotFound, ProviderError
 from ..providers.preview import Preview, PreviewedProvider, SettingFlaw
-from ..providers.provider import Field, FieldKind, Provider
 from .change import ChangeFlow
 from .credentials import (
     FormErrors,
     async_credentials_schema,
-    changed_settings,
-    form_key,
     provider_errors,
-    read_settings,
-    settings_errors,
     settings_to_change,
     with_optional_keys,
 )
 from .preview_texts import async_preview_texts
 from .proof import Proven
 from .set_up import SetUpFlow
+from .typed import Typed, all_empty
 
 PRESET = "preset_"
 NO_PRESET = "none"
@@ -43,8 +38,7 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
     """The steps of a provider that shows what is read, before anything is saved."""
 
     _previewed: type[PreviewedProvider]
-    _typed: Mapping[str, Any] | None = None
-    """What the forms hold, of all fields."""
+    _typed: Typed | None = None
     _read_with: Mapping[str, Any] | None = None
     """What was typed when the user last saw what is read, and nothing was wrong."""
 
@@ -53,10 +47,13 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Change how an account is read, beside the answer for an invoice."""
-        provider = PROVIDERS.get(self._get_reconfigure_entry().data[CONF_PROVIDER])
-        if provider is not None and issubclass(provider, PreviewedProvider):
-            return await self.async_ask_access(provider)
-        return await super().async_step_reconfigure(user_input)
+        entry = self._get_reconfigure_entry()
+        provider = PROVIDERS.get(entry.data[CONF_PROVIDER])
+        if provider is None or not issubclass(provider, PreviewedProvider):
+            return await super().async_step_reconfigure(user_input)
+        shown = {**all_empty(provider.fields), **settings_to_change(provider, entry.data)}
+        self._typed = Typed(provider, entry, shown)
+        return await self.async_ask_access(provider)
 
     async def async_step_preset(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the API, if it is one of those of which something is known."""
@@ -68,7 +65,8 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
     ) -> ConfigFlowResult:
         """Begin with what is known of an API."""
         known = self._previewed.presets.get(preset)
-        self._typed = {**known.settings, _CONF_PRESET: preset} if known else {}
+        values = {**known.settings, _CONF_PRESET: preset} if known else {}
+        self._typed = Typed(self._previewed, None, values)
         return await self.async_ask_access(self._previewed)
 
     async def async_ask_access(
@@ -76,124 +74,62 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
     ) -> ConfigFlowResult:
         """Ask how to get at an invoice."""
         self._previewed = provider
-        if self._typed is None and self._changes:
-            data = self._get_reconfigure_entry().data
-            self._typed = {**_all_empty(provider), **settings_to_change(provider, data)}
-        if self._typed is None:
+        if (typed := self._typed) is None:
             return await self.async_step_preset()
-        if user_input is None:
-            return await self._async_show_access(FormErrors({}))
-        fields = [field for field in provider.fields if not field.is_previewed]
-        self._keep(fields, read_settings(provider, fields, user_input))
-        if errors := self._access_errors():
-            return await self._async_show_access(FormErrors(errors))
-        return await self.async_step_preview()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            typed.keep(typed.access_fields, user_input)
+            errors = typed.access_errors(self._exposed_address)
+            if "url_not_encrypted" in errors.values():
+                self._exposed_address = typed.data[CONF_URL]
+            if not errors:
+                return await self._async_show_preview(typed, FormErrors({}))
+        return await self._async_show_access(typed, FormErrors(errors))
 
     async def async_step_preview(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask where in an answer everything is, beside an answer and what is read from it."""
+        if (typed := self._typed) is None:
+            return await self.async_step_preset()
         if user_input is None:
-            return await self._async_show_preview(FormErrors({}))
-        provider = self._previewed
-        fields = [field for field in provider.fields if field.is_previewed]
-        self._keep(fields, read_settings(provider, fields, user_input))
-        data = self._data()
-        errors = self._flaws(fields)
+            return await self._async_show_preview(typed, FormErrors({}))
+        typed.keep(typed.previewed_fields, user_input)
+        data, errors = typed.data, typed.flaws(typed.previewed_fields)
         if not errors and self._read_with == data:
-            return await self._async_finish(data)
+            return await self._async_finish(typed)
         self._read_with = None
         preview = None
         if _CONF_SAMPLE not in errors:
-            client = await async_create_provider(self.hass, data)
             try:
-                if isinstance(client, PreviewedProvider):
-                    preview = await client.async_preview()
+                preview = await self._async_ask(data)
             except InvoiceNotFound:
                 errors[_CONF_SAMPLE] = SettingFlaw.ID_NOT_FOUND
             except ProviderError as err:
-                return await self._async_show_failure(err)
+                wrong = provider_errors(typed.access_fields, err)
+                if "base" in wrong.by_field:
+                    return await self._async_show_preview(typed, wrong)
+                return await self._async_show_access(typed, wrong)
         if preview is not None:
             errors = {**preview.flaws, **errors}
             if not errors:
                 self._read_with = data
                 # What leads to nothing may be right for another invoice: who submits again knows.
                 errors = dict.fromkeys(preview.missing, SettingFlaw.PATH_TO_NOTHING)
-        return await self._async_show_preview(FormErrors(errors), preview)
+        return await self._async_show_preview(typed, FormErrors(errors), preview)
 
-    @property
-    def _changes(self) -> bool:
-        """Whether there is an account already."""
-        return self.source == SOURCE_RECONFIGURE
+    async def _async_ask(self, data: Mapping[str, Any]) -> Preview | None:
+        """Ask for the invoice that the settings are tried with. Raises a ProviderError."""
+        client = await async_create_provider(self.hass, data)
+        return await client.async_preview() if isinstance(client, PreviewedProvider) else None
 
-    def _keep(self, fields: list[Field], settings: Mapping[str, Any]) -> None:
-        """Keep what a form holds, also what was emptied."""
-        emptied = {field.key: "" for field in fields if field.kind is not FieldKind.BOOLEAN}
-        self._typed = {**(self._typed or {}), **emptied, **settings}
-
-    def _data(self) -> dict[str, Any]:
-        """Return what would be stored."""
-        provider = self._previewed
-        typed = {key: value for key, value in (self._typed or {}).items() if value != ""}
-        if not self._changes:
-            return {**typed, CONF_PROVIDER: provider.key}
-        data = changed_settings(provider, self._get_reconfigure_entry().data, typed)
-        if not typed.get("key_form"):
-            data.pop("api_key", None)
-        return data
-
-    def _shown(self) -> dict[str, Any]:
-        """Return what the forms show: nothing where it was emptied, not even a default."""
-        typed = self._typed or {}
-        return {key: None if value == "" else value for key, value in typed.items()}
-
-    def _access_fields(self) -> list[Field]:
-        """Return the fields of the first form; what needs no key has no key."""
-        needs_key = bool((self._typed or {}).get("key_form"))
-        return [
-            replace(field, required=field.required and needs_key) if _is_key(field) else field
-            for field in self._previewed.fields
-            if not field.is_previewed
-        ]
-
-    def _access_errors(self) -> dict[str, str]:
-        """Return what is wrong with how to get at an invoice, by field of the form."""
-        data, fields = self._data(), self._access_fields()
-        errors = settings_errors(self._previewed, fields, data, self._exposed_address)
-        if "url_not_encrypted" in errors.values():
-            self._exposed_address = data[CONF_URL]
-        if not errors and self._changes and not (self._typed or {}).get("api_key"):
-            before = URL(self._get_reconfigure_entry().data[CONF_URL]).origin()
-            if "api_key" in data and URL(data[CONF_URL]).origin() != before:
-                errors["api_key"] = SettingFlaw.KEY_OF_OTHER_HOST
-        return {**self._flaws(fields), **errors}
-
-    def _flaws(self, fields: list[Field]) -> dict[str, str]:
-        """Return what is wrong with these settings, by field of the form."""
-        found = self._previewed.find_flaws(self._data())
-        return {form_key(field): found[field.key] for field in fields if field.key in found}
-
-    async def _async_show_failure(self, err: ProviderError) -> ConfigFlowResult:
-        """Show what went wrong at the field that it is about, in whichever form that is."""
-        wrong = provider_errors(self._access_fields(), err)
-        if "base" in wrong.by_field:
-            return await self._async_show_preview(wrong)
-        return await self._async_show_access(wrong)
-
-    async def _async_show_access(self, wrong: FormErrors) -> ConfigFlowResult:
-        """Show the first form."""
-        provider, fields = self._previewed, self._access_fields()
-        if self._changes:
-            fields = with_optional_keys(fields)
-        else:
-            # Whether there has to be one is up to another field.
-            fields = [
-                replace(field, required=False) if _is_key(field) else field for field in fields
-            ]
+    async def _async_show_access(self, typed: Typed, wrong: FormErrors) -> ConfigFlowResult:
+        """Show the first form; whether there has to be a key is up to another field of it."""
+        provider = typed.provider
         return self.async_show_form(
             step_id=provider.key,
             data_schema=await async_credentials_schema(
-                self.hass, fields, self._shown(), wrong.by_field
+                self.hass, with_optional_keys(typed.access_fields), typed.shown, wrong.by_field
             ),
             errors=dict(wrong.by_field),
             description_placeholders={
@@ -206,35 +142,31 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
         )
 
     async def _async_show_preview(
-        self, wrong: FormErrors, preview: Preview | None = None
+        self, typed: Typed, wrong: FormErrors, preview: Preview | None = None
     ) -> ConfigFlowResult:
         """Show the second form, with an answer and what is read from it."""
-        fields = [
-            # Also with some of them empty, the answer helps to fill them in.
-            replace(field, required=False)
-            for field in self._previewed.fields
-            if field.is_previewed
-        ]
+        # Also with some of them empty, the answer helps to fill them in.
+        fields = [replace(field, required=False) for field in typed.previewed_fields]
         return self.async_show_form(
             step_id="preview",
             data_schema=await async_credentials_schema(
-                self.hass, fields, self._shown(), wrong.by_field
+                self.hass, fields, typed.shown, wrong.by_field
             ),
             errors=dict(wrong.by_field),
             description_placeholders={
-                "provider": self._previewed.name,
+                "provider": typed.provider.name,
                 **await async_preview_texts(self.hass, preview),
                 **wrong.placeholders,
             },
             last_step=False,
         )
 
-    async def _async_finish(self, data: dict[str, Any]) -> ConfigFlowResult:
+    async def _async_finish(self, typed: Typed) -> ConfigFlowResult:
         """Prove what was seen to work, and go on to the invoices, or change the account."""
-        entry = self._get_reconfigure_entry() if self._changes else None
-        proven = await self.async_prove(self._previewed, self._access_fields(), data, entry)
+        data, entry = typed.data, typed.entry
+        proven = await self.async_prove(typed.provider, typed.access_fields, data, entry)
         if not isinstance(proven, Proven):
-            return await self._async_show_access(proven)
+            return await self._async_show_access(typed, proven)
         if entry is not None:
             return await self._async_update(entry, proven, "reconfigure_successful")
         self._proven = proven
@@ -242,13 +174,3 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
         self._abort_if_unique_id_configured()
         self._suggested = {CONF_INVOICES: data[_CONF_SAMPLE]}
         return await self._async_offer_invoices()
-
-
-def _is_key(field: Field) -> bool:
-    """Whether a field is the key that is sent."""
-    return field.key == "api_key"
-
-
-def _all_empty(provider: type[Provider]) -> dict[str, str]:
-    """Return a text for each field that has none, so that no default takes its place."""
-    return {field.key: "" for field in provider.fields if field.kind is not FieldKind.BOOLEAN}
