@@ -27,6 +27,8 @@ from .cryptocloud_row import (
     with_v1_key,
     with_v2_key,
 )
+from .cryptocloud_wallets import set_up, v2_static
+from .invoice import SandboxInvoice
 from .json_web_token import encode
 from .letter import Draft, Format, Letter, Postback, Signature
 from .provider import INVOICES, Provider, Route
@@ -99,13 +101,20 @@ async def _v1_info(request: web.Request) -> web.Response:
     return json_response({"status": "success", "status_invoice": word})
 
 
+def is_deposit(invoice: SandboxInvoice) -> bool:
+    """Say whether it is a deposit to a wallet: its currency is a coin."""
+    return invoice.currency == COIN["fullcode"]
+
+
 def _fields(draft: Draft) -> dict[str, Any]:
     """Return what both versions post back; the id goes without its prefix."""
     invoice, invoice_id = draft.invoice, draft.invoice.id.removeprefix(PREFIX)
     fields = {
         "status": "success",
         "invoice_id": invoice_id,
-        "amount_crypto": in_coin(usd(invoice, invoice.amount)),
+        "amount_crypto": float(invoice.amount)
+        if is_deposit(invoice)
+        else in_coin(usd(invoice, invoice.amount)),
         "currency": COIN["fullcode"],
         "order_id": invoice.order_id,
     }
@@ -118,6 +127,8 @@ def _fields(draft: Draft) -> dict[str, Any]:
 
 def _write_v2(draft: Draft) -> Letter:
     """Write a postback with the invoice in it: as an object, or as Python shows bytes."""
+    if is_deposit(draft.invoice):
+        return _write_v1(draft)
     link = f"{draft.origin}/pay/{draft.invoice.provider}/{draft.invoice.id}"
     shown = row(draft.settings, draft.invoice, link)
     info = shown if draft.format is Format.JSON else str(str(shown).encode())
@@ -146,6 +157,7 @@ CRYPTOCLOUD = Provider(
         Route("POST", "/v2/invoice/merchant/list", "list", v2_list),
         Route("POST", "/v2/invoice/merchant/statistics", "statistics", v2_statistics),
         Route("POST", "/v2/merchant/wallet/balance/all", "balance", _v2_balance),
+        Route("POST", "/v2/invoice/static/create", "wallet", v2_static),
     ),
     new_id=new_id,
     canonical_id=canonical_id,
@@ -162,6 +174,7 @@ CRYPTOCLOUD = Provider(
     batched=True,
     error=lambda text: {"detail": text},
     postback=Postback(sent_on=(State.PAID, State.OVERPAID), formats=tuple(Format), write=_write_v2),
+    set_up=set_up,
 )
 
 CRYPTOCLOUD_V1 = Provider(

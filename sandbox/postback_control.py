@@ -46,7 +46,7 @@ def describe(postbacks: Postbacks, provider: str, limit: int) -> dict[str, Any]:
     }
 
 
-def _given(data: Mapping[str, Any], **values: Any) -> dict[str, Any]:
+def given(data: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     """Return the options that were sent, and of these values those that are any."""
     words = {name: data.get(name) for name in ("format", "signature", "state")}
     return {name: value for name, value in (words | values).items() if value is not None}
@@ -85,7 +85,7 @@ async def _post_postbacks(request: web.Request) -> web.Response:
     if "url" not in data or not isinstance(data["url"], str | None):
         raise SandboxError("url must be text, or null for nowhere")
     postbacks = request.app[SANDBOX].postbacks
-    options = _given(
+    options = given(
         data,
         on=None if data.get("on") is None else _texts("on", data["on"]),
         retries=whole_number(data, "retries", 0, MOST_RETRIES),
@@ -109,7 +109,7 @@ async def _post_send(request: web.Request) -> web.Response:
         times=times,
         delay=number(data, "delay", LONGEST) or 0,
         at_once=whole_number(data, "at_once", 1, MOST_AT_ONCE) or 1,
-        **_given(data),
+        **given(data),
     )
     return json_response(deliveries)
 

@@ -49,6 +49,7 @@ from sandbox.app import create_app
 from sandbox.btcpay_access import ISSUED, WEBHOOKS
 from sandbox.btcpay_webhooks import Webhooks
 from sandbox.core import SANDBOX, Sandbox
+from sandbox.cryptocloud_wallets import WALLETS
 from sandbox.faults import Fault
 from sandbox.lnbits import LISTENERS
 from sandbox.lnbits_socket import Listeners
@@ -183,6 +184,8 @@ class SandboxServer:
 
     listeners: Listeners
     """Who listens to LNbits."""
+    wallets: dict[str, str]
+    """CryptoCloud's static wallets: their references by their addresses."""
 
     issued_keys: dict[str, tuple[str, ...]]
     """Those that its page made, with what each may do."""
@@ -228,7 +231,7 @@ async def sandbox(socket_enabled: None) -> AsyncGenerator[SandboxServer]:
     server = TestServer(app, host="127.0.0.1")
     await server.start_server()
     url = str(server.make_url("")).rstrip("/")
-    yield SandboxServer(url, app[SANDBOX], app[WEBHOOKS], app[LISTENERS], app[ISSUED])
+    yield SandboxServer(url, app[SANDBOX], app[WEBHOOKS], app[LISTENERS], app[WALLETS], app[ISSUED])
     await server.close()
 
 

@@ -24,6 +24,7 @@ from .clients import ProviderGone, async_create_provider
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesCoordinator
 from .delivery.account import AccountAnnouncer, async_forget_deliveries
+from .deposits import async_take_deposit
 from .issues import BOOK_LOST, async_create_issue, async_delete_issues
 from .notifications.address import webhook_address
 from .notifications.cloudhook import async_delete_cloudhook
@@ -102,18 +103,7 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
         coordinator=coordinator,
         auto_watch=auto_watch,
         balances=balances,
-        webhook=_make_webhook(
-            hass,
-            entry,
-            provider,
-            NamelessHints(
-                hass,
-                entry,
-                hint=partial(_pass_hint_on, coordinator, auto_watch),
-                open_invoices=partial(_open_invoices, coordinator),
-            ).async_pass_on,
-            book,
-        ),
+        webhook=_make_webhook(hass, entry, provider, coordinator, auto_watch),
     )
 
 
@@ -136,8 +126,8 @@ def _make_webhook(
     hass: HomeAssistant,
     entry: ConfigEntry,
     provider: Provider,
-    hint: Callable[[Hint], None],
-    book: Book,
+    coordinator: CryptoInvoicesCoordinator,
+    auto_watch: AutoWatch | None,
 ) -> WebhookManager | None:
     """Return what listens for an account's pushes, if its provider makes any."""
     if not isinstance(provider, CanPush):
@@ -147,7 +137,21 @@ def _make_webhook(
         registration = Registration(hass, entry, provider, BackOff(monotonic, Random()))
     elif not provider.accepts_push:
         return None
-    return WebhookManager(hass, entry, provider, registration, hint=hint, book=book)
+    hints = NamelessHints(
+        hass,
+        entry,
+        hint=partial(_pass_hint_on, coordinator, auto_watch),
+        open_invoices=partial(_open_invoices, coordinator),
+    )
+    return WebhookManager(
+        hass,
+        entry,
+        provider,
+        registration,
+        hint=hints.async_pass_on,
+        deposit=partial(async_take_deposit, coordinator),
+        book=coordinator.book,
+    )
 
 
 @callback

@@ -28,6 +28,7 @@ from .actions.till import (
     async_create_invoice,
     async_get_statistics,
 )
+from .actions.wallets import ATTR_IDENTIFY, async_create_static_wallet
 from .actions.watching import (
     ATTR_STATUS,
     async_get_invoices,
@@ -87,6 +88,15 @@ ACTIONS = {
     "cancel_invoice": Action(
         async_cancel_invoice,
         {vol.Optional(ATTR_DEVICE_ID): cv.string, vol.Optional(ATTR_INVOICE_ID): cv.string},
+    ),
+    "create_static_wallet": Action(
+        async_create_static_wallet,
+        {
+            **_ACCOUNT,
+            vol.Required(ATTR_CURRENCY): cv.string,
+            vol.Required(ATTR_IDENTIFY): cv.string,
+        },
+        SupportsResponse.ONLY,
     ),
     "get_statistics": Action(
         async_get_statistics,

@@ -49,8 +49,9 @@ async def _async_watch(
     every_device = not is_automatic or coordinator.config_entry.options.get(CONF_EVERY_DEVICE)
     for record in records:
         record.is_automatic = is_automatic
+        invoice = given[record.id]
         # One that is over before anybody saw it has its line in the activity, and no page.
-        record.has_device = bool(every_device) or given[record.id].status.is_open
+        record.has_device = invoice.status.is_open or (bool(every_device) and not invoice.is_final)
         record.payment_url = links.get(record.id)
     added = await coordinator.book.async_add(records)
     if not is_automatic:

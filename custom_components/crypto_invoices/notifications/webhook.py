@@ -1,7 +1,7 @@
 """Hints from a provider's pushes: one webhook per account."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from http import HTTPStatus
 import logging
@@ -18,8 +18,10 @@ from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
 from ..book.book import Book
+from ..book.database import StorageError
 from ..const import CONF_CLOUDHOOK_URL, DOMAIN
 from ..issues import WEBHOOK_MOVED, async_create_issue, async_delete_issue
+from ..providers.model import Invoice
 from ..providers.provider import fingerprint
 from ..providers.push import CanPush, Hint, PushRejected, RejectReason
 from .address import webhook_address
@@ -55,10 +57,16 @@ class WebhookManager:
         registration: Registration | None,
         *,
         hint: Callable[[Hint], object],
+        deposit: Callable[[Invoice], Awaitable[bool]],
         book: Book,
     ) -> None:
-        """Begin unregistered; ``hint`` has invoices read that may have changed."""
+        """Begin unregistered.
+
+        ``hint`` has invoices read that may have changed, ``deposit`` takes what can't be read
+        and returns whether it did.
+        """
         self._book = book
+        self._deposit = deposit
         self._hass = hass
         self._entry = entry
         self._provider = provider
@@ -159,7 +167,12 @@ class WebhookManager:
             if self._address is not None:
                 self._book.set_fact(_PUSHED_TO, fingerprint(self._address))
             async_delete_issue(hass, self._entry, WEBHOOK_MOVED)
-        if not self._is_repeated(hint.delivery_id):
+        try:
+            # Nobody else ever tells of it: there is no answer before it is on disk.
+            is_taken = hint.deposit is not None and await self._deposit(hint.deposit)
+        except StorageError:
+            return Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
+        if not is_taken and not self._is_repeated(hint.delivery_id):
             self._hint(hint)
         return Response()
 

@@ -96,6 +96,29 @@ class CanListInvoices(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticWallet:
+    """An address that takes any amount of one coin, any number of times."""
+
+    id: str | None
+    address: str
+    currency: str
+    network: str | None
+    identify: str
+    """The user's own reference, which is the order ID of each deposit."""
+
+
+@runtime_checkable
+class CanCreateStaticWallet(Protocol):
+    """A provider with static wallets, whose deposits it posts, signed."""
+
+    def check_can_create_static_wallet(self) -> None:
+        """Raise SettingNeeded where a setting is missing to create one, or to believe deposits."""
+
+    async def async_create_static_wallet(self, currency: str, identify: str) -> StaticWallet:
+        """Create a wallet. Raises InvalidField, Rejected or another ProviderError."""
+
+
 @runtime_checkable
 class CanReadBalance(Protocol):
     """A provider that says what the account holds."""

@@ -76,6 +76,8 @@ class Invoice:
     monitored_until: datetime | None = None
     """Until when the provider itself looks for late money."""
     is_test: bool | None = None
+    is_final: bool = False
+    """Whether nothing more is ever said of it, so that there is nothing to poll."""
     local_times: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Times as the provider wrote them, where it names no time zone."""
 

@@ -93,7 +93,7 @@ class NewInvoice:
         """Check what needs no provider."""
         _check_amount(self.amount)
         for name, most in _MOST_CHARACTERS.items():
-            _check_text(name, getattr(self, name), most)
+            check_text(name, getattr(self, name), most)
         if self.lifetime is None:
             return
         if self.lifetime <= timedelta(0):
@@ -148,7 +148,7 @@ def _decimals(amount: Decimal) -> int:
     return 0 if decimals == 1 and amount == amount.to_integral_value() else decimals
 
 
-def _check_text(name: str, text: str | None, most: int) -> None:
+def check_text(name: str, text: str | None, most: int) -> None:
     """Raise InvalidField for a text that can't be sent, or that is longer than anybody's."""
     if text is None:
         return

@@ -7,6 +7,7 @@ from json import detect_encoding
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
+from .model import Invoice
 from .parse import read_json
 
 # No honest push has more, nested ones written out.
@@ -39,6 +40,8 @@ class Hint:
     """Whether it was signed by the provider, as far as that can be told."""
     delivery_id: str | None = None
     """The same for a delivery that is made again."""
+    deposit: Invoice | None = None
+    """What it is about, if that is a deposit to a static wallet: then no API tells more of it."""
 
 
 @runtime_checkable

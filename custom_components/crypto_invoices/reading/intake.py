@@ -44,6 +44,9 @@ class Intake:
         """Which version of the book is watched."""
         ended = 0
         for one in self._begin(book.records.values(), at_start=True):
+            if one.record.is_over and not one.record.has_device:
+                # It is here for its announcement only.
+                continue
             delay = 0.0
             if not one.record.status.is_open:
                 delay = float(max(0, ended // provider.batch_size - _ALONG_AT_START))

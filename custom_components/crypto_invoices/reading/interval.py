@@ -23,14 +23,16 @@ def interval_for(one: Watched, clocks: Clocks, now: float, *, can_revert: bool) 
         return confirmed_in / (1 - SPREAD) if confirmed_in > 0 else YOUNG_INTERVAL
     if one.invoice is None:
         return 0.0
-    interval = next_poll(
-        one.invoice,
-        age=_age(one, clocks),
-        unchanged_for=unchanged_for(one, clocks),
-        now=clocks.now(),
-        is_certain=clocks.is_certain,
-        can_revert=can_revert,
-    )
+    interval = None
+    if not one.invoice.is_final:
+        interval = next_poll(
+            one.invoice,
+            age=_age(one, clocks),
+            unchanged_for=unchanged_for(one, clocks),
+            now=clocks.now(),
+            is_certain=clocks.is_certain,
+            can_revert=can_revert,
+        )
     if interval is None and now - one.doubted_at < LAST_POLL:
         # Of two answers, the last one need not be the right one.
         return LAST_POLL

@@ -14,6 +14,7 @@ from ..model import (
     Account,
     AuthError,
     BadResponse,
+    Invoice,
     InvoiceNotFound,
     InvoiceStatus,
     ProviderError,
@@ -154,7 +155,14 @@ class CryptoCloudProject(Provider):
         named = {parse_invoice_id(name) for name in names if isinstance(name, str)} - {None}
         if not named:
             raise PushRejected(RejectReason.MALFORMED, "no invoice is named")
-        return Hint(invoice_ids=frozenset(id_ for id_ in named if id_ is not None))
+        ids = [id_ for id_ in named if id_ is not None]
+        # Of two, nobody knows which is paid.
+        deposit = self._read_deposit(ids[0], fields) if len(ids) == 1 else None
+        return Hint(invoice_ids=frozenset(ids), deposit=deposit)
+
+    def _read_deposit(self, id_: str, fields: Mapping[str, Any]) -> Invoice | None:
+        """Return what a signed postback says if it is about a deposit to a static wallet."""
+        return None
 
 
 def _verified_claims(token: object, secret: str | None) -> dict[str, Any]:

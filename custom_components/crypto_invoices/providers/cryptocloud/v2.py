@@ -17,8 +17,9 @@ from ..new_invoice import Flaw, InvalidField, NewInvoice
 from ..pages import Page, each_once
 from ..parse import read_object
 from .invoices import parse_created, parse_rows
-from .project import CryptoCloudProject, read_success
+from .project import read_success
 from .totals import parse_balances, parse_statistics
+from .wallets import CryptoCloudWallets
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ _NOT_CREATED = re.compile(r"not created", re.IGNORECASE)
 _NOT_FOUND = re.compile(r"not.?found|not.?exist|no such", re.IGNORECASE)
 
 
-class CryptoCloud(CryptoCloudProject):
+class CryptoCloud(CryptoCloudWallets):
     """A CryptoCloud project, read in batches of up to 100 invoices."""
 
     key = "cryptocloud"
