@@ -41,6 +41,7 @@ from syrupy.assertion import SnapshotAssertion
 import voluptuous as vol
 
 from custom_components import crypto_invoices
+from custom_components.crypto_invoices import PLATFORMS
 from custom_components.crypto_invoices.const import DOMAIN, SUBENTRY_TYPE_INVOICE
 from custom_components.crypto_invoices.dialogs.options import AccountOptionsFlow
 from custom_components.crypto_invoices.providers import PROVIDERS, http
@@ -449,19 +450,19 @@ async def async_refused(hass: HomeAssistant, action: str, **data: Any) -> HomeAs
 
 
 def find_entity(hass: HomeAssistant, entry: ConfigEntry, *unique_id: str) -> str | None:
-    """Return the entity ID of a sensor, by invoice ID and key, or by the key of an account's."""
-    return er.async_get(hass).async_get_entity_id(
-        "sensor", DOMAIN, "_".join((entry.entry_id, *unique_id))
-    )
+    """Return the ID of an entity, by invoice ID and key, or by the key of an account's."""
+    registry, wanted = er.async_get(hass), "_".join((entry.entry_id, *unique_id))
+    found = (registry.async_get_entity_id(domain, DOMAIN, wanted) for domain in PLATFORMS)
+    return next((entity_id for entity_id in found if entity_id), None)
 
 
 def state_of(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str, key: str) -> State:
-    """Return the state of an invoice's sensor."""
+    """Return the state of an entity of an invoice."""
     return _state(hass, entry, invoice_id, key)
 
 
 def account_state(hass: HomeAssistant, entry: ConfigEntry, key: str) -> State:
-    """Return the state of an account's sensor."""
+    """Return the state of an entity of an account."""
     return _state(hass, entry, key)
 
 

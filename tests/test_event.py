@@ -26,6 +26,8 @@ from .conftest import (
     state_of,
 )
 
+pytestmark = pytest.mark.usefixtures("entities_enabled")
+
 ANY = {"any_paid", "any_status_changed"}
 
 

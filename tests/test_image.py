@@ -154,16 +154,15 @@ async def test_qr_of_an_invoice(
 
     sandbox.store.act("cryptocloud", invoice.id, "pay")
     await async_later(hass)
-    gone = qr_state(hass, entry, invoice.id)
-    assert gone.state == "unavailable"
-    assert "entity_picture" not in gone.attributes
+    assert qr_id(hass, entry, invoice.id) is None
+    assert hass.states.get(state.entity_id) is None
     assert (await client.get(picture)).status == HTTPStatus.UNAUTHORIZED
     with pytest.raises(HomeAssistantError):
         await async_get_image(hass, state.entity_id)
 
     sandbox.store.act("cryptocloud", invoice.id, "revert")
     await async_later(hass)
-    assert qr_state(hass, entry, invoice.id).state == "unavailable", "one answer may be wrong"
+    assert qr_id(hass, entry, invoice.id) is None, "one answer may be wrong"
     await async_later(hass)
     assert qr_id(hass, entry, invoice.id) == state.entity_id
     assert scanned((await async_get_image(hass, state.entity_id)).content) == link
@@ -179,7 +178,7 @@ async def test_qr_of_an_invoice_that_ends_unpaid(
     assert qr_state(hass, entry, invoice.id).state != "unavailable"
     sandbox.store.act("cryptocloud", invoice.id, action)
     await async_later(hass)
-    assert qr_state(hass, entry, invoice.id).state == "unavailable"
+    assert qr_id(hass, entry, invoice.id) is None
 
 
 async def test_qr_in_an_outage(
@@ -217,6 +216,20 @@ async def test_invoices_without_a_qr(
     assert qr_state(hass, entry, added.id).state != "unavailable"
 
 
+async def test_qr_of_an_invoice_that_is_paid_while_nobody_looks(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """A code that a restart finds is gone as soon as the invoice is known to be paid."""
+    invoice, other = (sandbox.store.create("cryptocloud") for _ in range(2))
+    entry = await add_account("cryptocloud", invoice.id, other.id)
+    await hass.config_entries.async_unload(entry.entry_id)
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    await hass.config_entries.async_setup(entry.entry_id)
+    await async_later(hass)
+    assert qr_id(hass, entry, invoice.id) is None
+    assert qr_state(hass, entry, other.id).state != "unavailable"
+
+
 async def test_qr_of_an_invoice_that_is_removed(
     hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
 ) -> None:
@@ -241,7 +254,7 @@ async def test_qr_after_a_reload(
     await async_later(hass)
     await hass.config_entries.async_reload(entry.entry_id)
     await async_settle(hass)
-    assert qr_state(hass, entry, ids[0]).state == "unavailable"
+    assert qr_id(hass, entry, ids[0]) is None
     assert qr_state(hass, entry, ids[1]).state != "unavailable"
 
 

@@ -196,7 +196,7 @@ async def test_invoice_is_gone_at_start(
     await async_settle(hass)
     assert entry.state is ConfigEntryState.LOADED
     assert state_of(hass, entry, here, "status").state == "pending"
-    assert state_of(hass, entry, gone, "status").state == "unavailable"
+    assert state_of(hass, entry, gone, "status").state == "not_found"
     sandbox.store.create(provider, invoice_id=gone)
     await async_later(hass)
     assert state_of(hass, entry, gone, "status").state == "pending"

@@ -238,7 +238,7 @@ async def test_made_up_provider_that_knows_nothing(hass: HomeAssistant) -> None:
     ShoeBox.slips["2"] = InvoiceNotFound()
     await async_later(hass)
     for number in "12":
-        assert state_of(hass, entry, number, "status").state == "unavailable"
+        assert state_of(hass, entry, number, "status").state == "not_found"
     assert entry.runtime_data.coordinator.last_update_success
 
 

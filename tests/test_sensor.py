@@ -69,6 +69,7 @@ def shown(hass: HomeAssistant, entry: ConfigEntry, invoice_id: str) -> dict[str,
     return sensors
 
 
+@pytest.mark.usefixtures("entities_enabled")
 @pytest.mark.parametrize(
     ("provider", "typed"),
     [
@@ -131,7 +132,7 @@ async def test_status(
     state = state_of(hass, entry, invoice.id, "status")
     assert state.state == "pending"
     assert state.attributes["device_class"] == "enum"
-    assert state.attributes["options"] == [status.value for status in InvoiceStatus]
+    assert state.attributes["options"] == [*(status.value for status in InvoiceStatus), "not_found"]
     assert account_state(hass, entry, "open_invoices").state == "1"
     sandbox.store.act(provider, invoice.id, action)
     await async_later(hass)
@@ -243,6 +244,96 @@ async def test_chosen_coin(
     assert (status.attributes["amount"], status.attributes["currency"]) == (10.0, "USD")
 
 
+@pytest.mark.usefixtures("entities_enabled")
+async def test_expires_while_there_is_something_to_expire(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """A payment that was seen is in time, and what is over has expired or never will."""
+    invoice = sandbox.store.create("btcpay")
+    entry = await add_account("btcpay", invoice.id)
+    entity_id = state_of(hass, entry, invoice.id, "expires_at").entity_id
+    for action in ("process", "pay"):
+        sandbox.store.act("btcpay", invoice.id, action)
+        await async_later(hass)
+        assert find_entity(hass, entry, invoice.id, "expires_at") is None
+        assert hass.states.get(entity_id) is None
+
+
+async def test_which_entities_are_on(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """Few entities are on at first, and those are what people look at."""
+    invoice = sandbox.store.create("cryptocloud", order_id="Coffee")
+    entry = await add_account("cryptocloud", invoice.id)
+    found = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    is_on = {one.entity_id: one.disabled_by is None for one in found}
+    assert is_on == {
+        "binary_sensor.cryptocloud_connected": True,
+        "button.cryptocloud_check_now": True,
+        "event.cryptocloud_activity": False,
+        "event.coffee_activity": False,
+        "image.coffee_payment_qr_code": True,
+        "sensor.coffee": True,
+        "sensor.coffee_amount": True,
+        "sensor.coffee_amount_received": True,
+        "sensor.coffee_expires": False,
+        "sensor.cryptocloud_balance_usdt": True,
+        "sensor.cryptocloud_last_successful_reading": False,
+        "sensor.cryptocloud_open_invoices": True,
+        "sensor.cryptocloud_outstanding_usd": True,
+        "sensor.cryptocloud_paid_today": True,
+        "sensor.cryptocloud_received_usd": True,
+    }
+    assert "unit_of_measurement" not in account_state(hass, entry, "open_invoices").attributes
+
+
+@pytest.mark.parametrize(
+    ("order_id", "entity_id"),
+    [
+        ("Coffee beans, 2 kg", "sensor.coffee_beans_2_kg"),
+        ("Gift 🎁", "sensor.gift"),
+        ("🎁", "sensor.invoice"),
+        ("1042", "sensor.invoice_1042"),
+        ("\u0642\u0647\u0648\u0629", "sensor.qhw"),
+        ("<img src=x onerror=alert(1)>", "sensor.img_src_x_onerror_alert_1"),
+        ("0123456789abcdef" * 4, "sensor.invoice_abcdef"),
+    ],
+)
+async def test_entity_ids(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    order_id: str,
+    entity_id: str,
+) -> None:
+    """An entity's ID is readable, whatever the order ID is."""
+    invoice = sandbox.store.create("cryptocloud", order_id=order_id)
+    entry = await add_account("cryptocloud", invoice.id)
+    assert state_of(hass, entry, invoice.id, "status").entity_id == entity_id
+
+
+@each_provider
+async def test_deleted_at_the_provider(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str
+) -> None:
+    """An invoice that its provider doesn't know any more says so; an outage is something else."""
+    invoice, other = (sandbox.store.create(provider, order_id=f"HA-{n}") for n in range(2))
+    entry = await add_account(provider, invoice.id, other.id)
+    sandbox.store.act(provider, invoice.id, "delete")
+    await async_later(hass)
+    status = state_of(hass, entry, invoice.id, "status")
+    assert (status.state, status.attributes["status"]) == ("not_found", "not_found")
+    assert status.attributes["invoice_id"] == invoice.id
+    assert status.attributes.get("order_id") == (None if provider == "cryptocloud_v1" else "HA-0")
+    assert state_of(hass, entry, other.id, "status").state == "pending"
+    assert account_state(hass, entry, "connected").state == "on"
+    sandbox.switch(provider, Fault.SERVER_ERROR)
+    await async_later(hass)
+    for one in (invoice, other):
+        assert state_of(hass, entry, one.id, "status").state == "unavailable"
+    assert account_state(hass, entry, "connected").state == "off"
+
+
 async def test_time_zone_not_given(
     hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
 ) -> None:
@@ -254,6 +345,7 @@ async def test_time_zone_not_given(
     assert state_of(hass, entry, invoice.id, "status").attributes["expires_at"] == written
 
 
+@pytest.mark.usefixtures("entities_enabled")
 async def test_time_zone_given(
     hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
 ) -> None:

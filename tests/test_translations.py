@@ -267,8 +267,9 @@ def test_entities() -> None:
     assert ENGLISH["entity"]["sensor"].keys() == ICONS["entity"]["sensor"].keys() == keys
     statuses = {status.value for status in InvoiceStatus}
     status = ENGLISH["entity"]["sensor"]["status"]
-    assert status["state"].keys() == statuses
-    assert ICONS["entity"]["sensor"]["status"]["state"].keys() == statuses
+    shown = statuses | {invoice.NOT_FOUND}
+    assert status["state"].keys() == shown
+    assert ICONS["entity"]["sensor"]["status"]["state"].keys() == shown
 
 
 def selector_texts(node: Any) -> Iterator[str]:

@@ -19,7 +19,13 @@ from .services import async_setup_services
 from .watching import async_unwatch
 from .websocket_api import async_setup_websocket_api
 
-PLATFORMS = [Platform.EVENT, Platform.IMAGE, Platform.SENSOR]
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.EVENT,
+    Platform.IMAGE,
+    Platform.SENSOR,
+]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 

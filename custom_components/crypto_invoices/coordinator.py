@@ -100,6 +100,8 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
         if self._is_all_new:
             self._is_all_new = False
             await self.publisher.async_publish_all(self._listeners)
+        if not self.last_update_success:
+            self.publisher.async_publish_step()
 
     @override
     @callback

@@ -6,16 +6,18 @@ from itertools import batched
 from typing import override
 
 from homeassistant.core import callback
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .book.record import as_asked
+from .const import DOMAIN
 from .coordinator import CryptoInvoicesCoordinator
 from .devices import account_device_info, invoice_device_info
 from .identifiers import entity_unique_id, invoice_identifier
-from .providers.model import Invoice
+from .providers.model import Invoice, InvoiceNotFound
 
 # The entities of so many invoices are added before others get their turn.
 _ADDED_AT_ONCE = 20
@@ -48,6 +50,49 @@ async def async_add_invoice_entities(
         coordinator.publisher.async_add_watched_listener(add_new_invoices)
     )
     for _ in add_new_invoices():
+        await asyncio.sleep(0)
+
+
+async def async_add_passing_entities(
+    coordinator: CryptoInvoicesCoordinator,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    make_entity: Callable[[str], InvoiceEntity],
+    *,
+    domain: str,
+    key: str,
+    exists: Callable[[Invoice], bool],
+) -> None:
+    """Add an entity of each invoice for as long as there is something for it to show.
+
+    After that it is gone, from the registry too: an unavailable one would say nothing.
+    """
+    registry, entry = er.async_get(coordinator.hass), coordinator.config_entry
+    shown: set[str] = set()
+
+    @callback
+    def follow(invoice_ids: Iterable[str]) -> None:
+        for invoice_id in invoice_ids:
+            one = coordinator.data.get(invoice_id)
+            if one is None or one.invoice is None or not one.record.has_device:
+                continue
+            if not exists(one.invoice):
+                shown.discard(invoice_id)
+                identifier = invoice_identifier(entry.entry_id, invoice_id)
+                unique_id = entity_unique_id(identifier, key)
+                if entity_id := registry.async_get_entity_id(domain, DOMAIN, unique_id):
+                    registry.async_remove(entity_id)
+            elif invoice_id not in shown:
+                shown.add(invoice_id)
+                async_add_entities([make_entity(invoice_id)])
+
+    def forget_gone() -> Iterator[bool]:
+        shown.intersection_update(coordinator.data)
+        return iter(())
+
+    entry.async_on_unload(coordinator.publisher.async_add_change_listener(follow))
+    entry.async_on_unload(coordinator.publisher.async_add_watched_listener(forget_gone))
+    for some in batched(tuple(coordinator.data), _ADDED_AT_ONCE, strict=False):
+        follow(some)
         await asyncio.sleep(0)
 
 
@@ -90,7 +135,7 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
         super().__init__(coordinator, context=invoice_id)
         self.entity_description = description
         self.invoice_id = invoice_id
-        self._shown = (coordinator.last_update_success, self.row)
+        self._shown = self._now
         identifier = invoice_identifier(coordinator.config_entry.entry_id, invoice_id)
         self._attr_unique_id = entity_unique_id(identifier, description.key)
 
@@ -99,6 +144,17 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
     def device_info(self) -> DeviceInfo | None:
         """The invoice's device; only asked for while the entity is added, so not kept."""
         return device_of(self.coordinator, self.invoice_id)
+
+    @property
+    def _now(self) -> tuple[bool, bool, Invoice | None]:
+        """What decides what is shown."""
+        return self.coordinator.last_update_success, self.is_gone, self.row
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the provider answers, but doesn't know the invoice any more."""
+        one = self.coordinator.data.get(self.invoice_id)
+        return super().available and one is not None and isinstance(one.error, InvoiceNotFound)
 
     @property
     def row(self) -> Invoice | None:
@@ -138,7 +194,7 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
     @callback
     def _handle_coordinator_update(self) -> None:
         """Write the state only where this invoice is what changed."""
-        now = (self.coordinator.last_update_success, self.row)
+        now = self._now
         if now != self._shown:
             self._shown = now
             self.async_write_ha_state()

@@ -18,7 +18,11 @@ from .runtime import CryptoInvoicesConfigEntry
 PARALLEL_UPDATES = 0
 
 ACTIVITY = EventEntityDescription(
-    key="activity", translation_key="activity", event_types=list(KINDS)
+    key="activity",
+    translation_key="activity",
+    event_types=list(KINDS),
+    # The activity has a sentence for each announcement: this would be a second line.
+    entity_registry_enabled_default=False,
 )
 
 

@@ -1,12 +1,11 @@
 """A QR code for each invoice that somebody can pay: what a wallet scans, or the payment page."""
 
-import asyncio
-from collections.abc import Iterable
-from itertools import batched
+from functools import partial
 import logging
 from typing import override
 
 from homeassistant.components.image import ImageEntity, ImageEntityDescription
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.requirements import RequirementsNotFound, async_process_requirements
@@ -14,7 +13,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import CryptoInvoicesCoordinator
-from .entity import InvoiceEntity
+from .entity import InvoiceEntity, async_add_passing_entities
 from .qr import make_qr, text_to_scan
 from .runtime import CryptoInvoicesConfigEntry
 
@@ -24,9 +23,6 @@ PARALLEL_UPDATES = 0
 REQUIREMENTS = ["segno==1.6.6"]
 
 PAYMENT_QR = ImageEntityDescription(key="payment_qr", translation_key="payment_qr")
-
-# So many pictures are added before others get their turn.
-_ADDED_AT_ONCE = 20
 
 
 async def async_setup_entry(
@@ -46,24 +42,14 @@ async def async_setup_entry(
         _LOGGER.warning("QR codes can't be drawn: %s", err)
         return
     coordinator = entry.runtime_data.coordinator
-    shown: set[str] = set()
-
-    @callback
-    def add_payable(invoice_ids: Iterable[str]) -> None:
-        for invoice_id in invoice_ids:
-            one = coordinator.data.get(invoice_id)
-            if one is None or one.invoice is None or not one.record.has_device:
-                continue
-            if text_to_scan(one.invoice) is None:
-                continue
-            if invoice_id not in shown:
-                shown.add(invoice_id)
-                async_add_entities([PaymentQR(coordinator, invoice_id, shown)])
-
-    entry.async_on_unload(coordinator.publisher.async_add_change_listener(add_payable))
-    for some in batched(tuple(coordinator.data), _ADDED_AT_ONCE, strict=False):
-        add_payable(some)
-        await asyncio.sleep(0)
+    await async_add_passing_entities(
+        coordinator,
+        async_add_entities,
+        partial(PaymentQR, coordinator),
+        domain=Platform.IMAGE,
+        key=PAYMENT_QR.key,
+        exists=lambda invoice: text_to_scan(invoice) is not None,
+    )
 
 
 class PaymentQR(InvoiceEntity, ImageEntity):
@@ -72,13 +58,10 @@ class PaymentQR(InvoiceEntity, ImageEntity):
     # Messages to phones and casting can't show SVG.
     _attr_content_type = "image/png"
 
-    def __init__(
-        self, coordinator: CryptoInvoicesCoordinator, invoice_id: str, shown: set[str]
-    ) -> None:
-        """Show what there is to scan now; ``shown`` are the invoices with a QR code."""
+    def __init__(self, coordinator: CryptoInvoicesCoordinator, invoice_id: str) -> None:
+        """Show what there is to scan now."""
         super().__init__(coordinator, invoice_id, PAYMENT_QR)
         ImageEntity.__init__(self, coordinator.hass)
-        self._with_code = shown
         self._text = self.text
         self._code: tuple[str, bytes] | None = None
         self._attr_image_last_updated = dt_util.utcnow()
@@ -95,12 +78,6 @@ class PaymentQR(InvoiceEntity, ImageEntity):
         return super().available and self.text is not None
 
     @override
-    async def async_will_remove_from_hass(self) -> None:
-        """Let another one come, should there be something to pay again."""
-        await super().async_will_remove_from_hass()
-        self._with_code.discard(self.invoice_id)
-
-    @override
     def image(self) -> bytes | None:
         """Return the picture; called in the executor, because a long text takes its time."""
         text = self.text
@@ -113,14 +90,8 @@ class PaymentQR(InvoiceEntity, ImageEntity):
     @override
     @callback
     def _handle_coordinator_update(self) -> None:
-        """Show what there is to scan now, or leave when there is nothing to pay any more."""
-        if self.invoice is not None:
-            if (text := self.text) is None:
-                self.coordinator.config_entry.async_create_task(
-                    self.hass, self.async_remove(), f"{self.entity_id} leaves"
-                )
-                return
-            if text != self._text:
-                self._text = text
-                self._attr_image_last_updated = dt_util.utcnow()
+        """Show what there is to scan now."""
+        if (text := self.text) is not None and text != self._text:
+            self._text = text
+            self._attr_image_last_updated = dt_util.utcnow()
         super()._handle_coordinator_update()

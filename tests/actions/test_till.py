@@ -281,7 +281,7 @@ async def test_create(hass: HomeAssistant, till: ConfigEntry, runs: Runs) -> Non
         "paid_at": None,
         "is_test": None,
     }
-    assert {"status", "amount", "activity", "payment_qr"} <= entities.keys()
+    assert {"status", "amount", "payment_qr"} <= entities.keys()
     registry = er.async_get(hass)
     for entity_id in entities.values():
         assert registry.async_get(entity_id)

@@ -85,7 +85,7 @@ async def test_track(
     for row in answer["invoices"]:
         assert row["device_id"] == device_id(hass, entry, row["invoice_id"])
         assert row["config_entry_id"] == entry.entry_id
-        for key, state in (("status", row["status"]), ("activity", "unknown")):
+        for key, state in (("status", row["status"]),):
             shown = hass.states.get(row["entity_ids"][key])
             assert shown
             assert shown.state == state

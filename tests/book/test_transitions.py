@@ -192,6 +192,15 @@ def test_money(status: S, fields: dict[str, Any], missing: str | None, brought: 
     assert one.brought == (brought and euros(brought))
 
 
+def test_nothing_had_arrived() -> None:
+    """A zero is no amount any more once something has arrived that isn't said."""
+    one = Record.begin(reading(S.PENDING, amount=Decimal(5), currency="EUR"))
+    enter(one, reading(S.PENDING, amount_received=Decimal(0), currency="EUR"), NOW)
+    assert one.received == euros("0")
+    enter(one, reading(S.PAID, currency="EUR"), NOW)
+    assert one.brought == euros("5")
+
+
 def test_when_it_was_paid() -> None:
     """By the provider's time, else when it was seen; what was paid before nobody knows."""
     one = record()

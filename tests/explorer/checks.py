@@ -15,7 +15,7 @@ from custom_components.crypto_invoices.book.sums import add_up
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.delivery.deliveries import async_get_deliveries
 from custom_components.crypto_invoices.identifiers import invoice_of_device
-from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
+from custom_components.crypto_invoices.providers.model import InvoiceNotFound, InvoiceStatus as S
 from custom_components.crypto_invoices.runtime import AccountRuntime
 
 from .elsewhere import Elsewhere
@@ -269,11 +269,14 @@ class Checks:
                 assert Decimal(shown) == amounts.get("EUR", 0), f"{key} is shown as {shown}"
         for id_ in shown_ones:
             one = account.coordinator.data[id_]
-            is_read = account.coordinator.last_update_success and one.invoice is not None
+            expected = "unavailable"
+            if account.coordinator.last_update_success:
+                if one.invoice is not None:
+                    expected = one.invoice.status.value
+                elif isinstance(one.error, InvoiceNotFound):
+                    expected = "not_found"
             shown = state(f"account_{id_}_status")
-            assert (shown == "unavailable") is not is_read, f"{id_} is shown as {shown}"
-            if one.invoice is not None and is_read:
-                assert shown == one.invoice.status.value, f"{id_} is shown as {shown}"
+            assert shown == expected, f"{id_} is shown as {shown}"
 
     def _nothing_comes_twice(self) -> None:
         """P2 and P3: each payment has one ID, and nobody hears it again who wasn't cut."""

@@ -106,7 +106,8 @@ async def test_outage(
     with struck(sandbox, provider, fault):
         for _ in range(3):
             await async_later(hass)
-            assert statuses(hass, entry, ids) == ["unavailable"] * 2
+            expected = "not_found" if fault is Fault.MISSING_ROWS else "unavailable"
+            assert statuses(hass, entry, ids) == [expected] * 2
     assert account_state(hass, entry, "last_reading").state not in ("unavailable", "unknown")
     down = logged(logging.WARNING)
     assert len(down) == 1, down
@@ -161,14 +162,14 @@ async def test_one_missing_invoice(
     logged: Logged,
     provider: str,
 ) -> None:
-    """An invoice that the provider no longer knows is unavailable alone."""
+    """An invoice that the provider no longer knows says so, alone."""
     ids = [sandbox.store.create(provider).id for _ in range(3)]
     entry = await add_account(provider, *ids)
     logged(logging.INFO)
     sandbox.store.act(provider, ids[1], "delete")
     for _ in range(2):
         await async_later(hass)
-        assert statuses(hass, entry, ids) == ["pending", "unavailable", "pending"]
+        assert statuses(hass, entry, ids) == ["pending", "not_found", "pending"]
     assert entry.runtime_data.coordinator.last_update_success
     assert account_state(hass, entry, "open_invoices").state == "3"
     [line] = logged(logging.WARNING)

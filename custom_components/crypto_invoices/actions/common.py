@@ -197,6 +197,21 @@ async def async_read_now(coordinator: CryptoInvoicesCoordinator, invoice_ids: li
         raise failure("not_refreshed", account=account) from errors[0]
 
 
+async def async_read_open(coordinator: CryptoInvoicesCoordinator) -> list[str]:
+    """Read an account's open invoices now, and those that could not be read; return their IDs.
+
+    Raises a HomeAssistantError.
+    """
+    wanted = [
+        id_
+        for id_, one in coordinator.data.items()
+        if one.record.status.is_open or one.invoice is None
+    ]
+    if wanted:
+        await async_read_now(coordinator, wanted)
+    return wanted
+
+
 async def async_answer_all(hass: HomeAssistant, chosen: Iterable[Chosen]) -> list[JsonValueType]:
     """Return what an action answers of watched invoices, a few at a time."""
     answers: list[JsonValueType] = []

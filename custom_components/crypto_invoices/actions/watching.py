@@ -19,7 +19,7 @@ from .common import (
     async_get_account,
     async_get_chosen,
     async_may_control,
-    async_read_now,
+    async_read_open,
     failure,
     provider_failure,
     read_ids,
@@ -108,12 +108,6 @@ async def async_refresh(call: ServiceCall) -> ServiceResponse:
     """Read an account's open invoices now, and those that could not be read."""
     entry = await async_get_account(call)
     coordinator = entry.runtime_data.coordinator
-    wanted = [
-        id_
-        for id_, one in coordinator.data.items()
-        if one.record.status.is_open or one.invoice is None
-    ]
-    if wanted:
-        await async_read_now(coordinator, wanted)
+    wanted = await async_read_open(coordinator)
     still_watched = [Chosen(entry, id_) for id_ in wanted if id_ in coordinator.data]
     return {"invoices": await async_answer_all(call.hass, still_watched)}

@@ -164,6 +164,20 @@ def asked_for(invoice: Invoice) -> Money | None:
     return Money(invoice.amount, invoice.currency)
 
 
+def as_last_known(record: Record) -> Invoice:
+    """Return what is known of an invoice that its provider doesn't know any more."""
+    return Invoice(
+        id=record.id,
+        status=record.status,
+        provider_status="",
+        amount=record.asked.amount if record.asked else None,
+        currency=record.asked.currency if record.asked else None,
+        order_id=record.order_id,
+        created_at=record.created_at,
+        paid_at=record.paid_at,
+    )
+
+
 def as_asked(record: Record, invoice: Invoice) -> Invoice:
     """Return an invoice with what was asked for at first, whatever its provider says later.
 

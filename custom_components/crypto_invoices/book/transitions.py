@@ -156,6 +156,9 @@ def enter(record: Record, invoice: Invoice, now: datetime, *, is_dated_here: boo
         record.announced = record.announced or invoice.status
         if invoice.amount_received is not None and invoice.currency is not None:
             record.received = Money(invoice.amount_received, invoice.currency)
+        elif record.received is not None and not record.received.amount:
+            # Nothing had arrived, and what has since isn't said.
+            record.received = None
     record.order_id = invoice.order_id or record.order_id
     record.memo = invoice.memo or record.memo
     record.created_at = invoice.created_at or record.created_at

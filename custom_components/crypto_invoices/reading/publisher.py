@@ -27,7 +27,7 @@ class Publisher:
 
     @callback
     def async_add_reading_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
-        """Call ``listener`` after each step of the reader, also one that changed nothing."""
+        """Call ``listener`` after each step of the reader, also one that changed nothing or failed."""
         self._reading_listeners.add(listener)
         return lambda: self._reading_listeners.discard(listener)
 
@@ -81,6 +81,11 @@ class Publisher:
                 self._call(partial(changes, list(some)), ", ".join(some))
             if len(changed) > PUBLISHED_AT_ONCE:
                 await asyncio.sleep(0)
+        self.async_publish_step()
+
+    @callback
+    def async_publish_step(self) -> None:
+        """Call those who follow every step of the reader."""
         for listener in tuple(self._reading_listeners):
             self._call(listener, "what they add up to")
 

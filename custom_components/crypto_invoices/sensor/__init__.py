@@ -2,14 +2,15 @@
 
 from functools import partial
 
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from ..entity import async_add_invoice_entities
+from ..entity import async_add_invoice_entities, async_add_passing_entities
 from ..runtime import CryptoInvoicesConfigEntry
 from .account import async_add_account_sensors
 from .balance import async_add_balances
-from .invoice import invoice_sensors
+from .invoice import EXPIRES, InvoiceSensor, expires, invoice_sensors
 
 PARALLEL_UPDATES = 0
 
@@ -29,3 +30,12 @@ async def async_setup_entry(
         async_add_entities,
         partial(invoice_sensors, account.coordinator, account.provider.reported_fields),
     )
+    if EXPIRES.key in account.provider.reported_fields:
+        await async_add_passing_entities(
+            account.coordinator,
+            async_add_entities,
+            lambda invoice_id: InvoiceSensor(account.coordinator, invoice_id, EXPIRES),
+            domain=Platform.SENSOR,
+            key=EXPIRES.key,
+            exists=expires,
+        )

@@ -14,6 +14,7 @@ from homeassistant.components.sensor import (
 from homeassistant.core import callback
 from homeassistant.helpers.typing import StateType
 
+from ..book.record import as_last_known
 from ..coordinator import CryptoInvoicesCoordinator
 from ..entity import InvoiceEntity
 from ..invoice_values import invoice_attributes
@@ -34,7 +35,7 @@ STATUS = InvoiceSensorDescription(
     translation_key="status",
     name=None,
     device_class=SensorDeviceClass.ENUM,
-    options=[status.value for status in InvoiceStatus],
+    options=[*(status.value for status in InvoiceStatus), "not_found"],
     value_fn=lambda invoice: invoice.status.value,
 )
 
@@ -49,32 +50,36 @@ RECEIVED = InvoiceSensorDescription(
     value_fn=lambda invoice: invoice.amount_received,
 )
 
-TIMES = (
-    InvoiceSensorDescription(
-        key="expires_at",
-        translation_key="expires_at",
-        device_class=SensorDeviceClass.TIMESTAMP,
-        value_fn=lambda invoice: invoice.expires_at,
-    ),
+EXPIRES = InvoiceSensorDescription(
+    key="expires_at",
+    translation_key="expires_at",
+    device_class=SensorDeviceClass.TIMESTAMP,
+    # The blueprint that reminds needs none.
+    entity_registry_enabled_default=False,
+    value_fn=lambda invoice: invoice.expires_at,
 )
+
+# What its provider doesn't know any more is none of the common statuses: it may be paid.
+NOT_FOUND = "not_found"
 
 
 def invoice_sensors(
     coordinator: CryptoInvoicesCoordinator, reported_fields: frozenset[str], invoice_id: str
 ) -> list[InvoiceSensor]:
     """Return the sensors of an invoice: those its provider has something to say for."""
-    classes = (
-        (StatusSensor, (STATUS,)),
-        (AmountSensor, (AMOUNT,)),
-        (ReceivedSensor, (RECEIVED,)),
-        (InvoiceSensor, TIMES),
-    )
+    classes = ((StatusSensor, STATUS), (AmountSensor, AMOUNT), (ReceivedSensor, RECEIVED))
     return [
         sensor(coordinator, invoice_id, description)
-        for sensor, descriptions in classes
-        for description in descriptions
+        for sensor, description in classes
         if description.key in reported_fields
     ]
+
+
+def expires(invoice: Invoice) -> bool:
+    """Whether there is an end to wait for: a payment that was seen is in time."""
+    status = invoice.status
+    is_waiting = status.is_open and status is not InvoiceStatus.PROCESSING
+    return is_waiting and invoice.expires_at is not None
 
 
 class InvoiceSensor(InvoiceEntity, SensorEntity):
@@ -144,6 +149,21 @@ class StatusSensor(InvoiceSensor):
 
     @property
     @override
+    def available(self) -> bool:
+        """Whether it could be read, or is known to be gone."""
+        return super().available or self.is_gone
+
+    @property
+    @override
+    def native_value(self) -> StateType | datetime:
+        """Return the status, or that the provider doesn't know the invoice any more."""
+        return NOT_FOUND if self.is_gone else super().native_value
+
+    @property
+    @override
     def extra_state_attributes(self) -> dict[str, Any] | None:
         """Return what the provider says of the invoice; what it never says is left out."""
+        if self.is_gone:
+            record = self.coordinator.data[self.invoice_id].record
+            return {**invoice_attributes(as_last_known(record)), "status": NOT_FOUND}
         return invoice_attributes(self.invoice) if self.invoice else None

@@ -52,6 +52,7 @@ def parse_invoice(id_: str, row: Mapping[str, Any]) -> Invoice:
     coin = coin if address is not None and isinstance(coin, dict) else {}
     network = coin.get("network")
     amount, currency = _issued_in(row)
+    received = read_amount(row.get("received_usd"))
     return Invoice(
         id=id_,
         status=STATUSES.get(word, InvoiceStatus.UNKNOWN),
@@ -59,7 +60,7 @@ def parse_invoice(id_: str, row: Mapping[str, Any]) -> Invoice:
         amount=amount,
         currency=currency,
         # What is credited after fees; only its value in USD is in a currency we show.
-        amount_received=read_amount(row.get("received_usd")) if currency == "USD" else None,
+        amount_received=received if currency == "USD" or not received else None,
         pay_amount=read_amount(row.get("amount")) if coin else None,
         pay_currency=read_text(coin.get("code")),
         network=read_text(network.get("code")) if isinstance(network, dict) else None,

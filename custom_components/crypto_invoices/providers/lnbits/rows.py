@@ -80,6 +80,9 @@ def parse_row(row: Mapping[str, Any], now: datetime) -> Invoice:
     if invoice.status.is_paid:
         # Lightning knows no other amount than the one that was asked for.
         return replace(invoice, amount_received=amount)
+    if invoice.status is not InvoiceStatus.UNKNOWN:
+        # It is paid as a whole, or not at all.
+        invoice = replace(invoice, amount_received=Decimal(0))
     is_over = has_expired(invoice, now - _GRACE)
     if invoice.status is InvoiceStatus.PENDING and is_over:
         # Releases before 1.6.0 may leave it pending for ever.
