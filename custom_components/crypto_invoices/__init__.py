@@ -19,13 +19,7 @@ from .services import async_setup_services
 from .watching import async_unwatch
 from .websocket_api import async_setup_websocket_api
 
-PLATFORMS = [
-    Platform.BINARY_SENSOR,
-    Platform.BUTTON,
-    Platform.EVENT,
-    Platform.IMAGE,
-    Platform.SENSOR,
-]
+PLATFORMS = [*map(Platform, ("binary_sensor", "button", "event", "image", "sensor"))]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
