@@ -10,6 +10,7 @@ import pytest
 
 from custom_components.crypto_invoices.book.transitions import KINDS
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.delivery.announcement import NOT_FULFILLED
 from custom_components.crypto_invoices.trigger import TRIGGERS
 
 from .conftest import (
@@ -60,7 +61,11 @@ async def test_one_each(
     for invoice_id in (None, first.id, second.id):
         event = event_of(hass, entry, invoice_id)
         assert event.state == "unknown"
-        assert set(event.attributes["event_types"]) == set(KINDS) == TRIGGERS.keys() - ANY
+        assert (
+            set(event.attributes["event_types"])
+            == set(KINDS)
+            == TRIGGERS.keys() - ANY - {NOT_FULFILLED}
+        )
         entity = entities.async_get(event.entity_id)
         assert entity
         assert entity.device_id == device_id(hass, entry, invoice_id)
@@ -129,6 +134,7 @@ async def test_attributes(
         "paid_at": None,
         "is_test": False,
         "is_late": False,
+        "fulfilled_at": None,
     }
     assert event_of(hass, entry, other.id).state == "unknown"
 

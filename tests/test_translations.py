@@ -19,6 +19,8 @@ from custom_components.crypto_invoices.const import (
     CONF_ONLY_CURRENCY,
     CONF_ONLY_FROM_AMOUNT,
     CONF_ONLY_ORDER_ID,
+    CONF_TO_FULFILL,
+    CONF_TO_FULFILL_ISSUE,
     SECTION_ADVANCED,
 )
 from custom_components.crypto_invoices.dialogs.credentials import provider_errors
@@ -44,7 +46,7 @@ from custom_components.crypto_invoices.providers.model import (
 from custom_components.crypto_invoices.providers.new_invoice import Flaw
 from custom_components.crypto_invoices.providers.preview import SettingFlaw
 from custom_components.crypto_invoices.providers.provider import Field, FieldKind
-from custom_components.crypto_invoices.sensor import account, balance, invoice
+from custom_components.crypto_invoices.sensor import account, balance, invoice, to_fulfill
 from custom_components.crypto_invoices.system_health import public_address
 
 from .conftest import ENGLISH, ICONS, PACKAGE
@@ -219,7 +221,11 @@ def test_exceptions_are_raised() -> None:
     of_fields = {f"field_{flaw}" for flaw in Flaw}
     assert of_fields <= of_actions
     raised = {key for key, _ in named_texts()} | words_in_code(
-        "errors.py", *(f"actions/{name}.py" for name in ("common", "creation", "till", "watching"))
+        "errors.py",
+        *(
+            f"actions/{name}.py"
+            for name in ("common", "creation", "fulfilling", "ready", "till", "watching")
+        ),
     )
     assert of_actions - of_fields <= raised
 
@@ -258,7 +264,12 @@ def test_entities() -> None:
     """Every sensor has a name and an icon, and every state of a status both."""
     described = [
         description
-        for value in (*vars(invoice).values(), *vars(account).values(), *vars(balance).values())
+        for value in (
+            *vars(invoice).values(),
+            *vars(account).values(),
+            *vars(balance).values(),
+            *vars(to_fulfill).values(),
+        )
         for description in (value if isinstance(value, tuple) else [value])
     ]
     # Home Assistant's own descriptions are no instances of their class.
@@ -298,7 +309,8 @@ def test_options() -> None:
     """Every option has a text, and every text is of an option that there is."""
     filters = {CONF_ONLY_CURRENCY, CONF_ONLY_FROM_AMOUNT, CONF_ONLY_ORDER_ID}
     switches = {CONF_AUTO_WATCH, CONF_EVERY_DEVICE, CONF_NAME_FROM_MEMO}
-    options = {CONF_CLEANUP_AFTER, *switches, *filters}
+    fulfillment = {CONF_TO_FULFILL, CONF_TO_FULFILL_ISSUE}
+    options = {CONF_CLEANUP_AFTER, *switches, *filters, *fulfillment}
     step = ENGLISH["options"]["step"]["init"]
     assert step["data"].keys() == step["data_description"].keys() == options
     assert ENGLISH["options"]["step"].keys() == {"init"}

@@ -21,6 +21,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
+from custom_components.crypto_invoices.book.transitions import KINDS
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.cryptocloud import project as cryptocloud_project
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
@@ -45,7 +46,6 @@ from .conftest import (
 )
 
 # These have no target, but a choice of accounts.
-ANY = {"any_paid", "any_status_changed"}
 REPORT = {"action": "test.report", "data": {"run": "{{ trigger.id }}"}}
 
 
@@ -56,9 +56,7 @@ def reporting(*triggers: dict[str, Any]) -> dict[str, Any]:
 
 def every_kind() -> dict[str, Any]:
     """Return an automation with each trigger, for everything."""
-    return reporting(
-        *({"trigger": f"{DOMAIN}.{kind}", "id": kind} for kind in TRIGGERS if kind not in ANY)
-    )
+    return reporting(*({"trigger": f"{DOMAIN}.{kind}", "id": kind} for kind in KINDS))
 
 
 def ran(reports: Runs) -> list[str]:
@@ -589,6 +587,7 @@ async def test_variables(
         "text": "HA-1 was paid: $25.10",
         "amount_text": "$25.10",
         "attempt": 1,
+        "fulfilled_at": None,
         "created_at": invoice.created_at.isoformat(),
         "is_late": False,
         "is_test": False,
@@ -858,7 +857,7 @@ async def test_offered_in_the_editor(
     names = {f"{DOMAIN}.{key}" for key in TRIGGERS}
     assert names <= described.keys()
     # One that can have a target is marked red while it has none.
-    without_target = {f"{DOMAIN}.{key}" for key in ANY}
+    without_target = {f"{DOMAIN}.{key}" for key in ("any_paid", "any_status_changed")}
     for name in names:
         target = described[name].get("target")
         assert target == (None if name in without_target else {"entity": [{"integration": DOMAIN}]})

@@ -19,7 +19,7 @@ from .services import async_setup_services
 from .watching import async_unwatch
 from .websocket_api import async_setup_websocket_api
 
-PLATFORMS = [*map(Platform, ("binary_sensor", "button", "event", "image", "sensor"))]
+PLATFORMS = [*map(Platform, ("binary_sensor", "button", "event", "image", "sensor", "todo"))]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 

@@ -25,6 +25,7 @@ from .const import DOMAIN
 from .coordinator import CryptoInvoicesCoordinator
 from .delivery.account import AccountAnnouncer, async_forget_deliveries
 from .deposits import async_take_deposit
+from .fulfillment.account import Fulfillment
 from .issues import BOOK_LOST, async_create_issue, async_delete_issues
 from .notifications.address import webhook_address
 from .notifications.cloudhook import async_delete_cloudhook
@@ -73,13 +74,14 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
                 if record.payment_url
             }
         )
+    fulfillment = Fulfillment(hass, entry, book, clocks.now)
     coordinator = CryptoInvoicesCoordinator(
         hass,
         entry,
         provider=provider,
         book=book,
         clocks=clocks,
-        announcer=AccountAnnouncer(hass, entry, book),
+        announcer=AccountAnnouncer(hass, entry, book, fulfillment.follow),
     )
     auto_watch = None
     if isinstance(provider, CanListInvoices):
@@ -101,6 +103,7 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
         book=book,
         clocks=clocks,
         coordinator=coordinator,
+        fulfillment=fulfillment,
         auto_watch=auto_watch,
         balances=balances,
         webhook=_make_webhook(hass, entry, provider, coordinator, auto_watch),
@@ -160,6 +163,10 @@ def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -
     account = entry.runtime_data
     coordinator, provider = account.coordinator, account.provider
     coordinator.async_start()
+    account.fulfillment.async_start()
+    entry.async_on_unload(
+        coordinator.publisher.async_add_reading_listener(account.fulfillment.async_compare)
+    )
     if account.webhook is not None:
         account.webhook.async_start()
     if isinstance(provider, CanStream):

@@ -47,7 +47,7 @@ _IS_STATUS_SCHEMA = _SCHEMA.extend(
 
 
 class InvoiceCondition(ForInvoices, Condition):
-    """Whether any or all of the targeted invoices have a certain status."""
+    """Whether any or all of the targeted invoices are as asked for."""
 
     schema = _SCHEMA
 
@@ -58,27 +58,62 @@ class InvoiceCondition(ForInvoices, Condition):
         self._options = config.options or {}
 
     @abstractmethod
-    def _matches(self, status: InvoiceStatus) -> bool:
-        """Whether this is the status asked for."""
+    def _answers(self) -> Iterator[bool]:
+        """Yield of each targeted invoice whether it is as asked for."""
 
     @override
     def _async_check(self, **kwargs: Unpack[ConditionCheckParams]) -> bool:
-        """Check the latest readings; an invoice that can't be read matches nothing."""
-        matches = [status is not None and self._matches(status) for status in self._statuses()]
+        """Check what is known of the targeted invoices."""
+        matches = list(self._answers())
         if self._options[ATTR_BEHAVIOR] == BEHAVIOR_ALL:
             return bool(matches) and all(matches)
         return any(matches)
 
-    def _statuses(self) -> Iterator[InvoiceStatus | None]:
-        """Yield the status of each targeted invoice, None for one that can't be read."""
+    def _accounts(self) -> list[CryptoInvoicesConfigEntry]:
+        """Return the accounts, loaded or not."""
+        return self._hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+
+
+class StatusCondition(InvoiceCondition):
+    """Whether any or all of the targeted invoices have a certain status."""
+
+    @abstractmethod
+    def _matches(self, status: InvoiceStatus) -> bool:
+        """Whether this is the status asked for."""
+
+    @override
+    def _answers(self) -> Iterator[bool]:
+        """Yield what the latest readings say; an invoice that can't be read matches nothing."""
         targeted = resolve_target(self._hass, self._target)
-        entries: list[CryptoInvoicesConfigEntry] = self._hass.config_entries.async_entries(
-            DOMAIN, include_disabled=False
-        )
-        for entry in entries:
+        for entry in self._accounts():
             for invoice_id, status in _latest_statuses(self._hass, entry):
                 if targeted.includes(entry.entry_id, invoice_id):
-                    yield status
+                    yield status is not None and self._matches(status)
+
+
+class IsFulfilledCondition(InvoiceCondition):
+    """Whether what was paid for is fulfilled; what nothing is owed for doesn't count."""
+
+    @override
+    def _answers(self) -> Iterator[bool]:
+        """Yield what is owed, or was, as the books say; an outage changes nothing of it."""
+        targeted = resolve_target(self._hass, self._target)
+        for entry in self._accounts():
+            if entry.state is not ConfigEntryState.LOADED:
+                # Nobody knows what is owed there.
+                yield from (
+                    False
+                    for invoice_id, _ in _latest_statuses(self._hass, entry)
+                    if targeted.includes(entry.entry_id, invoice_id)
+                )
+                continue
+            items = entry.runtime_data.book.items
+            for found, is_fulfilled in ((items.owed, False), (items.done, True)):
+                yield from (
+                    is_fulfilled
+                    for invoice_id in found
+                    if targeted.includes(entry.entry_id, invoice_id)
+                )
 
 
 def _latest_statuses(
@@ -96,7 +131,7 @@ def _latest_statuses(
         yield invoice_id, one.invoice.status if is_read and one.invoice else None
 
 
-class IsStatusCondition(InvoiceCondition):
+class IsStatusCondition(StatusCondition):
     """Whether the status is one of those given."""
 
     schema = _IS_STATUS_SCHEMA
@@ -110,7 +145,7 @@ class IsStatusCondition(InvoiceCondition):
 def _make_condition(matches: Callable[[InvoiceStatus], bool]) -> type[Condition]:
     """Return the condition for a group of statuses."""
 
-    class GroupCondition(InvoiceCondition):
+    class GroupCondition(StatusCondition):
         """Whether the status is in a group."""
 
         @override
@@ -125,6 +160,7 @@ CONDITIONS: dict[str, type[Condition]] = {
     "is_paid": _make_condition(lambda status: status.is_paid),
     "is_open": _make_condition(lambda status: status.is_open),
     "is_status": IsStatusCondition,
+    "is_fulfilled": IsFulfilledCondition,
 }
 
 

@@ -15,6 +15,9 @@ AUTO_WATCH_LIMIT: Final = "auto_watch_limit"
 INVOICES_GONE: Final = "invoices_gone"
 KEY_CAN_SPEND: Final = "key_can_spend"
 BOOK_LOST: Final = "book_lost"
+NOT_FULFILLED: Final = "not_fulfilled"
+REPEAT_IMPOSSIBLE: Final = "repeat_impossible"
+REVERTED_AFTER_FULFILLED: Final = "reverted_after_fulfilled"
 UNKNOWN_STATUS: Final = "unknown_status"
 UNREADABLE_ANSWER: Final = "unreadable_answer"
 WEBHOOK_MOVED: Final = "webhook_moved"
@@ -25,6 +28,9 @@ ISSUES = (
     INVOICES_GONE,
     KEY_CAN_SPEND,
     BOOK_LOST,
+    NOT_FULFILLED,
+    REPEAT_IMPOSSIBLE,
+    REVERTED_AFTER_FULFILLED,
     UNKNOWN_STATUS,
     UNREADABLE_ANSWER,
     WEBHOOK_MOVED,

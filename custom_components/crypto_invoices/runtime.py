@@ -6,6 +6,7 @@ from homeassistant.config_entries import ConfigEntry
 
 from .book.book import Book
 from .coordinator import CryptoInvoicesCoordinator
+from .fulfillment.account import Fulfillment
 from .notifications.webhook import WebhookManager
 from .providers.provider import Provider
 from .reading.clocks import Clocks
@@ -21,6 +22,7 @@ class AccountRuntime:
     book: Book
     clocks: Clocks
     coordinator: CryptoInvoicesCoordinator
+    fulfillment: Fulfillment
     auto_watch: AutoWatch | None
     """None where the provider can't list invoices."""
     balances: BalanceCoordinator | None

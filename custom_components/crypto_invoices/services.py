@@ -16,6 +16,8 @@ from homeassistant.helpers.service import async_register_admin_service
 import voluptuous as vol
 
 from .actions.common import ATTR_INVOICE_ID, ATTR_INVOICE_IDS, ATTR_ORDER_ID
+from .actions.fulfilling import ATTR_ANNOUNCEMENT_ID, async_fulfill
+from .actions.ready import ATTR_READY
 from .actions.till import (
     ATTR_AMOUNT,
     ATTR_CURRENCY,
@@ -83,6 +85,15 @@ ACTIONS = {
             vol.Optional(ATTR_DESCRIPTION): cv.string,
             vol.Optional(ATTR_LIFETIME): object,
             vol.Optional(ATTR_PAYMENT_METHOD): cv.string,
+            vol.Optional(ATTR_READY): cv.entity_ids,
+        },
+    ),
+    "fulfill": Action(
+        async_fulfill,
+        {
+            vol.Optional(ATTR_ANNOUNCEMENT_ID): cv.string,
+            vol.Optional(ATTR_DEVICE_ID): cv.string,
+            vol.Optional(ATTR_INVOICE_ID): cv.string,
         },
     ),
     "cancel_invoice": Action(

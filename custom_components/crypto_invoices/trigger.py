@@ -7,8 +7,8 @@ from datetime import timedelta
 import sys
 from typing import Any, override
 
-from homeassistant.const import CONF_OPTIONS, CONF_TARGET
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant
+from homeassistant.const import CONF_FOR, CONF_OPTIONS, CONF_TARGET
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.trigger import (
     Trigger,
@@ -20,8 +20,9 @@ from homeassistant.helpers.trigger import (
 )
 import voluptuous as vol
 
-from .delivery.announcement import Announcement
-from .delivery.listeners import Subscriber, async_get_listeners, owner_of
+from .delivery.announcement import NOT_FULFILLED, Announcement, Reminder
+from .delivery.listeners import Subscriber, async_get_listeners
+from .delivery.owner import Owner, owner_of
 from .delivery.targets import CONF_ACCOUNTS, ForInvoices, resolve_target, target_of
 from .identifiers import account_device, invoice_device
 from .providers.model import InvoiceStatus
@@ -31,6 +32,7 @@ CONF_CURRENCY = "currency"
 CONF_FROM = "from"
 CONF_INCLUDE_TESTS = "include_tests"
 CONF_NOT_OLDER_THAN = "not_older_than"
+CONF_REPEAT = "repeat"
 CONF_TO = "to"
 
 type _Options = dict[vol.Marker, object]
@@ -53,6 +55,10 @@ _OPTIONS: _Options = {
 _BETWEEN: _Options = {
     vol.Optional(CONF_FROM): _STATUSES,
     vol.Optional(CONF_TO): _STATUSES,
+}
+_REPEAT: _Options = {vol.Optional(CONF_REPEAT, default=False): cv.boolean}
+_FOR: _Options = {
+    vol.Required(CONF_FOR): vol.All(cv.positive_time_period, vol.Range(min=timedelta(seconds=1))),
 }
 # Instead of a target, which is marked red while there is none.
 _ACCOUNTS: _Options = {
@@ -101,9 +107,7 @@ class InvoiceTrigger(ForInvoices, Trigger):
             )
             return hass.async_create_task(action(payload, None))
 
-        return async_get_listeners(hass).subscribe(
-            Subscriber(self._is_wanted, run, owner_of(action, action_payload_builder))
-        )
+        return self._subscribe(run, owner_of(action, action_payload_builder))
 
     @override
     async def async_attach_runner(
@@ -117,7 +121,22 @@ class InvoiceTrigger(ForInvoices, Trigger):
         def run(announcement: Announcement, attempt: int) -> asyncio.Task[Any]:
             return run_action(_variables(hass, announcement, attempt), announcement.text)
 
-        return async_get_listeners(hass).subscribe(Subscriber(self._is_wanted, run))
+        return self._subscribe(run)
+
+    @callback
+    def _subscribe(
+        self, run: Callable[[Announcement, int], asyncio.Task[Any]], owner: Owner | None = None
+    ) -> CALLBACK_TYPE:
+        """Hear what is wanted, as often as the options want it."""
+        return async_get_listeners(self._hass).subscribe(
+            Subscriber(
+                self._is_wanted,
+                run,
+                owner,
+                repeats=self._options.get(CONF_REPEAT, False),
+                after=self._options.get(CONF_FOR),
+            )
+        )
 
 
 def _variables(hass: HomeAssistant, announcement: Announcement, attempt: int) -> dict[str, Any]:
@@ -152,9 +171,16 @@ def _is_as_asked(announcement: Announcement, options: Mapping[str, Any]) -> bool
 def _is_between(announcement: Announcement, options: Mapping[str, Any]) -> bool:
     """Whether the transition is between the statuses asked for; none is any."""
     before, after = options.get(CONF_FROM), options.get(CONF_TO)
-    return (not before or announcement.previous in before) and (
-        not after or announcement.status in after
+    return (
+        not isinstance(announcement, Reminder)
+        and (not before or announcement.previous in before)
+        and (not after or announcement.status in after)
     )
+
+
+def _is_still_owed(announcement: Announcement, options: Mapping[str, Any]) -> bool:
+    """Whether a payment has been owed for as long as was asked for."""
+    return isinstance(announcement, Reminder) and announcement.after == options[CONF_FOR]
 
 
 def _is_payment(announcement: Announcement, options: Mapping[str, Any]) -> bool:
@@ -190,9 +216,9 @@ def _make_trigger(
 
 
 TRIGGERS: dict[str, type[Trigger]] = {
-    "any_paid": _make_trigger(_is_payment, has_target=False),
+    "any_paid": _make_trigger(_is_payment, _REPEAT, has_target=False),
     "any_status_changed": _make_trigger(_is_between, _BETWEEN, has_target=False),
-    "paid": _make_trigger(_is_payment),
+    "paid": _make_trigger(_is_payment, _REPEAT),
     **{
         kind: _make_trigger(_of_kind(kind))
         for kind in (
@@ -205,6 +231,7 @@ TRIGGERS: dict[str, type[Trigger]] = {
         )
     },
     "status_changed": _make_trigger(_is_between, _BETWEEN),
+    NOT_FULFILLED: _make_trigger(_is_still_owed, _FOR),
 }
 
 

@@ -47,11 +47,17 @@ def test_a_payment_is_owed_once() -> None:
     paid = announce(one, S.PAID)
     assert item(one).announcement_id == paid.id
     assert item(one).previous is S.PENDING
+    assert owe(one, paid, ["another"], NOW + MINUTE)
+    assert item(one) == replace(
+        Item(announcement_id=paid.id, previous=S.PENDING, since=NOW, tried_at=NOW + MINUTE),
+        heard_by=("till",),
+    )
     before = one.item
-    assert not owe(one, paid, ["another"], NOW + MINUTE)
     announce(one, S.OVERPAID)
     assert one.item is before
-    assert one.is_owed
+    fulfill(one, NOW)
+    assert not owe(one, paid, ["another"], NOW + MINUTE)
+    assert not one.is_owed
 
 
 @pytest.mark.parametrize("status", [S.PROCESSING, S.PARTIALLY_PAID, S.UNDERPAID, S.EXPIRED])

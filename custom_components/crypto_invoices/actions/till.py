@@ -34,6 +34,7 @@ from .common import (
     refusal,
 )
 from .creation import async_create_and_watch, callback_url
+from .ready import ATTR_READY, check_ready
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ async def async_create_invoice(call: ServiceCall) -> ServiceResponse:
     provider = entry.runtime_data.provider
     if not isinstance(provider, CanCreateInvoice):
         raise refusal("cannot_create", account=entry.title)
+    check_ready(call.hass, call.data.get(ATTR_READY, ()))
     try:
         new = _read_new_invoice(call, entry)
         invoice = await async_create_and_watch(call.hass, entry, provider, new)

@@ -9,6 +9,7 @@ from homeassistant.core import HomeAssistant
 
 from .contents import Contents
 from .database import SCHEMA_VERSION, StorageError
+from .items import Items
 from .record import Money, Record, Tombstone
 from .storage import Storage
 from .sums import Sums, carry
@@ -32,7 +33,7 @@ class Book:
         self._facts = contents.facts
         self._carried = contents.carried
         self.records = contents.records
-        """The watched invoices that are open, have a device, or have something to announce."""
+        """The invoices that are open, have a device or an item, or something to announce."""
         self.sums = Sums()
         self.sums.begin(
             [*contents.on_disk, *(carried.amount for carried in contents.carried.values())],
@@ -40,6 +41,7 @@ class Book:
         )
         self.unannounced: dict[str, None] = {}
         """The invoices with something to announce, in the order in which that was found."""
+        self.items = Items()
         self.version = 0
         """Another one whenever other invoices are watched."""
         self._unwritten = Unwritten(self.records, self._carried, self._facts)
@@ -80,6 +82,7 @@ class Book:
     def _derive(self, record: Record) -> None:
         """Bring what is derived from a record up to date."""
         self.sums.enter(record)
+        self.items.enter(record)
         if record.is_announced:
             self.unannounced.pop(record.id, None)
         else:
@@ -164,6 +167,7 @@ class Book:
             return
         self.version += 1
         self.unannounced.pop(invoice_id, None)
+        self.items.leave(invoice_id)
         self.sums.archive(record)
         self._carry(record.brought)
         self._unwritten.remove(Tombstone.of(record, now))
@@ -186,6 +190,7 @@ class Book:
             "records": len(self.records),
             "announced": dict(sorted(announced.items())),
             "to_announce": len(self.unannounced),
+            "to_fulfill": len(self.items.owed),
             "last_write_failed": self.writer.failed,
         }
 

@@ -92,8 +92,12 @@ def owe(record: Record, transition: Transition, heard_by: Iterable[str], now: da
     Each payment is owed once, also if it is announced again.
     """
     item = record.item
-    if not transition.is_payment or (item and item.announcement_id == transition.id):
+    if not transition.is_payment:
         return False
+    if item is not None and item.announcement_id == transition.id:
+        if item.is_open:
+            record.item = replace(item, tried_at=max(now, item.tried_at))
+        return record.item is not item
     record.item = Item(
         announcement_id=transition.id,
         previous=transition.previous,

@@ -1,7 +1,8 @@
 """What one account announces: the difference between what is known and what was announced."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
@@ -19,21 +20,22 @@ from .announcement import Announcement
 from .deliveries import async_get_deliveries
 from .wording import announcement_text, written_money
 
-type _Delivered = tuple[str, Transition]
-"""Of which invoice, and what."""
+type Follow = Callable[[Announcement, Transition, tuple[str, ...]], None]
+"""Does what follows from an announcement, given the keys of the automations that hear it."""
 
 _ACCOUNTS: HassKey[dict[str, AccountAnnouncer]] = HassKey(f"{DOMAIN}_announcers")
-_DELIVERED: HassKey[dict[str, list[_Delivered]]] = HassKey(f"{DOMAIN}_delivered")
+_DELIVERED: HassKey[dict[str, list[_Sent]]] = HassKey(f"{DOMAIN}_delivered")
 
 
 class AccountAnnouncer:
     """Announces what is new in the book of one account, once Home Assistant has started."""
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, book: Book) -> None:
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, book: Book, follow: Follow) -> None:
         """Hold back everything until ``async_start``."""
         self._hass = hass
         self._entry = entry
         self._book = book
+        self._follow = follow
         self._is_started = False
 
     @callback
@@ -41,8 +43,8 @@ class AccountAnnouncer:
         """Announce from when Home Assistant has started: automations arm late."""
         self._hass.data.setdefault(_ACCOUNTS, {})[self._entry.entry_id] = self
         # What was delivered while the account was not loaded.
-        for delivered in self._hass.data.get(_DELIVERED, {}).pop(self._entry.entry_id, ()):
-            self._book.note_announced(*delivered)
+        for sent in self._hass.data.get(_DELIVERED, {}).pop(self._entry.entry_id, ()):
+            self._note_announced(sent)
 
         @callback
         def started(_: HomeAssistant) -> None:
@@ -80,28 +82,64 @@ class AccountAnnouncer:
         if deliveries.is_under_way(self._entry.entry_id, invoice_id):
             return
         if (transition := self._book.pending(invoice_id)) is not None:
-            deliveries.announce(
-                _announcement(self._hass, self._entry, self._book.records[invoice_id], transition),
-                partial(
-                    async_note_delivered,
-                    self._hass,
-                    self._entry.entry_id,
-                    (invoice_id, transition),
-                ),
+            announcement = make_announcement(
+                self._hass, self._entry, self._book.records[invoice_id], transition
             )
+            deliveries.announce(announcement, _Sent(self._hass, announcement, transition))
 
     @callback
-    def note_delivered(self, delivered: _Delivered) -> None:
+    def note_begun(self, sent: _Sent) -> None:
+        """Let follow what automations rely on while they hear it."""
+        self._follow(sent.announcement, sent.transition, sent.heard_by)
+
+    @callback
+    def note_delivered(self, sent: _Sent) -> None:
         """Take a delivery down, and announce what came meanwhile."""
-        invoice_id, transition = delivered
-        self._book.note_announced(invoice_id, transition)
+        self._note_announced(sent)
         self._entry.async_create_task(
             self._hass, self._book.async_commit(), f"{self._entry.title} keeps a delivery"
         )
-        self._announce(invoice_id)
+        self._announce(sent.announcement.invoice_id)
+
+    @callback
+    def _note_announced(self, sent: _Sent) -> None:
+        """Take a delivery down, with what follows: it may have begun in another book."""
+        self._follow(sent.announcement, sent.transition, sent.heard_by)
+        self._book.note_announced(sent.announcement.invoice_id, sent.transition)
 
 
-def _announcement(
+@dataclass(slots=True)
+class _Sent:
+    """An announcement on its way, for whichever book is loaded at each step."""
+
+    hass: HomeAssistant
+    announcement: Announcement
+    transition: Transition
+    heard_by: tuple[str, ...] = ()
+
+    @callback
+    def begun(self, heard_by: tuple[str, ...]) -> None:
+        """Let follow what automations rely on; a book that is loaded later knows it by the end."""
+        self.heard_by = heard_by
+        if account := self._account:
+            account.note_begun(self)
+
+    @callback
+    def delivered(self) -> None:
+        """Take it down in whichever book is loaded now, or else is loaded next."""
+        if account := self._account:
+            account.note_delivered(self)
+        elif self.hass.config_entries.async_get_entry(entry_id := self.announcement.entry_id):
+            waiting = self.hass.data.setdefault(_DELIVERED, {})
+            waiting.setdefault(entry_id, []).append(self)
+
+    @property
+    def _account(self) -> AccountAnnouncer | None:
+        """The account, while it is loaded."""
+        return self.hass.data.get(_ACCOUNTS, {}).get(self.announcement.entry_id)
+
+
+def make_announcement(
     hass: HomeAssistant, entry: ConfigEntry, record: Record, transition: Transition
 ) -> Announcement:
     """Return a transition as Home Assistant hears of it, with the invoice as it is now."""
@@ -139,7 +177,17 @@ def _values(
         "created_at": record.created_at.isoformat() if record.created_at else None,
         "paid_at": record.paid_at.isoformat() if record.paid_at else None,
         "is_test": record.is_test,
+        "fulfilled_at": _fulfilled_at(record, transition),
     }
+
+
+def _fulfilled_at(record: Record, transition: Transition) -> str | None:
+    """Return when it was fulfilled what was paid for, which is not yet known of a new payment."""
+    item = record.item
+    if item is None or item.fulfilled_at is None:
+        return None
+    is_new = transition.is_payment and item.announcement_id != transition.id
+    return None if is_new else item.fulfilled_at.isoformat()
 
 
 def _is_comparable(record: Record) -> bool:
@@ -161,16 +209,6 @@ def _happened_at(record: Record) -> datetime | None:
 def _number(money: Money | None) -> float | None:
     """Return an amount as templates compare it."""
     return None if money is None else float(money.amount)
-
-
-@callback
-def async_note_delivered(hass: HomeAssistant, entry_id: str, delivered: _Delivered) -> None:
-    """Take a delivery down in whichever book is loaded now, or else is loaded next."""
-    if account := hass.data.get(_ACCOUNTS, {}).get(entry_id):
-        account.note_delivered(delivered)
-    elif hass.config_entries.async_get_entry(entry_id) is not None:
-        waiting = hass.data.setdefault(_DELIVERED, {})
-        waiting.setdefault(entry_id, []).append(delivered)
 
 
 @callback

@@ -1,14 +1,16 @@
 """What is announced."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, override
+from uuid import UUID, uuid5
 
 from homeassistant.util import dt as dt_util
 
 from ..providers.model import InvoiceStatus
 
+NOT_FULFILLED: Final = "not_fulfilled"
 # A payment that is announced so long after it was made is late.
 _LATE = timedelta(hours=1)
 
@@ -49,3 +51,25 @@ class Announcement:
     def as_dict(self) -> dict[str, Any]:
         """Return what an event's attributes and a trigger's variables say, as plain values."""
         return {**self.values, "is_late": self.age > _LATE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder(Announcement):
+    """A payment that is still owed after a time. Triggers hear of it, and nobody else."""
+
+    after: timedelta
+
+    @property
+    @override
+    def is_payment(self) -> bool:
+        """Return that it isn't: that was announced before."""
+        return False
+
+    @classmethod
+    def of(cls, payment: Announcement, text: str, since: datetime, after: timedelta) -> Reminder:
+        """Return what is said of a payment that has been owed for a time."""
+        known = {one.name: getattr(payment, one.name) for one in fields(payment)}
+        id_ = uuid5(UUID(payment.id), f"{NOT_FULFILLED}/{after.total_seconds()}").hex
+        changed = {"text": text, "announcement_id": id_, "open_since": since.isoformat()}
+        values = {**payment.values, **changed}
+        return cls(**{**known, "id": id_, "kind": NOT_FULFILLED, "values": values}, after=after)

@@ -6,7 +6,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.event import async_track_state_change_event
 
 from ..const import DOMAIN
-from .listeners import Owner
+from .owner import Owner
 
 
 @callback

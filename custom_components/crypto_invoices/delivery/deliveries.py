@@ -1,11 +1,11 @@
 """Brings announcements to automations, and says when each was delivered."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 import logging
-from typing import Any
+from typing import Any, Protocol
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_send
@@ -14,9 +14,10 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from ..identifiers import SIGNAL_ANNOUNCED_OF, invoice_identifier
-from .announcement import Announcement
+from .announcement import Announcement, Reminder
 from .busy import async_note_busy
-from .listeners import AutomationListener, Owner, Subscriber, async_get_listeners
+from .listeners import AutomationListener, Subscriber, async_get_listeners
+from .owner import Owner
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,6 +49,16 @@ class Ending(Enum):
     """The automation runs already, and takes no more."""
 
 
+class Progress(Protocol):
+    """Who wants to know how far an announcement has come."""
+
+    def begun(self, heard_by: tuple[str, ...]) -> None:
+        """Take down the keys of the automations that hear it, right before they do."""
+
+    def delivered(self) -> None:
+        """Take down that all of them have heard it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Delivery:
     """An announcement on its way to an automation."""
@@ -57,6 +68,13 @@ class _Delivery:
     attempt: int = 1
     cut_index: str | None = None
     """Which trigger's run was cut and comes again, None for every one that matches."""
+    is_repeated: bool = False
+    """Whether it was heard before, and only those are run that repeat it."""
+
+    def triggers(self) -> list[Subscriber]:
+        """Return which triggers of the automation are to run now."""
+        matching = self.listener.triggers_for(self.announcement, self.cut_index)
+        return [one for one in matching if one.repeats or not self.is_repeated]
 
 
 class Deliveries:
@@ -67,6 +85,8 @@ class Deliveries:
         self._hass = hass
         self._listeners = async_get_listeners(hass)
         self._under_way: set[tuple[str, str]] = set()
+        self._runs: dict[asyncio.Task[Any], tuple[str, str]] = {}
+        """The runs of automations that have not ended: of which announcement, and whose."""
         # Whoever has it begins an announcement, or a run, and lets others have a turn of the loop.
         self._announcing = asyncio.Lock()
         self._running = asyncio.Lock()
@@ -76,10 +96,21 @@ class Deliveries:
         return (entry_id, invoice_id) in self._under_way
 
     @callback
-    def announce(self, announcement: Announcement, delivered: Callable[[], None]) -> None:
-        """Deliver an announcement; ``delivered`` is called when that is done."""
-        self._under_way.add((announcement.entry_id, announcement.invoice_id))
-        self._spawn(self._async_announce(announcement, delivered))
+    def announce(self, announcement: Announcement, progress: Progress) -> None:
+        """Deliver an announcement; ``progress`` is told when that begins, and when it is done."""
+        if not isinstance(announcement, Reminder):
+            self._under_way.add((announcement.entry_id, announcement.invoice_id))
+        self._spawn(self._async_announce(announcement, progress))
+
+    @callback
+    def repeat(self, announcement: Announcement, attempt: int, keys: Iterable[str]) -> None:
+        """Run the automations that repeat a payment again, but for those that still run for it."""
+        running = set(self._runs.values())
+        for key in keys:
+            listener = self._listeners.automations.get(key)
+            if listener is not None and (announcement.id, key) not in running:
+                delivery = _Delivery(announcement, listener, attempt, is_repeated=True)
+                self._spawn(self._async_deliver(delivery))
 
     def _spawn[Result](self, coroutine: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Do something in the background, where a stop cancels it before it stops scripts.
@@ -90,9 +121,7 @@ class Deliveries:
             coroutine, f"{DOMAIN} delivery", eager_start=False
         )
 
-    async def _async_announce(
-        self, announcement: Announcement, delivered: Callable[[], None]
-    ) -> None:
+    async def _async_announce(self, announcement: Announcement, progress: Progress) -> None:
         """Deliver an announcement to whoever is to hear it, and wait for that.
 
         Cancelled when Home Assistant stops: what it cuts is announced again after the start.
@@ -101,7 +130,7 @@ class Deliveries:
         is_heard = True
         try:
             async with self._announcing:
-                hearing += self._begin(announcement)
+                hearing += self._begin(announcement, progress)
                 await asyncio.sleep(0)
             is_heard = all(await asyncio.gather(*hearing))
         except Exception:
@@ -109,23 +138,31 @@ class Deliveries:
         finally:
             for task in hearing:
                 task.cancel()
-            self._under_way.discard((announcement.entry_id, announcement.invoice_id))
+            if not isinstance(announcement, Reminder):
+                self._under_way.discard((announcement.entry_id, announcement.invoice_id))
         if is_heard:
-            delivered()
+            progress.delivered()
 
     @callback
-    def _begin(self, announcement: Announcement) -> list[asyncio.Task[bool]]:
+    def _begin(self, announcement: Announcement, progress: Progress) -> list[asyncio.Task[bool]]:
         """Let everybody hear an announcement; return what to wait for."""
-        entry_id = announcement.entry_id
-        for identifier in (entry_id, invoice_identifier(entry_id, announcement.invoice_id)):
-            async_dispatcher_send(self._hass, SIGNAL_ANNOUNCED_OF.format(identifier), announcement)
+        hearing = {
+            key: listener
+            for key, listener in self._listeners.automations.items()
+            if not listener.is_there or listener.triggers_for(announcement)
+        }
+        progress.begun(tuple(hearing))
+        if not isinstance(announcement, Reminder):
+            entry_id = announcement.entry_id
+            for identifier in (entry_id, invoice_identifier(entry_id, announcement.invoice_id)):
+                signal = SIGNAL_ANNOUNCED_OF.format(identifier)
+                async_dispatcher_send(self._hass, signal, announcement)
         for other in tuple(self._listeners.others):
             if other.matches(announcement):
                 _run(other, announcement, 1)
         return [
             self._spawn(self._async_deliver(_Delivery(announcement, listener)))
-            for listener in self._listeners.automations.values()
-            if not listener.is_there or listener.triggers_for(announcement)
+            for listener in hearing.values()
         ]
 
     async def _async_deliver(self, delivery: _Delivery) -> bool:
@@ -133,7 +170,7 @@ class Deliveries:
 
         Return False if Home Assistant stopped before it was heard.
         """
-        announcement, listener = delivery.announcement, delivery.listener
+        listener = delivery.listener
         while await listener.async_wait():
             async with self._running:
                 await asyncio.sleep(0)
@@ -143,9 +180,8 @@ class Deliveries:
                     continue
                 runs = [
                     self._async_see_through(delivery, trigger, owner, run)
-                    for trigger in listener.triggers_for(announcement, delivery.cut_index)
-                    if (owner := trigger.owner)
-                    and (run := _run(trigger, announcement, delivery.attempt))
+                    for trigger in delivery.triggers()
+                    if (owner := trigger.owner) and (run := self._run(trigger, owner, delivery))
                 ]
             return all(await asyncio.gather(*runs))
         return True
@@ -170,7 +206,7 @@ class Deliveries:
                     if not trigger.is_attached:
                         ending = Ending.CUT
                         break
-                    run = _run(trigger, delivery.announcement, delivery.attempt)
+                    run = self._run(trigger, owner, delivery)
         except TimeoutError:
             if ending is Ending.BUSY:
                 async_note_busy(self._hass, owner)
@@ -184,6 +220,16 @@ class Deliveries:
         return await self._async_deliver(
             replace(delivery, attempt=delivery.attempt + 1, cut_index=owner.trigger_index)
         )
+
+    def _run(
+        self, trigger: Subscriber, owner: Owner, delivery: _Delivery
+    ) -> asyncio.Task[Any] | None:
+        """Run an automation's action, and know of the run until it ends."""
+        run = _run(trigger, delivery.announcement, delivery.attempt)
+        if run is not None:
+            self._runs[run] = (delivery.announcement.id, owner.key)
+            run.add_done_callback(self._runs.pop)
+        return run
 
     def _how_it_ended(self, run: asyncio.Task[Any], trigger: Subscriber) -> Ending:
         """Return how a run ended that is over.

@@ -1,13 +1,14 @@
 """Who hears announcements: triggers, and the automations that they belong to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 import logging
 from typing import Any
 
-from homeassistant.const import STATE_OFF, STATE_ON
+from homeassistant.const import STATE_ON
 from homeassistant.core import (
     CALLBACK_TYPE,
     Event,
@@ -15,22 +16,18 @@ from homeassistant.core import (
     HassJob,
     HomeAssistant,
     callback,
-    split_entity_id,
 )
-from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.event import async_call_later, async_track_state_change_event
-from homeassistant.helpers.trigger import TriggerAction, TriggerActionPayloadBuilder
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from .announcement import Announcement
+from .owner import Owner
 
 _LOGGER = logging.getLogger(__name__)
 
 # An automation that is being saved is waited for so long, in seconds.
 ABSENT_TIMEOUT = 30.0
-_AUTOMATION = "automation"
 
 _LISTENERS: HassKey[Listeners] = HassKey(f"{DOMAIN}_listeners")
 
@@ -43,59 +40,6 @@ def async_get_listeners(hass: HomeAssistant) -> Listeners:
     return hass.data[_LISTENERS]
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The automation that a trigger belongs to, as long as it is this object of this name."""
-
-    automation: Entity
-    entity_id: str
-    trigger_index: str
-    """Which of the automation's triggers it is."""
-
-    @property
-    def unique_id(self) -> str | None:
-        """What the automation is called in the file of automations."""
-        return self.automation.unique_id
-
-    @property
-    def name(self) -> str:
-        """What its user calls it."""
-        return str(self.automation.name)
-
-    @property
-    def key(self) -> str:
-        """What stays the same when the automation is saved or renamed."""
-        return self.unique_id or self.entity_id
-
-    def is_same_object(self, other: Owner) -> bool:
-        """Whether the automation was neither saved nor renamed in between."""
-        return self.automation is other.automation and self.entity_id == other.entity_id
-
-    def may_come_back(self, hass: HomeAssistant) -> bool:
-        """Whether the automation may be one that is being saved: not switched off, nor deleted."""
-        entity_id = self.entity_id
-        if self.unique_id is not None:
-            entities = er.async_get(hass)
-            found = entities.async_get_entity_id(_AUTOMATION, _AUTOMATION, self.unique_id)
-            if found is None or ((entry := entities.async_get(found)) and entry.disabled):
-                return False
-            entity_id = found
-        state = hass.states.get(entity_id)
-        return state is None or state.state != STATE_OFF
-
-
-def owner_of(action: TriggerAction, build_payload: TriggerActionPayloadBuilder) -> Owner | None:
-    """Return the automation whose method an action is, None for scripts, templates and the like."""
-    automation = getattr(action, "__self__", None)
-    # Not by its class: automations may not be loaded, and are none of our dependencies.
-    if not isinstance(automation, Entity):
-        return None
-    if split_entity_id(automation.entity_id)[0] != _AUTOMATION:
-        return None
-    index = build_payload({}, "").get("trigger", {}).get("idx", "")
-    return Owner(automation, automation.entity_id, str(index))
-
-
 @dataclass(eq=False, slots=True)
 class Subscriber:
     """An attached trigger."""
@@ -105,6 +49,10 @@ class Subscriber:
     """Starts the action for an announcement; the number says which attempt it is."""
     owner: Owner | None = None
     """None for what nobody waits for, such as `wait_for_trigger`."""
+    repeats: bool = False
+    """Whether it is run again until what was paid for is fulfilled."""
+    after: timedelta | None = None
+    """How long a payment is owed when it hears of that."""
     is_attached: bool = True
 
     def matches(self, announcement: Announcement) -> bool:
@@ -185,6 +133,16 @@ class AutomationListener:
         same = [one for one in matching if one.owner and one.owner.trigger_index == index]
         return (same or matching)[:1]
 
+    @property
+    def may_repeat(self) -> bool:
+        """Whether it is to be run again; one that is being saved has to be asked later."""
+        return not self.is_there or any(one.repeats for one in self._triggers)
+
+    @property
+    def reminded_after(self) -> set[timedelta]:
+        """How long payments are owed when it hears of that."""
+        return {one.after for one in self._triggers if one.after}
+
     def may_hear_again(self, owner: Owner) -> bool:
         """Whether what cut a run of it, as it was then, was a save: it is back, or expected."""
         return self._absence is not None or any(
@@ -251,6 +209,23 @@ class Listeners:
         self.automations: dict[str, AutomationListener] = {}
         self.others: dict[Subscriber, None] = {}
         """Those that nobody waits for."""
+
+    @property
+    def reminded_after(self) -> set[timedelta]:
+        """How long payments are owed when somebody hears of that."""
+        own = {one.after for one in self.others if one.after}
+        return own.union(*(one.reminded_after for one in self.automations.values()))
+
+    def repeating(self, announcement: Announcement, keys: Iterable[str]) -> list[Owner]:
+        """Return which of these automations want to be run until it is fulfilled."""
+        found = (self.automations.get(key) for key in keys)
+        return [
+            one.owner
+            for listener in found
+            if listener is not None
+            for one in listener.triggers_for(announcement)
+            if one.repeats and one.owner
+        ]
 
     def diagnostics(self) -> dict[str, int]:
         """Return how many there are: automations, those that are waited for now, and others."""

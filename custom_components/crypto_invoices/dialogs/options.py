@@ -22,6 +22,8 @@ from ..const import (
     CONF_ONLY_CURRENCY,
     CONF_ONLY_FROM_AMOUNT,
     CONF_ONLY_ORDER_ID,
+    CONF_TO_FULFILL,
+    CONF_TO_FULFILL_ISSUE,
 )
 from ..providers.capabilities import CanListInvoices, PermissionMissing
 from ..providers.model import ProviderError
@@ -33,6 +35,8 @@ from ..upkeep.cleanup import cleanup_after
 MOST_DAYS = 365
 _FILTERS = (CONF_ONLY_FROM_AMOUNT, CONF_ONLY_CURRENCY, CONF_ONLY_ORDER_ID)
 _TEXT = TextSelector()
+# What is chosen or not, and what holds until somebody chooses.
+_FULFILLMENT = {CONF_TO_FULFILL: False, CONF_TO_FULFILL_ISSUE: True}
 
 
 class AccountOptionsFlow(OptionsFlow):
@@ -83,6 +87,10 @@ class AccountOptionsFlow(OptionsFlow):
         if provider.has_memos:
             from_memo = entry.options.get(CONF_NAME_FROM_MEMO, False)
             fields[vol.Optional(CONF_NAME_FROM_MEMO, default=from_memo)] = BooleanSelector()
+        fields |= {
+            vol.Optional(key, default=entry.options.get(key, default)): BooleanSelector()
+            for key, default in _FULFILLMENT.items()
+        }
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), user_input),

@@ -11,6 +11,7 @@ from ..runtime import CryptoInvoicesConfigEntry
 from .account import async_add_account_sensors
 from .balance import async_add_balances
 from .invoice import EXPIRES, InvoiceSensor, expires, invoice_sensors
+from .to_fulfill import async_add_to_fulfill
 
 PARALLEL_UPDATES = 0
 
@@ -23,6 +24,7 @@ async def async_setup_entry(
     """Set up the account's sensors, and those of each invoice as it gets watched."""
     account = entry.runtime_data
     async_add_account_sensors(hass, account, async_add_entities)
+    async_add_to_fulfill(account, async_add_entities)
     if account.balances is not None:
         async_add_balances(hass, account.balances, async_add_entities)
     await async_add_invoice_entities(

@@ -54,7 +54,7 @@ def async_setup_cleanup(
 
 
 async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordinator) -> None:
-    """Stop watching what ended long ago, but for what is still polled, or not announced."""
+    """Stop watching what ended long ago, but for what is still polled, owed, or not announced."""
     book, clocks = coordinator.book, coordinator.clocks
     coordinator.reader.check_clock()
     if clocks.is_certain:
@@ -69,6 +69,7 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
             for id_, one in coordinator.data.items()
             if one.record.is_over
             and one.record.is_announced
+            and not one.record.is_owed
             and unchanged_for(one, clocks) >= longest
         ]
         if ended:
