@@ -17,7 +17,7 @@ CONFIGURED = {"history", "logbook"}
 PACKAGE = Path(__file__).parents[1] / "custom_components" / "crypto_invoices"
 OURS = PACKAGE / "manifest.json"
 # Where the requirement of the QR codes is, which is installed when these are set up.
-PICTURES = PACKAGE / "image.py"
+PICTURES = PACKAGE / "qr.py"
 
 
 def main() -> None:

@@ -108,8 +108,8 @@ def _translated_flows(monkeypatch: pytest.MonkeyPatch, untranslated: set[str]) -
             _check_texts(ENGLISH["config"], result, untranslated)
         elif isinstance(flow, AccountOptionsFlow):
             _check_texts(ENGLISH["options"], result, untranslated)
-        elif isinstance(handler, tuple) and handler[1] == SUBENTRY_TYPE_INVOICE:
-            _check_texts(ENGLISH["config_subentries"][SUBENTRY_TYPE_INVOICE], result, untranslated)
+        elif isinstance(handler, tuple) and handler[1] in ENGLISH["config_subentries"]:
+            _check_texts(ENGLISH["config_subentries"][handler[1]], result, untranslated)
         return result
 
     monkeypatch.setattr(FlowManager, "_async_handle_step", checked)
@@ -129,6 +129,9 @@ def _check_texts(texts: Mapping[str, Any], result: FlowResult, untranslated: set
     if result["type"] is FlowResultType.ABORT:
         if not result.get("translation_domain"):
             _check_gaps(texts["abort"][result["reason"]], given)
+    elif result["type"] is FlowResultType.SHOW_PROGRESS:
+        assert texts["step"][result["step_id"]]["title"]
+        _check_gaps(texts["progress"][result["progress_action"]], given)
     elif result["type"] is FlowResultType.EXTERNAL_STEP:
         step = texts["step"][result["step_id"]]
         _check_gaps(step["title"] + step["description"], given)
@@ -576,7 +579,7 @@ async def async_until(holds: Callable[[], bool]) -> None:
 
 
 async def async_settle(hass: HomeAssistant) -> None:
-    """Wait until nothing is read or delivered any more; who listens goes on listening."""
+    """Wait until nothing is read or delivered any more; who listens or waits goes on."""
     is_quiet = False
     for _ in range(50):
         await hass.async_block_till_done()
@@ -585,7 +588,7 @@ async def async_settle(hass: HomeAssistant) -> None:
             for task in hass._background_tasks
             if isinstance(task, asyncio.Task)
             and not task.done()
-            and not task.get_name().endswith(" stream")
+            and not task.get_name().endswith((" stream", " dialog"))
         ]
         if not working and is_quiet:
             return

@@ -16,7 +16,7 @@ import pytest
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 import zxingcpp
 
-from custom_components.crypto_invoices import image
+from custom_components.crypto_invoices import qr
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
 from custom_components.crypto_invoices.qr import make_qr, text_to_scan
@@ -260,7 +260,7 @@ async def test_qr_after_a_reload(
 
 def test_the_library_is_the_one_of_the_users() -> None:
     """What is tested is what users get."""
-    wanted = image.REQUIREMENTS
+    wanted = qr.REQUIREMENTS
     tested = (Path(__file__).parents[1] / "requirements_test.txt").read_text().splitlines()
     assert set(wanted) <= set(tested)
 

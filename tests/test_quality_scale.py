@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from custom_components import crypto_invoices
-from custom_components.crypto_invoices import config_flow, diagnostics, image
+from custom_components.crypto_invoices import config_flow, diagnostics, qr
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.preview import PreviewedProvider
 
@@ -217,7 +217,7 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
     "common-modules": lambda: {"coordinator", "entity"} <= MODULES.keys(),
     "config-flow-test-coverage": (ROOT / "tests" / "dialogs" / "test_config_flow.py").is_file,
     "config-flow": lambda: MANIFEST["config_flow"],
-    "dependency-transparency": lambda: all("==" in name for name in image.REQUIREMENTS),
+    "dependency-transparency": lambda: all("==" in name for name in qr.REQUIREMENTS),
     "docs-actions": lambda: is_documented("services"),
     "docs-conditions": lambda: is_documented("conditions"),
     "docs-high-level-description": lambda: all(

@@ -24,11 +24,17 @@ from custom_components.crypto_invoices.const import (
     SECTION_ADVANCED,
 )
 from custom_components.crypto_invoices.dialogs.credentials import provider_errors
-from custom_components.crypto_invoices.errors import error_key
+from custom_components.crypto_invoices.errors import action_error, error_key
 from custom_components.crypto_invoices.invoice_values import invoice_attributes
 from custom_components.crypto_invoices.lookup import NotAccepted
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.another_api import AnotherApi
+from custom_components.crypto_invoices.providers.capabilities import (
+    NoLongerOpen,
+    OutcomeUnknown,
+    PermissionMissing,
+    Rejected,
+)
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
     BadResponse,
@@ -141,6 +147,23 @@ def test_preview() -> None:
         assert named.keys() <= set(field.options)
         words = {option for option in field.options if option.isalpha()}
         assert words == named.keys()
+
+
+def test_ask_for_money() -> None:
+    """Whatever can go wrong has a text, and so has all that is shown meanwhile."""
+    texts = ENGLISH["config_subentries"]["ask_for_money"]
+    code = words_in_code("dialogs/ask_for_money.py")
+    assert {*texts["progress"], *texts["abort"], *texts["step"]} <= code
+    fields = texts["step"]["user"]
+    assert fields["data"].keys() == fields["data_description"].keys()
+    assert fields["data"].keys() <= code
+    flaws = {f"field_{flaw}" for flaw in Flaw} - {"field_before_start", "field_not_taken"}
+    acting = (NoLongerOpen(), OutcomeUnknown(), PermissionMissing("x"), Rejected("x"))
+    others = {action_error(error)[0] for error in (*ERRORS, *acting, SettingNeeded("shop_id"))}
+    others |= {"created_not_watched", "outcome_unknown_order"}
+    # What is about an invoice that is there already.
+    others -= {"no_longer_open", "this_invoice_not_found"}
+    assert texts["error"].keys() == flaws | others
 
 
 def test_reauth_fields() -> None:

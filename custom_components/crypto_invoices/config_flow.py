@@ -7,8 +7,9 @@ from typing import Any, override
 from homeassistant.config_entries import ConfigEntry, ConfigSubentryFlow, OptionsFlow
 from homeassistant.core import callback
 
-from .const import DOMAIN, SUBENTRY_TYPE_INVOICE
+from .const import CONF_PROVIDER, DOMAIN, SUBENTRY_TYPE_INVOICE, SUBENTRY_TYPE_MONEY
 from .dialogs.add_invoices import AddInvoicesFlow
+from .dialogs.ask_for_money import AskForMoneyFlow
 from .dialogs.options import AccountOptionsFlow
 from .dialogs.preview import PRESET, PreviewFlow
 from .dialogs.request_key import KeyRequestFlow
@@ -43,7 +44,11 @@ class CryptoInvoicesConfigFlow(PreviewFlow, KeyRequestFlow, domain=DOMAIN):
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
         """Return what can be added to an account."""
-        return {SUBENTRY_TYPE_INVOICE: AddInvoicesFlow}
+        offered: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_TYPE_INVOICE: AddInvoicesFlow}
+        provider = PROVIDERS.get(config_entry.data[CONF_PROVIDER])
+        if hasattr(provider, "async_create_invoice"):
+            offered[SUBENTRY_TYPE_MONEY] = AskForMoneyFlow
+        return offered
 
     @staticmethod
     @callback

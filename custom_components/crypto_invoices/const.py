@@ -19,3 +19,4 @@ CONF_TO_FULFILL_ISSUE: Final = "to_fulfill_issue"
 DEFAULT_CLEANUP_AFTER: Final = 7
 SECTION_ADVANCED: Final = "advanced"
 SUBENTRY_TYPE_INVOICE: Final = "invoice"
+SUBENTRY_TYPE_MONEY: Final = "ask_for_money"

@@ -1,26 +1,20 @@
 """A QR code for each invoice that somebody can pay: what a wallet scans, or the payment page."""
 
 from functools import partial
-import logging
 from typing import override
 
 from homeassistant.components.image import ImageEntity, ImageEntityDescription
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.requirements import RequirementsNotFound, async_process_requirements
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
 from .coordinator import CryptoInvoicesCoordinator
 from .entity import InvoiceEntity, async_add_passing_entities
-from .qr import make_qr, text_to_scan
+from .qr import async_can_draw, make_qr, text_to_scan
 from .runtime import CryptoInvoicesConfigEntry
 
-_LOGGER = logging.getLogger(__name__)
-
 PARALLEL_UPDATES = 0
-REQUIREMENTS = ["segno==1.6.6"]
 
 PAYMENT_QR = ImageEntityDescription(key="payment_qr", translation_key="payment_qr")
 
@@ -35,11 +29,7 @@ async def async_setup_entry(
     Home Assistant renews the token of each image every five minutes, so that one
     is there only while it shows something.
     """
-    try:
-        # Not in the manifest: where it can't be installed, that costs the pictures and no more.
-        await async_process_requirements(hass, DOMAIN, REQUIREMENTS)
-    except RequirementsNotFound as err:
-        _LOGGER.warning("QR codes can't be drawn: %s", err)
+    if not await async_can_draw(hass):
         return
     coordinator = entry.runtime_data.coordinator
     await async_add_passing_entities(

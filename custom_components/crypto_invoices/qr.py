@@ -1,8 +1,17 @@
 """QR codes: what there is to scan of an invoice, and the picture of it."""
 
 from io import BytesIO
+import logging
 
+from homeassistant.core import HomeAssistant
+from homeassistant.requirements import RequirementsNotFound, async_process_requirements
+
+from .const import DOMAIN
 from .providers.model import Invoice, InvoiceStatus
+
+_LOGGER = logging.getLogger(__name__)
+
+REQUIREMENTS = ["segno==1.6.6"]
 
 # Nothing is to be paid twice: not what was seen already, nor what nobody understands.
 _TO_PAY = frozenset({InvoiceStatus.PENDING, InvoiceStatus.PARTIALLY_PAID})
@@ -10,6 +19,17 @@ _TO_PAY = frozenset({InvoiceStatus.PENDING, InvoiceStatus.PARTIALLY_PAID})
 _MOST_BYTES = 2953
 # Sharp on a tablet, and scaled down for a phone.
 _LEAST_PIXELS = 720
+
+
+async def async_can_draw(hass: HomeAssistant) -> bool:
+    """Return whether QR codes can be drawn, after installing what that takes if need be."""
+    try:
+        # Not in the manifest: where it can't be installed, that costs the pictures and no more.
+        await async_process_requirements(hass, DOMAIN, REQUIREMENTS)
+    except RequirementsNotFound as err:
+        _LOGGER.warning("QR codes can't be drawn: %s", err)
+        return False
+    return True
 
 
 def text_to_scan(invoice: Invoice) -> str | None:

@@ -72,7 +72,9 @@ async def test_set_up_offers_open_invoices(
     assert result["description_placeholders"]["count"] == "2"
     labels = offered(result)
     assert labels.keys() == {coffee.id, tea.id}
-    assert labels[coffee.id].startswith(f"Coffee · 24.9 {coffee.currency} · ")
+    assert labels[coffee.id].startswith(
+        "Coffee · $24.90 · " if provider == "cryptocloud" else "Coffee · €24.90 · "
+    )
     assert kept(result["data_schema"])["open_invoices"] == list(labels)
 
     form = {"open_invoices": [coffee.id], "auto_watch": False, "invoices": "nothing"}
@@ -261,11 +263,11 @@ async def test_trouble(monkeypatch: pytest.MonkeyPatch, *, given: int, was_liste
     [
         (
             {"order_id": "Kaffee ☕", "amount": Decimal("24.90"), "currency": "EUR"},
-            "Kaffee ☕ · 24.9 EUR · …oice-7",
+            "Kaffee ☕ · €24.90 · …oice-7",
         ),
         ({"order_id": "<b>x</b>\n" + "y" * 60}, "<b>x</b> " + "y" * 30 + "… · …oice-7"),
         ({"order_id": "שלום"}, "שלום · …oice-7"),
-        ({"amount": Decimal("1E-8"), "currency": "BTC"}, "0.00000001 BTC · …oice-7"),
+        ({"amount": Decimal("1E-8"), "currency": "BTC"}, "0.00000001\u00a0BTC · …oice-7"),
         ({}, "…oice-7"),
     ],
     ids=["emoji", "long", "right to left", "small", "nothing"],
@@ -274,6 +276,6 @@ async def test_labels(fields: dict[str, Any], label: str) -> None:
     """An invoice is called by what it is for, its amount, and the end of its ID."""
     shop = Listing()
     shop.rows = (made(7, **fields),)
-    [selector] = (await async_find_open(shop)).schema().values()
+    [selector] = (await async_find_open(shop)).schema("en").values()
     options: Any = selector.config["options"]
     assert [option["label"] for option in options] == [label]

@@ -16,7 +16,6 @@ from homeassistant.exceptions import (
     UnknownUser,
 )
 from homeassistant.helpers import device_registry as dr, entity_registry as er, service
-from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util.json import JsonObjectType, JsonValueType
 
 from ..book.record import as_asked
@@ -37,6 +36,7 @@ from ..providers.capabilities import NoLongerOpen
 from ..providers.model import Invoice, InvoiceStatus, ProviderError, SettingNeeded
 from ..providers.new_invoice import InvalidField
 from ..runtime import CryptoInvoicesConfigEntry
+from ..texts import translated
 
 ATTR_INVOICE_ID = "invoice_id"
 ATTR_INVOICE_IDS = "invoice_ids"
@@ -80,21 +80,18 @@ def provider_failure(
     if isinstance(err, InvalidField):
         details["field"] = field_label(call, err.field)
     if isinstance(err, SettingNeeded):
-        details["setting"] = _label(
-            call.hass, "config", f"step.reconfigure.data.{err.key}", err.key
-        )
+        details["setting"] = setting_label(call.hass, err.key)
     return make(key, account=entry.title, **details)
 
 
 def field_label(call: ServiceCall, field: str) -> str:
     """Return what a field of an action is called where it is filled in."""
-    return _label(call.hass, "services", f"{call.service}.fields.{field}.name", field)
+    return translated(call.hass, f"services.{call.service}.fields.{field}.name")
 
 
-def _label(hass: HomeAssistant, category: str, path: str, otherwise: str) -> str:
-    """Return a text of ours in Home Assistant's language."""
-    texts = async_get_cached_translations(hass, hass.config.language, category, DOMAIN)
-    return texts.get(f"component.{DOMAIN}.{category}.{path}", otherwise)
+def setting_label(hass: HomeAssistant, key: str) -> str:
+    """Return what a setting of an account is called where it is changed."""
+    return translated(hass, f"config.step.reconfigure.data.{key}")
 
 
 async def async_get_account(call: ServiceCall) -> CryptoInvoicesConfigEntry:

@@ -48,7 +48,7 @@ class AddInvoicesFlow(ConfigSubentryFlow):
                 return await self._async_add(account, checked)
         return self.async_show_form(
             step_id=step_id,
-            data_schema=invoices_schema(self._offered, user_input),
+            data_schema=invoices_schema(self._offered, self.hass.config.language, user_input),
             errors=checked.errors,
             description_placeholders={
                 "provider": account.provider.name,

@@ -26,6 +26,7 @@ class CheckedIds:
 
 def invoices_schema(
     offered: OpenInvoices,
+    language: str,
     user_input: Mapping[str, Any] | None,
     more: Mapping[vol.Marker, Any] | None = None,
 ) -> vol.Schema:
@@ -35,7 +36,7 @@ def invoices_schema(
     marker = vol.Optional(CONF_INVOICES, description={"suggested_value": typed})
     return vol.Schema(
         {
-            **offered.schema(chosen),
+            **offered.schema(language, chosen),
             **(more or {}),
             marker: TextSelector(TextSelectorConfig(multiline=True)),
         }

@@ -14,7 +14,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ..money import exact
+from ..money import written
 from ..providers.capabilities import CanListInvoices
 from ..providers.model import Invoice, ProviderError
 from ..providers.provider import Provider
@@ -41,12 +41,15 @@ class OpenInvoices:
     by_id: Mapping[str, Invoice] = field(default_factory=dict)
     was_listed: bool = True
 
-    def schema(self, chosen: Collection[str] | None = None) -> dict[vol.Marker, SelectSelector]:
+    def schema(
+        self, language: str, chosen: Collection[str] | None = None
+    ) -> dict[vol.Marker, SelectSelector]:
         """Return the field to choose with, none where nothing is offered; all are chosen at first."""
         if not self.by_id:
             return {}
         options = [
-            SelectOptionDict(value=id_, label=_label(one)) for id_, one in self.by_id.items()
+            SelectOptionDict(value=id_, label=_label(one, language))
+            for id_, one in self.by_id.items()
         ]
         selector = SelectSelector(
             SelectSelectorConfig(options=options, multiple=True, mode=SelectSelectorMode.LIST)
@@ -79,10 +82,10 @@ async def async_find_open(provider: Provider, watched: Collection[str] = ()) -> 
     return OpenInvoices({one.id: one for one in found[:MOST_OFFERED]}, was_listed)
 
 
-def _label(invoice: Invoice) -> str:
+def _label(invoice: Invoice, language: str) -> str:
     """Return what tells an invoice from the others in the list."""
     parts = [one_line(invoice.order_id, _LONGEST_ORDER_ID)] if invoice.order_id else []
     if invoice.amount is not None:
-        parts.append(f"{exact(invoice.amount)} {invoice.currency or ''}".strip())
+        parts.append(written(invoice.amount, invoice.currency, language))
     short = invoice.id if len(invoice.id) <= 2 * _END_OF_ID else f"…{invoice.id[-_END_OF_ID:]}"
     return " · ".join((*parts, short))

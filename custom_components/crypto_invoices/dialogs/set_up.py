@@ -127,6 +127,7 @@ class SetUpFlow(ProvingFlow):
             step_id=step_id,
             data_schema=invoices_schema(
                 self._offered,
+                self.hass.config.language,
                 user_input or self._suggested,
                 _auto_watch_field(provider, user_input or {}),
             ),

@@ -104,6 +104,10 @@ class Provider(ABC):
     """Where below the address a person makes a key that may do what is needed and no more."""
     key_request: ClassVar[KeyRequest | None] = None
     """What leads to the page that makes a key and posts it to us, if the server has that."""
+    currencies: ClassVar[Collection[str]] = ()
+    """Those that invoices can be made in, where that is known."""
+    needed_fields: ClassVar[frozenset[str]] = frozenset()
+    """The optional fields of a new invoice without which none can be made."""
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 120
     can_revert: ClassVar[bool] = False

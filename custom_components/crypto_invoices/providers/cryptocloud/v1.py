@@ -4,7 +4,7 @@ Facts: docs.cryptocloud.plus, "API reference V1 (old)", "Invoice Status Check" a
 "Create Invoice".
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 import re
@@ -39,6 +39,7 @@ class CryptoCloudV1(CryptoCloudProject):
 
     key = "cryptocloud_v1"
     name = "CryptoCloud (legacy API)"
+    currencies: ClassVar[Collection[str]] = CURRENCIES
     concurrency: ClassVar[int] = 4
     requests_per_minute: ClassVar[int] = 300
 

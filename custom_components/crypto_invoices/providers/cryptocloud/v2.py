@@ -3,7 +3,7 @@
 Facts: the provider's documentation at docs.cryptocloud.plus (API reference V2).
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 import logging
@@ -44,6 +44,7 @@ class CryptoCloud(CryptoCloudWallets):
     key = "cryptocloud"
     name = "CryptoCloud"
     batch_size: int = 100
+    currencies: ClassVar[Collection[str]] = CURRENCIES
     concurrency: ClassVar[int] = 2
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

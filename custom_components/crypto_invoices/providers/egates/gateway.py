@@ -46,7 +46,7 @@ class EGates(Provider):
     pages: ClassVar[frozenset[str]] = frozenset({"api"})
     id_shape: ClassVar[re.Pattern[str]] = re.compile(r"\w{4,12}(?:-\w{2,8}){3}-\w{6,16}")
     id_example: ClassVar[str] = "3f2b8c1e-5a47-4d09-9b36-7c1e2d8f4a60"
-    concurrency: ClassVar[int] = 4
+    needed_fields: ClassVar[frozenset[str]] = frozenset({"order_id", "payment_method"})
     requests_per_minute: ClassVar[int] = 300
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -107,7 +107,7 @@ class EGates(Provider):
         """
         new.check_for(
             supported=self.supported_fields,
-            needs=("order_id", "payment_method"),
+            needs=self.needed_fields,
             knows_currency=_TICKER.fullmatch(new.currency) is not None,
             decimals=MOST_DECIMALS,
         )

@@ -1,6 +1,6 @@
 """A wallet at an LNbits server: which one it is, and how its invoices are read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 import math
@@ -82,6 +82,7 @@ class LNbitsWallet(Provider):
         re.IGNORECASE,
     )
     id_example: ClassVar[str] = "9c1f0e77b2a84d53c6e1f8a0d4b97e2565c3a1d08f4e7b92a6d05c8e1f3b7a94"
+    currencies: ClassVar[Collection[str]] = ("SAT",)
     concurrency: ClassVar[int] = 2
     # The server lets 200 through, from one address.
     requests_per_minute: ClassVar[int] = 150
