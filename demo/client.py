@@ -42,7 +42,7 @@ class Client:
     ) -> AsyncGenerator[Self]:
         """Log in as the login page does."""
         async with aiohttp.ClientSession(timeout=PATIENCE) as session:
-            token = await _token(session, url, user, password)
+            token = (await log_in(session, url, user, password))["access_token"]
             ws = await WebSocket.connect(session, url, token)
             try:
                 yield cls(session, url, token, ws)
@@ -162,7 +162,10 @@ class Flow:
         return self
 
 
-async def _token(session: aiohttp.ClientSession, url: str, user: str, password: str) -> str:
+async def log_in(
+    session: aiohttp.ClientSession, url: str, user: str = USER, password: str = PASSWORD
+) -> Json:
+    """Log in as the login page does, and return the tokens of it."""
     client_id = f"{url}/"
     handler = {"client_id": client_id, "handler": ["homeassistant", None], "redirect_uri": url}
     flow = await _request(session, "POST", f"{url}/auth/login_flow", handler)
@@ -175,8 +178,8 @@ async def _token(session: aiohttp.ClientSession, url: str, user: str, password: 
     async with session.post(f"{url}/auth/token", data=form) as answer:
         if answer.status != HTTPStatus.OK:
             raise ApiError("POST", str(answer.url), answer.status, await answer.text())
-        token: str = (await answer.json())["access_token"]
-        return token
+        tokens: Json = await answer.json()
+        return tokens
 
 
 async def _request(

@@ -29,5 +29,5 @@ customElements.define("ll-strategy-dashboard-crypto-invoices", Dashboard);
 (window.customStrategies ??= []).push(offer("", "Crypto Invoices", { strategyType: "dashboard" }));
 customElements.whenDefined("home-assistant").then(async () => {
   while (!hass()) await new Promise((done) => setTimeout(done, 100));
-  loadTexts(hass());
+  loadTexts(hass()).catch(() => {});
 });

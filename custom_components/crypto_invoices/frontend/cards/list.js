@@ -186,6 +186,8 @@ export class InvoiceList extends Card {
 
   #fill(node, key) {
     const row = this.feed.rows.get(key);
+    // Gone, and so will its place be in a moment.
+    if (!row) return;
     const isOpen = this.#open === key;
     const about = [statusText(this.hass, row.status), row.is_test && this.text("test"), row.problem && this.text("unread")];
     node.className = row.status === "overpaid" ? "paid" : row.status;

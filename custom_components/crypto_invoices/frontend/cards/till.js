@@ -179,6 +179,7 @@ export class Till extends Card {
       else if (state === "pay") this.#showCode(this.#row);
       else this.#say(state);
     }
+    if (state === "pad") this.#showAmount();
     this.#tick();
   }
 
@@ -328,7 +329,6 @@ export class Till extends Card {
       ]),
     );
     this.announce(this.#error);
-    this.#showAmount();
   }
 
   #say(state) {

@@ -1,0 +1,141 @@
+"""A shop with accounts at the sandbox, dashboards with cards, and people."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from playwright.async_api import Browser, Locator, Page, ViewportSize
+
+from demo.accounts import add_account
+from demo.client import ENTRIES, Client
+from demo.sandbox import Sandbox, SandboxInvoice
+from demo.websocket import Json
+from tests.e2e.browser.eyes import DESKTOP, Eyes
+from tests.e2e.browser.words import Words
+from tests.e2e.story import Stage
+from tests.e2e.world import World
+
+from .people import add_user, at_screen, find_faults
+
+TILL, LIST = "crypto-invoices-till", "crypto-invoices-list"
+USERS = {"waiter": "system-users", "guest": "system-read-only"}
+
+
+@dataclass(slots=True)
+class Shop:
+    """What all scenes share."""
+
+    stage: Stage
+    running: World
+    client: Client
+    browser: Browser
+    words: Words
+    eyes: Eyes
+    entries: dict[str, str] = field(default_factory=dict)
+    """The accounts by their providers."""
+    wrong: list[str] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls, stage: Stage, running: World, client: Client, browser: Browser) -> Shop:
+        """Set up the accounts and the people."""
+        words = Words("en")
+        pictures = stage.folder / "pictures"
+        pictures.mkdir()
+        shop = cls(stage, running, client, browser, words, Eyes(pictures, words, words))
+        shop.wrong = shop.eyes.wrong
+        for provider in await running.sandbox.providers():
+            if provider.key in ("btcpay", "cryptocloud"):
+                account = await add_account(client, provider, running.sandbox.url)
+                shop.entries[provider.key] = account.entry_id
+        for name, group in USERS.items():
+            await add_user(client, name, group)
+        return shop
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Return where it is paid."""
+        return self.running.sandbox
+
+    @property
+    def url(self) -> str:
+        """Return where Home Assistant is."""
+        return self.running.hass.url
+
+    def screen(
+        self,
+        user: str = "demo",
+        *,
+        viewport: ViewportSize = DESKTOP,
+        script: str = "",
+        language: str = "en",
+    ) -> AbstractAsyncContextManager[Page]:
+        """Sit down at a screen of one's own."""
+        return at_screen(
+            self.browser,
+            self.url,
+            self.stage.folder,
+            self.wrong,
+            user=user,
+            viewport=viewport,
+            script=script,
+            language=language,
+        )
+
+    def text(self, key: str, **gaps: str) -> str:
+        """Return a text of the cards."""
+        return self.words(f"common.card_{key}").format(**gaps)
+
+    async def hang(self, path: str, *cards: Json) -> str:
+        """Make a dashboard with a section for each card; return its address."""
+        sections = [{"type": "grid", "cards": [card]} for card in cards]
+        view = {"type": "sections", "title": path, "path": "view", "sections": sections}
+        await self.save(path, {"views": [view]})
+        return f"{self.url}/{path}/view"
+
+    async def save(self, path: str, config: Json) -> None:
+        """Make a dashboard."""
+        await self.client.ws.command(
+            "lovelace/dashboards/create", url_path=path, title=path, mode="storage"
+        )
+        await self.client.ws.command("lovelace/config/save", url_path=path, config=config)
+
+    def till(self, **config: object) -> Json:
+        """Return the configuration of a till."""
+        account = self.entries["btcpay"]
+        return {"type": f"custom:{TILL}", "account": account, "currency": "EUR", **config}
+
+    async def asked(self, title: str = "Till") -> SandboxInvoice:
+        """Return the invoice that a till asked for last."""
+        return (await self.all_asked(title))[-1]
+
+    async def all_asked(self, title: str = "Till") -> list[SandboxInvoice]:
+        """Return the invoices that a till asked for."""
+        return [
+            invoice
+            for provider in await self.sandbox.providers()
+            for invoice in provider.invoices
+            if (invoice.order_id or "").startswith(f"{title} ")
+        ]
+
+    async def act(self, invoice: SandboxInvoice, action: str) -> None:
+        """Pay an invoice or the like, and have it read."""
+        await self.sandbox.act(invoice, action)
+        await self.read(invoice.provider)
+
+    async def read(self, provider: str) -> None:
+        """Read an account now."""
+        data = {"config_entry_id": self.entries[provider]}
+        await self.client.call("crypto_invoices.refresh", data)
+
+    async def reload(self, provider: str) -> None:
+        """Reload an account."""
+        await self.client.request("POST", f"{ENTRIES}/entry/{self.entries[provider]}/reload")
+
+    async def check(self, card: Locator, name: str) -> None:
+        """Look at a card as anybody can, and as those who can't see it well."""
+        await self.eyes.picture(card.page, name)
+        self.wrong += await find_faults(card, name)
+
+
+def cards(page: Page, tag: str) -> Locator:
+    """Return the cards of a kind."""
+    return page.locator(tag)
