@@ -44,6 +44,8 @@ def create_app(
         if provider.set_up:
             provider.set_up(app)
         for route in provider.routes:
-            added = app.router.add_route(route.method, route.path, route.handler)
-            sandbox.routes[added] = (provider, route.kind)
+            # Who is lenient with slashes at the end is so everywhere.
+            for end in ("", "/") if provider.takes_slashes else ("",):
+                added = app.router.add_route(route.method, route.path + end, route.handler)
+                sandbox.routes[added] = (provider, route.kind)
     return app

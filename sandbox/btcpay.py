@@ -25,13 +25,16 @@ from .btcpay_access import (
     needs,
 )
 from .btcpay_invoices import (
+    ARCHIVED,
     PAYABLE_WITH,
     WORDS,
+    delete_invoice,
     get_invoice,
     get_invoices,
     get_payment_methods,
     post_invoice,
     post_status,
+    put_invoice,
 )
 from .btcpay_webhooks import (
     DELAYS,
@@ -52,6 +55,12 @@ from .letter import Draft, Format, Letter, Postback, Signature
 from .provider import INVOICES, Provider, Route
 from .states import Action, State
 from .wire import json_response
+
+# Those of servers before 2.0.
+OLDER_EVENTS = frozenset(
+    {"InvoiceCreated", "InvoiceReceivedPayment", "InvoicePaymentSettled", "InvoiceProcessing"}
+    | {"InvoiceExpired", "InvoiceSettled", "InvoiceInvalid"}
+)
 
 
 async def _get_health(request: web.Request) -> web.Response:
@@ -112,6 +121,16 @@ async def _read_webhook(request: web.Request) -> dict[str, Any] | web.Response:
         for (name, value), kind in zip(fields.items(), kinds, strict=True)
         if not isinstance(value, kind)
     }
+    if (
+        request.app[SANDBOX].settings[KEY]["events"] == "older"
+        and "specific_events" not in problems
+    ):
+        # There, they are an enum.
+        problems |= {
+            f"authorizedEvents.specificEvents[{number}]": f'Error converting value "{event}"'
+            for number, event in enumerate(fields["specific_events"])
+            if event not in OLDER_EVENTS
+        }
     if "url" not in problems and not _is_address(fields["url"]):
         problems["Url"] = "Invalid Url"
     return invalid(**problems) if problems else fields
@@ -264,6 +283,7 @@ def _set_up(app: web.Application) -> None:
     webhooks = Webhooks(app[SANDBOX])
     app[WEBHOOKS] = webhooks
     app[PAYABLE_WITH] = {}
+    app[ARCHIVED] = set()
     app[ISSUED] = {}
     app.cleanup_ctx.append(webhooks.run)
 
@@ -289,6 +309,8 @@ BTCPAY = Provider(
         Route("GET", f"{_STORE}/invoices", INVOICES, get_invoices),
         Route("POST", f"{_STORE}/invoices", "create", post_invoice),
         Route("GET", f"{_STORE}/invoices/{{invoice_id}}", INVOICES, get_invoice),
+        Route("PUT", f"{_STORE}/invoices/{{invoice_id}}", "change", put_invoice),
+        Route("DELETE", f"{_STORE}/invoices/{{invoice_id}}", "archive", delete_invoice),
         Route("GET", "/api/v1/invoices/{invoice_id}", INVOICES, get_invoice),
         Route("POST", f"{_STORE}/invoices/{{invoice_id}}/status", "mark", post_status),
         Route(
@@ -318,7 +340,10 @@ BTCPAY = Provider(
         "paid_amount": ("sent", "omitted"),
         "order_id": ("text", "number", "omitted"),
         "retries": tuple(DELAYS),
+        "case": ("documented", "lower", "upper"),
+        "events": ("all", "older"),
     },
+    takes_slashes=True,
     rows=_rows,
     row_id="id",
     row_status="status",

@@ -1,6 +1,6 @@
 """BTCPay Server's invoices: read in pages and alone, made, and marked by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -28,6 +28,14 @@ from .wire import as_amount, json_response
 PAYABLE_WITH = web.AppKey("btcpay_payable_with", dict[str, list[str]])
 """The payment methods of those invoices that don't have all of them."""
 
+ARCHIVED = web.AppKey("btcpay_archived", set[str])
+"""The invoices that are in no list any more."""
+
+_CASES: Mapping[str, Callable[[str], str]] = {
+    "documented": str,
+    "lower": str.lower,
+    "upper": str.upper,
+}
 MONITORED = timedelta(minutes=1440)
 # What a bitcoin costs here.
 RATE, SATOSHI = Decimal(50_000), Decimal("0.00000001")
@@ -97,7 +105,7 @@ def _row(request: web.Request, invoice: SandboxInvoice) -> dict[str, Any]:
         "expirationTime": int(expires_at.timestamp()),
         "createdTime": int(invoice.created_at.timestamp()),
         "availableStatusesForManualMarking": _marks(status, additional),
-        "archived": False,
+        "archived": invoice.id in request.app[ARCHIVED],
         "type": "Standard",
         "currency": invoice.currency,
         "metadata": metadata(settings, invoice),
@@ -106,6 +114,9 @@ def _row(request: web.Request, invoice: SandboxInvoice) -> dict[str, Any]:
     }
     if settings["paid_amount"] == "omitted":
         del row["paidAmount"]
+    change = _CASES[settings["case"]]
+    for name in ("status", "additionalStatus", "type"):
+        row[name] = change(str(row[name]))
     return row
 
 
@@ -132,12 +143,20 @@ async def get_invoices(request: web.Request) -> web.Response:
     if problems:
         return invalid(**problems)
     sandbox, is_here = request.app[SANDBOX], request.match_info["store_id"] == STORE_ID
-    rows = [_row(request, invoice) for invoice in sandbox.store.all(KEY)[::-1] if is_here]
-    words, orders = query.getall("status", []), query.getall("orderId", [])
+    archived = request.app[ARCHIVED]
+    rows = [
+        _row(request, invoice)
+        for invoice in sandbox.store.all(KEY)[::-1]
+        if is_here and invoice.id not in archived
+    ]
+    words, orders = (
+        [word.lower() for word in query.getall("status", [])],
+        query.getall("orderId", []),
+    )
     found = [
         row
         for row in rows
-        if (not words or row["status"] in words)
+        if (not words or row["status"].lower() in words)
         and (not orders or str(row["metadata"].get("orderId")) in orders)
         and since <= row["createdTime"] <= until
     ]
@@ -215,6 +234,27 @@ async def post_invoice(request: web.Request) -> web.Response:
     if methods := checkout.get("paymentMethods"):
         request.app[PAYABLE_WITH][invoice.id] = methods
     return json_response(_row(request, invoice))
+
+
+@needs(MODIFY_INVOICES)
+async def put_invoice(request: web.Request) -> web.Response:
+    """Change what the merchant noted of an invoice: here, its order's ID."""
+    if (invoice := find_invoice(request)) is None:
+        return _no_invoice()
+    noted = (await _read_body(request)).get("metadata")
+    if not isinstance(noted, dict):
+        return invalid(metadata="The metadata field is required.")
+    invoice.order_id = str(noted.get("orderId", ""))
+    return json_response(_row(request, invoice))
+
+
+@needs(MODIFY_INVOICES)
+async def delete_invoice(request: web.Request) -> web.Response:
+    """Archive an invoice: it leaves the list, and can be read and paid as before."""
+    if (invoice := find_invoice(request)) is None:
+        return _no_invoice()
+    request.app[ARCHIVED].add(invoice.id)
+    return web.Response()
 
 
 @needs(VIEW)

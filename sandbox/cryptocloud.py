@@ -167,6 +167,8 @@ CRYPTOCLOUD = Provider(
         "link": ("omitted", "sent"),
         "cancel_result": ("list", "text"),
         "order": ("newest_first", "oldest_first"),
+        "limit": ("rows", "last_record"),
+        "counts": ("whole", "decimal", "one_missing"),
     },
     rows=lambda payload: payload["result"],
     row_id="uuid",

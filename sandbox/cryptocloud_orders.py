@@ -86,12 +86,19 @@ def _more_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
+async def _json_or_form(request: web.Request) -> dict[str, Any]:
+    """Return what was sent, either way; in a form, nothing can be inside of anything."""
+    if request.content_type == "application/x-www-form-urlencoded":
+        return dict(await request.post())
+    return await json_object(request)
+
+
 @with_v2_key
 async def v2_create(request: web.Request) -> web.Response:
     """Make an invoice; what is wrong is told by the field's name."""
     sandbox = request.app[SANDBOX]
     try:
-        data = await json_object(request)
+        data = await _json_or_form(request)
         fields = _fields(request, KEY, data) | _more_fields(data)
         invoice = sandbox.store.create(KEY, **fields)
     except _FieldError as err:
@@ -113,8 +120,7 @@ async def v2_create(request: web.Request) -> web.Response:
 async def v1_create(request: web.Request) -> web.Response:
     """Make an invoice, from JSON or a form; its id is told without the prefix."""
     try:
-        is_json = request.content_type == "application/json"
-        data = await json_object(request) if is_json else dict(await request.post())
+        data = await _json_or_form(request)
         invoice = request.app[SANDBOX].store.create(OLD_KEY, **_fields(request, OLD_KEY, data))
     except (_FieldError, SandboxError) as err:
         return json_response({"status": "error", "error": str(err)}, status=400)
@@ -175,7 +181,8 @@ async def v2_list(request: web.Request) -> web.Response:
         data = await json_object(request)
         invoices = _made_in(request, data)
         offset = whole_number(data, "offset", 0) or 0
-        limit = whole_number(data, "limit", 1, MOST) or PAGE
+        is_last = settings["limit"] == "last_record"
+        limit = whole_number(data, "limit", 1, None if is_last else MOST) or PAGE
     except _FieldError as err:
         return v2_error(**err.result)
     except SandboxError as err:
@@ -190,7 +197,7 @@ async def v2_list(request: web.Request) -> web.Response:
             if invoice.state is State.PENDING
             else f"{invoice.updated_at:%F %T}"
         }
-        for invoice in invoices[offset : offset + limit]
+        for invoice in invoices[offset : min(limit, offset + MOST) if is_last else offset + limit]
     ]
     return json_response({"status": "success", "result": rows, "all_count": len(invoices)})
 
@@ -199,7 +206,7 @@ async def v2_list(request: web.Request) -> web.Response:
 async def v2_statistics(request: web.Request) -> web.Response:
     """Count and add up the period's invoices, in dollars."""
     try:
-        invoices = _made_in(request, await json_object(request))
+        invoices = _made_in(request, await _json_or_form(request))
     except _FieldError as err:
         return v2_error(**err.result)
     except SandboxError as err:
@@ -210,8 +217,15 @@ async def v2_statistics(request: web.Request) -> web.Response:
         word: sum((usd(one, one.amount) for one in those), Decimal(0))
         for word, those in found.items()
     }
+    told = request.app[SANDBOX].settings[KEY]["counts"]
+    number = float if told == "decimal" else int
+    amounts: dict[str, float | None] = {
+        word: float(total.quantize(CENT)) for word, total in sums.items()
+    }
+    if told == "one_missing":
+        amounts["canceled"] = None
     result = {
-        "count": {word: len(those) for word, those in found.items()},
-        "amount": {word: float(total.quantize(CENT)) for word, total in sums.items()},
+        "count": {word: number(len(those)) for word, those in found.items()},
+        "amount": amounts,
     }
     return json_response({"status": "success", "result": result})

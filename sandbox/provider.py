@@ -52,6 +52,9 @@ class Provider:
     row_id: str
     row_status: str
     batched: bool = False
+    takes_slashes: bool = False
+    """Whether an address means the same with a slash at its end."""
+
     error: Callable[[str], dict[str, Any]]
     """An error's payload, in the provider's shape."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
@@ -24,12 +24,13 @@ from custom_components.crypto_invoices.providers.model import (
 )
 from custom_components.crypto_invoices.providers.push import Hint, PushRejected
 from sandbox.app import create_app
-from sandbox.btcpay import BTCPAY
+from sandbox.btcpay import BTCPAY, OLDER_EVENTS
 from sandbox.btcpay_access import (
     ALL_STORES_KEY,
     OTHER_STORE_ID,
     READ_ONLY_KEY,
     SPENDING_KEY,
+    TILL_KEY,
     TWO_STORES_KEY,
     UNRESTRICTED_KEY,
     USELESS_KEY,
@@ -353,3 +354,63 @@ async def test_webhook_made_by_hand(bench: Bench) -> None:
     bench.sandbox.postbacks.target(KEY, bench.hook, signature="wrong_secret")
     [delivery] = await bench.sandbox.postbacks.send(KEY, made)
     assert delivery.status == 401
+
+
+@pytest.mark.parametrize("case", ["documented", "lower", "upper"])
+async def test_words_in_any_case(bench: Bench, case: str) -> None:
+    """However a server writes its words, alone and in a page."""
+    bench.sandbox.set(KEY, "case", case)
+    invoices = {
+        bench.sell("partly_pay").id: InvoiceStatus.PARTIALLY_PAID,
+        bench.sell("overpay").id: InvoiceStatus.OVERPAID,
+        bench.sell("process").id: InvoiceStatus.PROCESSING,
+        bench.sell("expire", "process").id: InvoiceStatus.PROCESSING,
+        bench.sell("mark_invalid").id: InvoiceStatus.CANCELED,
+    }
+    for ids in (list(invoices), *([id_] for id_ in invoices)):
+        found = await bench.account.async_get_invoices(ids)
+        read = {id_: row.status for id_, row in found.items() if isinstance(row, Invoice)}
+        assert read == {id_: invoices[id_] for id_ in ids}
+
+
+async def test_events_that_an_older_server_knows(bench: Bench) -> None:
+    """A webhook is registered with those, and told of a payment."""
+    bench.sandbox.set(KEY, "events", "older")
+    await bench.account.async_get_account()
+    await bench.account.async_register_webhook("http://127.0.0.1:1/api/webhook/x")
+    [hook] = bench.webhooks.all.values()
+    assert hook.specific_events
+    assert set(hook.specific_events) <= OLDER_EVENTS
+    assert "InvoiceSettled" in hook.specific_events
+
+
+async def test_late_money_that_is_replaced(bench: Bench) -> None:
+    """Late money is paid once it is settled; a transaction that is replaced never was."""
+    settled, replaced = bench.sell("expire", "process").id, bench.sell("expire", "process").id
+    for id_ in (settled, replaced):
+        entry = await read_one(bench.account, id_)
+        assert isinstance(entry, Invoice)
+        assert entry.status is InvoiceStatus.PROCESSING
+    bench.sandbox.store.act(KEY, settled, "pay")
+    bench.sandbox.store.act(KEY, replaced, "fail")
+    found = await bench.account.async_get_invoices([settled, replaced])
+    statuses = [row.status for row in found.values() if isinstance(row, Invoice)]
+    assert statuses[0] is InvoiceStatus.PAID
+    assert not statuses[1].is_paid
+
+
+async def test_archived(bench: Bench) -> None:
+    """What leaves the list is still read, alone."""
+    id_ = bench.sell().id
+    headers = {"Authorization": f"token {TILL_KEY}"}
+    url = f"{bench.url}/api/v1/stores/{STORE_ID}/invoices/{id_}/"
+    noted = {"metadata": {"orderId": "Table 9"}}
+    async with bench.session.put(url, json=noted, headers=headers) as answer:
+        assert (await answer.json())["metadata"] == noted["metadata"]
+    async with bench.session.delete(url, headers=headers) as answer:
+        assert answer.status == 200
+    entry = await read_one(bench.account, id_)
+    assert isinstance(entry, Invoice)
+    assert (entry.status, entry.order_id) == (InvoiceStatus.PENDING, "Table 9")
+    since = datetime.now(UTC) - timedelta(days=1)
+    assert not [one async for one in bench.account.async_list_invoices(since=since)]

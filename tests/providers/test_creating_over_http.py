@@ -269,6 +269,25 @@ async def listed(provider: CryptoCloud, **wanted: Any) -> AsyncIterator[Invoice]
         yield invoice
 
 
+@pytest.mark.parametrize("counts", ["whole", "decimal", "one_missing"])
+async def test_statistics_as_they_come(
+    sandbox: SandboxServer, cloud: CryptoCloud, counts: str
+) -> None:
+    """Counts may have a decimal point, and one number may be missing."""
+    sandbox.sandbox.set("cryptocloud", "counts", counts)
+    sandbox.store.create("cryptocloud", amount=Decimal(100))
+    today = datetime.now(UTC).date()
+    totals = (await cloud.async_get_statistics(today, today)).totals
+    assert (totals["created"].count, totals["created"].amount) == (1, Decimal(100))
+
+
+async def test_limit_that_is_the_last_record(sandbox: SandboxServer, cloud: CryptoCloud) -> None:
+    """All are listed also where the limit is the number of the last one."""
+    sandbox.sandbox.set("cryptocloud", "limit", "last_record")
+    ids = {sandbox.store.create("cryptocloud").id for _ in range(250)}
+    assert {invoice.id async for invoice in listed(cloud)} == ids
+
+
 @pytest.mark.parametrize("order", ["newest_first", "oldest_first"])
 async def test_250(sandbox: SandboxServer, cloud: CryptoCloud, order: str) -> None:
     """All are listed, each once, while a new one comes in for every three that are read."""
