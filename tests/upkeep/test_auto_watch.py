@@ -211,6 +211,27 @@ async def test_wrong_clock(
     assert announced(runs) == (["B"] if begins_again else ["A", "B"])
 
 
+@pytest.mark.parametrize("error", [timedelta(days=-400), timedelta(days=-10)])
+async def test_clock_is_behind_at_a_start(
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    runs: Runs,
+    error: timedelta,
+) -> None:
+    """What was paid while it was down is found, though nobody knows what time it is."""
+    orders.tells_time = False
+    orders.make_paid("before", age=timedelta(hours=5))
+    entry = await async_open_shop(hass)
+    await async_pass(hass, freezer, MINUTE)
+    orders.make_paid("A")
+    set_clock(freezer, error)
+    await async_restart(hass, freezer, entry, MINUTE)
+    set_clock(freezer, timedelta(0))
+    await async_pass(hass, freezer, 2 * MINUTE)
+    assert announced(runs) == ["A"]
+
+
 @pytest.mark.parametrize("is_newest_first", [True, False])
 @pytest.mark.parametrize("is_there_first", [True, False])
 async def test_row_of_another_time(

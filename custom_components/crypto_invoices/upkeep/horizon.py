@@ -37,7 +37,10 @@ class Horizon:
     def since_at(self, now: datetime) -> Since | None:
         """Return it, None too where it began while the clock was ahead, with an empty list."""
         since = self.since
-        return None if since is not None and since.moment > now + BEFORE else since
+        if since is None or since.ids:
+            # The provider said when: if that is in the future now, it is the clock that is wrong.
+            return since
+        return None if since.moment > now + BEFORE else since
 
     def begin(self, listed: Iterable[Invoice], start: datetime, now: datetime) -> Since:
         """Let what is made after the first list be new."""
