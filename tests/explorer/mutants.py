@@ -222,6 +222,12 @@ MUTANTS = (
         "is_newest_first: bool | None = True",
     ),
     Mutant(
+        "it begins anew when the clock is wrong",
+        "upkeep/horizon.py",
+        "        if since is None or since.ids:\n",
+        "        if since is None:\n",
+    ),
+    Mutant(
         "what is listed late is not listed again",
         "upkeep/horizon.py",
         "min(listed_to, now) - _OVERLAP",

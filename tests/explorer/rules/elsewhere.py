@@ -68,6 +68,10 @@ class ElsewhereRules(Steps):
     def switch_watching(self, *, on: bool) -> None:
         """Automatic watching is switched on or off."""
         self._do(f"automatic watching is switched {'on' if on else 'off'}")
+        self._switch_watching(on=on)
+
+    def _switch_watching(self, *, on: bool) -> None:
+        """Switch automatic watching on or off."""
         if on is not self.home.is_auto_watched:
             self.checks.note_watching_switched()
         self.home.set_options(auto_watch=on, order_id=self.order_id)
@@ -85,6 +89,23 @@ class ElsewhereRules(Steps):
         self.world.happen(id_, EVENTS["is paid"], self.loop.passed)
         self.loop.passed += _DOWN_FOR.total_seconds()
         self._begin_again(slowly=False)
+
+    @precondition(lambda self: self.home.is_loaded and self.has_room_for_two)
+    @rule(jump=st.sampled_from([timedelta(days=-10), timedelta(days=10)]))
+    def is_paid_at_a_wrong_time(self, jump: timedelta) -> None:
+        """It is switched on anew; an invoice is paid, and the clock is wrong when it is listed."""
+        days = f"{jump.days} days"
+        self._do(f"{self.next_elsewhere} is there first, the next is paid, the clock set by {days}")
+        self._switch_watching(on=False)
+        self._make()
+        self._switch_watching(on=True)
+        self._pass(31)
+        self.checks.after_step()
+        id_ = self._make()
+        self.world.happen(id_, EVENTS["is paid"], self.loop.passed)
+        self.loop.wall_offset += jump
+        self._pass(31)
+        self.loop.wall_offset -= jump
 
     @precondition(lambda self: self.home.is_loaded and self.has_room_for_two)
     @rule(is_paid=st.booleans())
