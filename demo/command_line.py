@@ -83,7 +83,7 @@ async def run(options: argparse.Namespace) -> None:
             print(
                 f"\n  Home Assistant  {running.hass.url}/   log in as {USER} / {PASSWORD}"
                 f"\n  The sandbox     {running.sandbox.url}/   pay an invoice here"
-                f"\n  The till        {running.hass.url}/{dashboard.PATH}/till   ask for money there"
+                f"\n  The till        {running.hass.url}/{dashboard.PATH}/{dashboard.CARDS_PATH}   ask for money there"
                 f"\n\n  A young invoice is looked up every half minute. Ctrl-C stops everything.\n",
                 flush=True,
             )

@@ -1,6 +1,6 @@
 """The dashboard of the invoices."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from . import pages
 from .accounts import Account, WatchedInvoice
@@ -9,6 +9,7 @@ from .websocket import Json
 
 PATH = "crypto-invoices"
 TITLE = "Invoices"
+CARDS_PATH = "shop"
 ICON = "mdi:receipt-text-clock"
 
 
@@ -24,7 +25,7 @@ async def show(client: Client, accounts: Iterable[Account], pay_page: str) -> No
 
 
 def dashboard(accounts: Iterable[Account], pay_page: str) -> Json:
-    """Return a dashboard: a section for each account, the till, and what is open."""
+    """Return a dashboard: the cards, a section for each account, and the pages of the docs."""
     accounts = list(accounts)
     hint = f"Pay one of them in the [sandbox]({pay_page}), and see what happens here."
     view = {
@@ -36,7 +37,24 @@ def dashboard(accounts: Iterable[Account], pay_page: str) -> Json:
     }
     open_invoices = pages.overview_view(account.activity for account in accounts)
     open_invoices["title"] = "Open"
-    return {"title": TITLE, "views": [view, pages.till_view(), open_invoices]}
+    return {"title": TITLE, "views": [cards_view(accounts), view, pages.till_view(), open_invoices]}
+
+
+def cards_view(accounts: Sequence[Account]) -> Json:
+    """Return the view with the cards that come with the integration; the first account asks."""
+    till = {
+        "type": "custom:crypto-invoices-till",
+        "account": accounts[0].entry_id,
+        "currency": "EUR",
+        "amounts": ["Coffee 2.50", "Cake 3.20"],
+    }
+    cards: list[Json] = [till, {"type": "custom:crypto-invoices-list"}]
+    return {
+        "type": "sections",
+        "title": "Shop",
+        "path": CARDS_PATH,
+        "sections": [{"type": "grid", "cards": [card]} for card in cards],
+    }
 
 
 def _section(account: Account) -> Json:

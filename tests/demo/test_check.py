@@ -86,11 +86,15 @@ def test_table_is_aligned() -> None:
 
 def test_dashboard_shows_every_invoice() -> None:
     """Each account is a section with a tile for what its invoices tell."""
-    view, till, overview = dashboard([ACCOUNT], "http://sandbox/")["views"]
+    cards, view, till, overview = dashboard([ACCOUNT], "http://sandbox/")["views"]
     assert "http://sandbox/" in view["header"]["card"]["content"]
     heading, *tiles = view["sections"][0]["cards"]
     assert heading["heading"] == "CryptoCloud"
     assert [tile["entity"] for tile in tiles] == ["sensor.a", "sensor.a_amount", "sensor.b"]
+    assert [section["cards"][0]["type"] for section in cards["sections"]] == [
+        "custom:crypto-invoices-till",
+        "custom:crypto-invoices-list",
+    ]
     assert till["path"] == "till"
     assert overview["sections"][-1]["cards"][-1]["target"] == {"entity_id": ["event.all"]}
 

@@ -7,9 +7,9 @@ import sys
 from tempfile import TemporaryDirectory
 
 from PIL import Image
-from playwright.async_api import Page, ViewportSize, expect
+from playwright.async_api import Locator, ViewportSize, expect
 
-from demo import CHECKOUT, say
+from demo import CHECKOUT, dashboard, say
 from demo.command_line import demo
 from demo.sandbox import Sandbox, SandboxInvoice
 from demo.server import free_ports
@@ -30,8 +30,9 @@ OF_TOUR = {
     "invoice": ("device-desktop", (256, 0, 1280, 640)),
     "phone": ("device-phone", (0, 0, 390, 844)),
 }
-# Beside the sidebar there is no room on a screen as wide as this one.
-TABLET = ViewportSize(width=800, height=560)
+TABLET = ViewportSize(width=1180, height=740)
+# What is beside the sidebar.
+CONTENT = (256, 56, 1180, 740)
 # How long each picture of the animation is seen, in milliseconds.
 FRAMES = (1500, 1200, 3500, 3500)
 
@@ -76,18 +77,19 @@ async def _use_till(folder: Path) -> None:
         frontend = Frontend(page=page, url=running.hass.url, eyes=eyes)
         await frontend.log_in()
         await page.set_viewport_size(TABLET)
-        await frontend.open("/crypto-invoices/till")
-        frames = [await _frame(eyes, page, "Enter an amount")]
-        amount = page.get_by_role("spinbutton")
-        await amount.fill("4.25")
-        await amount.press("Enter")
-        frames.append(await _frame(eyes, page, "Enter an amount"))
-        await page.locator("hui-tile-card").filter(has_text="Ask for it").click()
-        await expect(page.locator("ha-markdown img")).to_be_visible()
-        frames.append(await _frame(eyes, page, "Pay on this device"))
+        await frontend.open(f"/{dashboard.PATH}/{dashboard.CARDS_PATH}")
+        till = page.locator("crypto-invoices-till")
+        frames = [await _frame(eyes, till, "Enter an amount")]
+        for key in ("4", "Decimal separator", "2", "5"):
+            await till.get_by_role("button", name=key, exact=True).click()
+        frames.append(await _frame(eyes, till, "Ask for €4.25"))
+        await till.get_by_role("button", name="Ask for").click()
+        await expect(till.get_by_role("img")).to_be_visible()
+        frames.append(await _frame(eyes, till, "Pay on this device"))
         await running.sandbox.act(await _asked(running.sandbox), "pay")
-        await page.locator("hui-tile-card").filter(has_text="Look now").click()
-        frames.append(await _frame(eyes, page, "Thank you!"))
+        account = {"config_entry_id": running.accounts[0].entry_id}
+        await running.client.call("crypto_invoices.refresh", account)
+        frames.append(await _frame(eyes, till, "Paid"))
     _animate(frames)
 
 
@@ -97,16 +99,19 @@ async def _asked(sandbox: Sandbox) -> SandboxInvoice:
     return next(each for each in invoices if (each.order_id or "").startswith("Till "))
 
 
-async def _frame(eyes: Eyes, page: Page, text: str) -> Path:
-    """Take a picture when a text is shown."""
-    await expect(page.get_by_text(text).first).to_be_visible()
-    return await eyes.picture(page, "till")
+async def _frame(eyes: Eyes, till: Locator, text: str) -> Path:
+    """Take a picture when the till shows a text."""
+    await expect(till.locator("ha-card").get_by_text(text).first).to_be_visible()
+    # Nothing is in focus, as on a tablet.
+    await till.page.mouse.move(0, 0)
+    return await eyes.picture(till.page, "till")
 
 
 def _animate(files: Sequence[Path]) -> None:
     """Save pictures as one that moves."""
     first, *others = (
-        Image.open(each).convert("RGB").quantize(dither=Image.Dither.NONE) for each in files
+        Image.open(each).convert("RGB").crop(CONTENT).quantize(dither=Image.Dither.NONE)
+        for each in files
     )
     file = FOLDER / "till.gif"
     first.save(file, save_all=True, append_images=others, duration=FRAMES, loop=0, optimize=True)

@@ -22,7 +22,8 @@ const ICONS = {
 
 const STYLE = `
 :host { container-type: inline-size; }
-ha-card { min-height: 440px; }
+ha-card { min-height: 560px; }
+.said { font-size: var(--ha-font-size-l); }
 .pad { flex: 1; display: flex; flex-direction: column; gap: 12px; padding: 16px; }
 output, .amount { font-size: clamp(28px, 11cqi, 56px); line-height: 1.2; text-align: center; font-variant-numeric: tabular-nums; }
 .row { display: flex; flex-wrap: wrap; gap: 8px; justify-content: center; }
@@ -343,12 +344,13 @@ export class Till extends Card {
       paid: row && statusText(hass, row.status),
     };
     const said = words[state] || this.text(state, { account });
+    const isMore = state === "paid" && row.received_currency === row.currency;
     const isWaiting = ["loading", "asking", "offline", "no_account", "seen"].includes(state);
     this.show(
       el("div", { class: "center" }, [
         ICONS[state] ? icon(ICONS[state], { class: `sign ${state}` }) : el("ha-spinner"),
-        el("div", {}, said),
-        row && el("div", { class: "amount" }, this.#money(state === "paid" && row.received_amount ? "received_" : "")),
+        el("div", { class: "said" }, said),
+        row && el("div", { class: "amount" }, this.#money(isMore ? "received_" : "")),
         !isWaiting && button(this.text("next"), () => this.#leave(), { autofocus: true }),
       ]),
     );
@@ -365,7 +367,7 @@ export class Till extends Card {
     this.show(
       this.#error && this.alert(this.#error),
       el("div", { class: "center" }, [
-        el("div", {}, said),
+        el("div", { class: "said" }, said),
         el("div", { class: "amount" }, amount),
         row.pay_amount && el("div", { class: "muted" }, money(this.hass, row.pay_amount, row.pay_currency ?? "")),
         isPart && el("div", {}, this.text("part_paid", parts)),

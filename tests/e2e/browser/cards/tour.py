@@ -77,6 +77,9 @@ async def _pick(shop: Shop) -> int:
             .locator(".overlay")
             .click()
         )
+        await expect(
+            page.locator("ha-form").get_by_text(shop.text("field_currency"))
+        ).to_be_visible()
         await shop.eyes.picture(page, "editor")
         await page.get_by_role("button", name=shop.words("ui.common.save"), exact=True).click()
         clicks: int = await page.evaluate("window.clicks")
