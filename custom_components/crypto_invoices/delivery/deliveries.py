@@ -14,6 +14,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from ..identifiers import SIGNAL_ANNOUNCED_OF, invoice_identifier
+from .activity import async_note_in_activity
 from .announcement import Announcement, Reminder
 from .busy import async_note_busy
 from .listeners import AutomationListener, Subscriber, async_get_listeners
@@ -157,6 +158,7 @@ class Deliveries:
             for identifier in (entry_id, invoice_identifier(entry_id, announcement.invoice_id)):
                 signal = SIGNAL_ANNOUNCED_OF.format(identifier)
                 async_dispatcher_send(self._hass, signal, announcement)
+            async_note_in_activity(self._hass, announcement)
         for other in tuple(self._listeners.others):
             if other.matches(announcement):
                 _run(other, announcement, 1)

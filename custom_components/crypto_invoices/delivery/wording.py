@@ -14,12 +14,12 @@ from ..texts import isolated, translated
 _IN_PART = frozenset({"overpaid", "partially_paid", "underpaid"})
 
 
-def base_name(hass: HomeAssistant, entry: ConfigEntry, record: Record) -> str:
+def base_name(hass: HomeAssistant, entry: ConfigEntry | None, record: Record) -> str:
     """Return what an invoice is called as long as no other is called the same."""
     return naming.base_name(
         record,
         translated(hass, "common.invoice"),
-        may_use_memo=bool(entry.options.get(CONF_NAME_FROM_MEMO)),
+        may_use_memo=bool(entry and entry.options.get(CONF_NAME_FROM_MEMO)),
     )
 
 
@@ -29,7 +29,11 @@ def written_money(hass: HomeAssistant, money: Money) -> str:
 
 
 def announcement_text(
-    hass: HomeAssistant, entry: ConfigEntry, record: Record, kind: str, status: InvoiceStatus
+    hass: HomeAssistant,
+    entry: ConfigEntry | None,
+    record: Record,
+    kind: str,
+    status: InvoiceStatus,
 ) -> str:
     """Return the sentence for what happened: "Coffee beans, 2 kg was paid: $24.90"."""
     text = translated(hass, f"common.text_{kind}").format(
