@@ -25,8 +25,8 @@ class Account:
     provider: SandboxProvider
     entry_id: str
     watched: tuple[WatchedInvoice, ...]
-    activity: str = ""
-    """The event entity of all its invoices."""
+    device_id: str = ""
+    """Its device, whose activity has a sentence for each change."""
 
 
 async def add_account(client: Client, provider: SandboxProvider, url: str) -> Account:
@@ -43,8 +43,14 @@ async def add_account(client: Client, provider: SandboxProvider, url: str) -> Ac
         provider=provider,
         entry_id=entry_id,
         watched=await find_entities(client, entry_id, provider),
-        activity=(await _registered(client, entry_id))[f"{entry_id}_activity"],
+        device_id=await _find_device(client, entry_id),
     )
+
+
+async def _find_device(client: Client, entry_id: str) -> str:
+    """Return the device of an account, whose invoices are others."""
+    devices = await client.devices(entry_id)
+    return next(str(device["id"]) for device in devices if device["model"] == "Account")
 
 
 async def add_invoices(client: Client, entry_id: str, ids: Iterable[str]) -> None:

@@ -15,19 +15,14 @@ def paid_automation() -> Json:
     return {
         "alias": "Tell me when an invoice is paid",
         "description": "Raises a notification, once for each invoice that is paid.",
-        "triggers": [{"trigger": "crypto_invoices.paid"}],
+        "triggers": [{"trigger": "crypto_invoices.any_paid"}],
         "actions": [
             {
                 "action": "persistent_notification.create",
                 "data": {
                     "notification_id": notification_id("{{ trigger.invoice_id }}"),
                     "title": "An invoice is paid",
-                    "message": (
-                        "{{ trigger.order_id or trigger.invoice_id }} at {{ trigger.account }}"
-                        " is {{ trigger.status }}"
-                        "{% if trigger.amount is number %}:"
-                        " {{ trigger.amount }} {{ trigger.currency }}{% endif %}."
-                    ),
+                    "message": "{{ trigger.text }}",
                 },
             }
         ],

@@ -35,7 +35,7 @@ def dashboard(accounts: Iterable[Account], pay_page: str) -> Json:
         "header": {"card": {"type": "markdown", "text_only": True, "content": hint}},
         "sections": [_section(account) for account in accounts],
     }
-    open_invoices = pages.overview_view(account.activity for account in accounts)
+    open_invoices = pages.overview_view(account.device_id for account in accounts)
     open_invoices["title"] = "Open"
     return {"title": TITLE, "views": [cards_view(accounts), view, pages.till_view(), open_invoices]}
 

@@ -34,8 +34,8 @@ def till_view() -> Json:
     return _view("Till")
 
 
-def overview_view(activities: Iterable[str]) -> Json:
-    """Return the view of what is open, with the event entities of the accounts."""
+def overview_view(accounts: Iterable[str]) -> Json:
+    """Return the view of what is open, and of what happened to the devices of accounts."""
     view = _view("Invoices")
-    view["sections"][-1]["cards"][-1]["target"]["entity_id"] = list(activities)
+    view["sections"][-1]["cards"][-1]["target"]["device_id"] = list(accounts)
     return view

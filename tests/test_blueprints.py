@@ -10,8 +10,10 @@ from typing import Any
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import load_yaml_dict
 import pytest
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
@@ -142,17 +144,17 @@ async def test_notify(
     sandbox.store.act("cryptocloud", first.id, "pay")
     await async_later(hass)
     await async_later(hass)
-    expected = [("Invoice paid", "HA-0 is paid: 25.0 USD (CryptoCloud).")]
+    expected = [("CryptoCloud", "HA-0 was paid: $25.00")]
     assert await notifications() == expected
     await async_add_invoices(hass, entry, [second.id])
     sandbox.store.act("cryptocloud", second.id, "overpay")
     await async_later(hass)
-    expected.append(("Invoice paid", "HA-1 is overpaid: 25.0 USD (CryptoCloud)."))
+    expected.append(("CryptoCloud", "HA-1 was overpaid: $30.66 / $25.00"))
     assert await notifications() == expected
     other = await add_account("cryptocloud_v1", bare.id)
     sandbox.store.act("cryptocloud_v1", bare.id, "pay")
     await async_later(hass)
-    expected.append(("Invoice paid", f"{bare.id} is paid ({other.title})."))
+    expected.append((other.title, f"Invoice {bare.id[-6:]} was paid"))
     assert await notifications() == expected
 
 
@@ -164,19 +166,23 @@ async def test_notify_without_markdown(
 ) -> None:
     """Whoever pays can't show an administrator a picture or a link."""
     await async_automate(hass, using(NOTIFY))
-    order = "![x](https://evil.example/p.png) **Locked.** [Log in](https://evil.example) <b>`|`"
+    order = "![x](//evil.example) **Locked.** [in](//evil.example) <b>`|`"
     invoice = sandbox.store.create("cryptocloud", order_id=order)
     await add_account("cryptocloud", invoice.id)
     sandbox.store.act("cryptocloud", invoice.id, "pay")
     await async_later(hass)
     [(_, message)] = await notifications()
-    assert message == f"{order} is paid: 25.0 USD (CryptoCloud)."
+    assert message == f"{order} was paid: $25.00"
 
 
 async def test_notify_inputs(
-    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, reports: Runs
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    reports: Runs,
+    notifications: Notifications,
 ) -> None:
-    """The invoice, the texts and the way to tell are the user's choice."""
+    """The invoice and the way to tell are the user's choice."""
     wanted, other = (sandbox.store.create("cryptocloud", order_id=f"HA-{n}") for n in range(2))
     entry = await add_account("cryptocloud", wanted.id, other.id)
     await async_automate(
@@ -184,15 +190,60 @@ async def test_notify_inputs(
         using(
             NOTIFY,
             invoices={"device_id": [device_id(hass, entry, wanted.id)]},
-            title="Ka-ching",
-            message="{{ trigger.order_id }}: {{ trigger.amount | round }}",
-            actions=report(title="{{ title }}", message="{{ message }}"),
+            in_home_assistant=False,
+            actions=report(message="{{ trigger.text }}"),
         ),
     )
     for invoice in (wanted, other):
         sandbox.store.act("cryptocloud", invoice.id, "pay")
     await async_later(hass)
-    assert reports == [{"title": "Ka-ching", "message": "HA-0: 25"}]
+    assert reports == [{"message": "HA-0 was paid: $25.00"}]
+    assert await notifications() == []
+
+
+@pytest.mark.parametrize("reaches", [True, False])
+async def test_notify_phones(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    reports: Runs,
+    notifications: Notifications,
+    *,
+    reaches: bool,
+) -> None:
+    """The phones that were chosen are told, and one that can't be reached stops nothing."""
+    sent: list[ServiceCall] = []
+
+    async def send(call: ServiceCall) -> None:
+        sent.append(call)
+        if not reaches:
+            raise HomeAssistantError("the phone is off")
+
+    hass.services.async_register("notify", "send_message", send)
+    invoice = sandbox.store.create("cryptocloud", order_id="HA-0")
+    await add_account("cryptocloud", invoice.id)
+    more = report(message="{{ trigger.text }}")
+    await async_automate(hass, using(NOTIFY, phones=["phone", "tablet"], actions=more))
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    await async_later(hass)
+    [call] = sent
+    assert call.data == {
+        "device_id": ["phone", "tablet"],
+        "title": "CryptoCloud",
+        "message": "HA-0 was paid: $25.00",
+    }
+    assert len(reports) == 1
+    assert await notifications() == [("CryptoCloud", "HA-0 was paid: $25.00")]
+
+
+@pytest.mark.parametrize("blueprint", [NOTIFY, ACTIONS, REMIND])
+def test_no_templates_to_fill_in(blueprint: str) -> None:
+    """Whoever fills in the form sees no template, and phones are picked from a list."""
+    inputs = load_yaml_dict(str(FOLDER / blueprint))["blueprint"]["input"]
+    assert not re.search(r"[{]|trigger[.]", str([one["description"] for one in inputs.values()]))
+    assert all("{" not in str(one.get("default") or "") for one in inputs.values())
+    if blueprint != ACTIONS:
+        assert inputs["phones"]["selector"]["device"]["filter"] == [{"integration": "mobile_app"}]
 
 
 @pytest.mark.parametrize(
@@ -265,6 +316,7 @@ async def minutes(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, reports: Runs
 ) -> AsyncGenerator[Minutes]:
     """Return a way to let minutes pass; it tells what was reported in which."""
+    assert await async_setup_component(hass, "persistent_notification", {})
     freezer.move_to(NOON)
 
     async def passed(first: int, last: int) -> dict[int, list[str]]:
@@ -422,7 +474,7 @@ async def test_remind_as_it_comes(
     await minutes(1, 4)
     assert await notifications() == []
     await minutes(5, 5)
-    expected = ("Invoice expires soon", "HA-1 is partially paid and expires at 13:20.")
+    expected = ("Invoice expires soon", "HA-1: 13:20 (Partially paid)")
     assert await notifications() == [expected]
 
 

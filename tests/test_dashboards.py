@@ -1,19 +1,23 @@
 """The till and the overview of docs/dashboards.md work as they stand there."""
 
+import asyncio
+import re
 from typing import Any
 
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.components.script.const import DOMAIN as SCRIPT_DOMAIN
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.template import Template
 from homeassistant.setup import async_setup_component
 import pytest
 import yaml
 
+from custom_components.crypto_invoices.const import DOMAIN
 from demo import pages
 
-from .conftest import AddAccount, SandboxServer, async_later, async_settle
+from .conftest import AddAccount, SandboxServer, async_act, async_later, async_settle
 
 
 def card(view: dict[str, Any]) -> str:
@@ -78,7 +82,7 @@ async def test_till(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> N
     assert (made.amount, made.currency) == (5, "EUR")
     assert "## 5.00 EUR" in shown()
     assert 'src="/api/image_proxy/image.' in shown()
-    assert f"/{made.id})" in shown(), "where to pay"
+    assert f"/{made.id}>)" in shown(), "where to pay"
 
     door: list[Event[EventStateChangedData]] = []
 
@@ -94,6 +98,57 @@ async def test_till(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> N
     assert shown().strip() == "## Thank you!"
     states = [change.data["new_state"] for change in door]
     assert [state and state.state for state in states] == ["on", "off"]
+
+
+async def test_till_when_it_fails(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> None:
+    """What goes wrong is said, and the invoice before can't be paid by mistake."""
+    await ask(hass, sandbox)
+    sandbox.switch("cryptocloud", "unauthorized")
+    with pytest.raises(HomeAssistantError):
+        await ask(hass, sandbox)
+    assert "Enter an amount" in Template(till, hass).async_render()
+    taps = [
+        card["tap_action"]
+        for section in pages.till_view()["sections"]
+        for card in section["cards"]
+        if card.get("entity", "").startswith("script.")
+    ]
+    # Toggle runs it in the background, where nobody sees an error.
+    assert {tap["action"] for tap in taps} == {"perform-action"}
+
+
+async def test_till_in_an_outage(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> None:
+    """Nobody is asked to pay what can't be seen to be paid."""
+    await ask(hass, sandbox)
+    sandbox.switch("cryptocloud", "server_error")
+    await async_later(hass)
+    text = str(Template(till, hass).async_render())
+    assert "Please don't pay now." in text
+    assert "<img" not in text
+
+
+async def test_till_takes_one_tap_at_a_time(
+    hass: HomeAssistant, sandbox: SandboxServer, till: str
+) -> None:
+    """A second tap while the first one is under way asks for nothing."""
+    taps = [hass.services.async_call("script", "till_ask", blocking=True) for _ in range(2)]
+    await asyncio.gather(*taps)
+    made = [one for one in sandbox.store.all("cryptocloud") if "Till" in (one.order_id or "")]
+    assert len(made) == 1
+
+
+async def test_till_of_a_second_tablet(
+    hass: HomeAssistant, sandbox: SandboxServer, till: str
+) -> None:
+    """With another word in place of till_, a second tablet has its own invoice."""
+    package = yaml.safe_load(pages.till_package().replace("till_", "bar_"))
+    for domain in ("input_number", "input_text", "input_boolean", "script"):
+        hass.config.components.remove(domain)
+        assert await async_setup_component(hass, domain, {domain: package[domain]})
+    await async_settle(hass)
+    await hass.services.async_call("script", "bar_ask", blocking=True)
+    assert "Enter an amount" in Template(till, hass).async_render()
+    assert "<img" in str(Template(till.replace("till_", "bar_"), hass).async_render())
 
 
 async def test_till_cancels(hass: HomeAssistant, sandbox: SandboxServer, till: str) -> None:
@@ -122,6 +177,21 @@ async def test_overview(
     lines = [line for line in text.splitlines() if line.strip()]
     assert all(line.startswith("|") for line in lines), "nothing comes between the rows"
 
+    nasty = sandbox.store.create("cryptocloud", order_id="![x](//evil) | <b> " + "long " * 20)
+    await async_act(
+        hass,
+        "track_invoices",
+        config_entry_id=hass.config_entries.async_entries(DOMAIN)[0].entry_id,
+        invoice_ids=[nasty.id],
+    )
+    await async_settle(hass)
+    text = str(Template(content, hass).async_render(parse_result=False))
+    [row] = [line for line in text.splitlines() if "evil" in line]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5, "four columns"
+    assert r"\!\[x\]\(\/\/evil\) \| \<b\>" in row
+    assert "…" in row
+
+    sandbox.store.act("cryptocloud", nasty.id, "pay")
     sandbox.store.act("cryptocloud", ids["A 1"], "pay")
     sandbox.store.act("egates", ids["A 3"], "pay")
     await async_later(hass)

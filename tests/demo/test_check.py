@@ -31,7 +31,7 @@ ACCOUNT = Account(
     ),
     entry_id="entry",
     watched=(WATCHED, STATUS_ONLY),
-    activity="event.all",
+    device_id="all",
 )
 
 
@@ -96,7 +96,7 @@ def test_dashboard_shows_every_invoice() -> None:
         "custom:crypto-invoices-list",
     ]
     assert till["path"] == "till"
-    assert overview["sections"][-1]["cards"][-1]["target"] == {"entity_id": ["event.all"]}
+    assert overview["sections"][-1]["cards"][-1]["target"] == {"device_id": ["all"]}
 
 
 def test_notification_is_the_invoices_own() -> None:

@@ -13,7 +13,8 @@ from .frontend import INTEGRATION, Frontend
 
 EDITOR = "ui.panel.config.automation.editor"
 TRACE = "ui.panel.config.automation.trace"
-MESSAGE = "{{ trigger.order_id or trigger.invoice_id }} is {{ trigger.status }}"
+MESSAGE = "{{ trigger.text }}"
+ANY, ONE = "triggers.any_paid", "triggers.paid"
 
 
 async def open_triggers(frontend: Frontend) -> Locator:
@@ -42,7 +43,8 @@ async def build(frontend: Frontend, name: str, device: str | None) -> str:
         services = picker.get_by_role("treeitem", name=frontend.words(f"{EDITOR}.services"))
         await services.locator("[part=expand-button]").first.click()
         await picker.get_by_role("treeitem", name=device, exact=True).click()
-    paid = picker.get_by_role("button", name=re.compile(f"^{frontend.words('triggers.paid.name')}"))
+    name_of_trigger = frontend.words(f"{ANY if device is None else ONE}.name")
+    paid = picker.get_by_role("button", name=re.compile(f"^{name_of_trigger}"))
     await expect(paid.first).to_be_visible()
     await frontend.eyes.look(picker, "triggers" if device is None else "trigger", fits=False)
     await paid.first.click()
@@ -59,8 +61,8 @@ async def build(frontend: Frontend, name: str, device: str | None) -> str:
 
 async def _search(frontend: Frontend, picker: Locator) -> None:
     """Search for the trigger."""
-    await picker.get_by_role("textbox").fill(frontend.words("triggers.paid.name"))
-    shown = picker.get_by_text(frontend.words("triggers.paid.description"))
+    await picker.get_by_role("textbox").fill(frontend.words(f"{ANY}.name"))
+    shown = picker.get_by_text(frontend.words(f"{ANY}.description"))
     await expect(shown).to_be_visible()
 
 
@@ -88,7 +90,7 @@ async def expect_notifications(frontend: Frontend, invoice: SandboxInvoice, numb
     # Its name goes on with how many there are.
     name = frontend.words("ui.notification_drawer.title")
     await frontend.page.get_by_role("button", name=name).click()
-    told = frontend.page.get_by_text(f"{invoice.order_id} is paid", exact=True)
+    told = frontend.page.get_by_text(re.compile(f"^{re.escape(str(invoice.order_id))} was paid: "))
     await expect(told).to_have_count(number)
     await frontend.eyes.picture(frontend.page, "notifications")
 
@@ -98,8 +100,8 @@ async def expect_trace(frontend: Frontend, automation: str, invoice: SandboxInvo
     await frontend.open(f"/config/automation/trace/{automation}")
     tab = frontend.page.get_by_role("tab", name=frontend.words(f"{TRACE}.tabs.timeline"))
     await tab.click()
-    because = frontend.page.get_by_text(f"the invoice {invoice.order_id} is paid")
-    await expect(because).to_be_visible()
+    because = frontend.page.get_by_text(f"{invoice.order_id} was paid")
+    await expect(because.first).to_be_visible()
     await frontend.eyes.look(frontend.page.locator("ha-panel-config"), "trace", fits=False)
 
 
