@@ -39,6 +39,9 @@ RAW = f"https://raw.githubusercontent.com/{REPOSITORY}/main/blueprints/automatio
 NOTIFY = "invoice_paid_notify.yaml"
 ACTIONS = "invoice_paid_actions.yaml"
 REMIND = "invoice_expiry_reminder.yaml"
+SHIP = "invoice_paid_ship.yaml"
+SWITCH_ON = "invoice_paid_switch_on.yaml"
+ALL = (NOTIFY, ACTIONS, REMIND, SHIP, SWITCH_ON)
 
 
 @pytest.fixture
@@ -67,10 +70,10 @@ def orders(reports: Runs) -> list[str]:
 
 def test_all_are_tested() -> None:
     """There is no blueprint that nothing here runs."""
-    assert {path.name for path in FOLDER.iterdir()} == {NOTIFY, ACTIONS, REMIND}
+    assert {path.name for path in FOLDER.iterdir()} == set(ALL)
 
 
-@pytest.mark.parametrize("blueprint", [NOTIFY, ACTIONS, REMIND])
+@pytest.mark.parametrize("blueprint", ALL)
 async def test_import(
     hass: HomeAssistant,
     hass_ws_client: WebSocketGenerator,

@@ -301,6 +301,23 @@ async def test_create(hass: HomeAssistant, till: ConfigEntry, runs: Runs) -> Non
     assert [run["invoice"] for run in runs] == ["K2"]
 
 
+@pytest.mark.parametrize("state", [None, "unavailable", "unknown"])
+async def test_create_needs_what_is_sold(
+    hass: HomeAssistant, till: ConfigEntry, state: str | None
+) -> None:
+    """What isn't ready is named, and no invoice is created; once it is ready, it is."""
+    hass.states.async_set("switch.wash", "off")
+    if state is not None:
+        hass.states.async_set("switch.door", state)
+    given = asked(till, ready=["switch.wash", "switch.door"])
+    error = await async_refused(hass, "create_invoice", **given)
+    assert error.translation_key == "not_ready"
+    assert error.translation_placeholders == {"entities": "switch.door"}
+    assert not Till.asked
+    hass.states.async_set("switch.door", "off")
+    assert (await async_act(hass, "create_invoice", **given))["status"] == "pending"
+
+
 async def test_create_needs_no_reading(hass: HomeAssistant, till: ConfigEntry) -> None:
     """What is told of a new invoice comes from the answer that made it."""
     before = Kiosk.readings

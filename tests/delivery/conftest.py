@@ -53,7 +53,7 @@ class Home:
         self.begun = 0
         """How many long actions have begun."""
         self._heard: list[tuple[str, Heard]] = []
-        self._automations: dict[str, dict[str, Any]] = {}
+        self.automations: dict[str, dict[str, Any]] = {}
         self._orders = iter(entry.runtime_data.book.records)
         self._saves = 0
         self._under_way: list[asyncio.Future[None]] = []
@@ -80,7 +80,7 @@ class Home:
     def _write(self) -> None:
         save_yaml(
             self.hass.config.path("configuration.yaml"),
-            {AUTOMATION: list(self._automations.values())},
+            {AUTOMATION: list(self.automations.values())},
         )
 
     async def save(self, key: str, *actions: dict[str, Any], **changes: Any) -> None:
@@ -91,7 +91,7 @@ class Home:
     def add(self, key: str, *actions: dict[str, Any], **changes: Any) -> None:
         """Write an automation into the file, or change it there."""
         self._saves += 1
-        before = self._automations.get(key) or {
+        before = self.automations.get(key) or {
             "id": key,
             "alias": key,
             "triggers": [PAID],
@@ -102,7 +102,7 @@ class Home:
         changed = {**before, **changes, "description": f"Save {self._saves}"}
         if actions:
             changed["actions"] = list(actions)
-        self._automations[key] = changed
+        self.automations[key] = changed
 
     async def reload(self, **data: Any) -> None:
         """Reload the automations from their file."""
@@ -112,7 +112,7 @@ class Home:
     async def change_all(self) -> None:
         """Write all automations with a change by hand, and reload them."""
         self._saves += 1
-        for automation in self._automations.values():
+        for automation in self.automations.values():
             automation["description"] = f"Save {self._saves}"
         await self.reload()
 
@@ -147,14 +147,14 @@ class Home:
 
     async def delete(self, key: str) -> None:
         """Delete an automation as the editor does."""
-        del self._automations[key]
+        del self.automations[key]
         await self.hass.async_add_executor_job(self._write)
         er.async_get(self.hass).async_remove(self.entity_id(key))
         await turns()
 
     async def drop(self, key: str) -> None:
         """Take an automation out of the file by hand, and reload."""
-        del self._automations[key]
+        del self.automations[key]
         await self.reload()
 
     async def rename(self, key: str, name: str) -> None:

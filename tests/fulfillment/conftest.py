@@ -10,7 +10,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.crypto_invoices.const import CONF_TO_FULFILL, DOMAIN
-from tests.conftest import async_settle
+from tests.conftest import async_settle, pass_time
 from tests.delivery.conftest import Home, home, number_of_invoices, turns
 
 __all__ = ["home", "number_of_invoices"]
@@ -94,8 +94,10 @@ class Shop:
     async def wait(self, **time: float) -> None:
         """Let time pass, with everything that is due meanwhile: at the end of it."""
         passed = timedelta(**time)
+        # Timers are asked how far that is from now: the calendar is turned after that.
+        pass_time(self.hass, passed.total_seconds())
         self._freezer.tick(passed)
-        await self.home.wait(passed.total_seconds())
+        await turns()
 
     async def reload(self) -> None:
         """Reload the account."""

@@ -77,9 +77,9 @@ async def test_while_it_is_saved(shop: Shop) -> None:
     """An automation that is being saved when the time is over hears it after that."""
     await shop.home.save("a", triggers=[HOUR])
     paid = await shop.pay()
-    await shop.wait(minutes=59, seconds=54)
+    await shop.wait(minutes=59, seconds=50)
     await shop.home.begin_to_save("a", triggers=[HOUR, SLOW])
-    await shop.wait(seconds=8)
+    await shop.wait(seconds=15)
     assert not shop.home.heard()
     await shop.home.rest()
     assert shop.home.orders() == [shop.home.order(paid)]
