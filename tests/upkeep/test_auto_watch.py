@@ -1,6 +1,7 @@
 """Every payment of an account that is watched automatically is announced, once."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -308,6 +309,21 @@ async def test_hint_finds_it_immediately(
     assert len(orders.lists) == lists
     await async_pass(hass, freezer, 2 * MINUTE)
     assert len(runs) == 2
+
+
+async def test_hint_at_what_is_over(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """An invoice that was paid long ago, and has no page, is read when a hint says that it changed."""
+    entry = await async_open_shop(hass)
+    orders.make_paid("A")
+    await async_pass(hass, freezer, 3 * HOUR, step=10 * MINUTE)
+    assert "A" not in entry.runtime_data.book.records
+    orders.rows["A"] = replace(orders.rows["A"], status=InvoiceStatus.OVERPAID)
+    hint(entry, "A")
+    await async_pass(hass, freezer, MINUTE)
+    assert entry.runtime_data.book.records["A"].status is InvoiceStatus.OVERPAID
+    assert announced(runs) == ["A"]
 
 
 async def test_hint_and_list_at_the_same_time(

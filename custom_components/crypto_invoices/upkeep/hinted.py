@@ -6,6 +6,7 @@ import logging
 from homeassistant.core import HomeAssistant, callback
 
 from ..book.database import StorageError
+from ..book.record import Record
 from ..coordinator import CryptoInvoicesCoordinator
 from ..providers.model import Invoice, ProviderError
 from ..reading.lane import Lane
@@ -58,14 +59,20 @@ class HintedInvoices:
             if since is None or account.reader.is_backing_off:
                 continue
             try:
-                ids = hinted - (await book.async_find(hinted)).keys()
+                known = await book.async_find(hinted)
+                ids = hinted - known.keys()
+                resting = [one for one in known.values() if isinstance(one, Record)]
                 rows = await account.provider.async_get_invoices(ids)
                 now = await self._horizon.async_now()
                 invoices = [row for row in rows.values() if isinstance(row, Invoice)]
                 new = self._horizon.find_new(invoices, since, now, undated_is_new=True)
                 added = await self._places.async_watch(new)
+                if resting:
+                    # What was over may have changed all the same.
+                    await book.async_add(resting)
+                    await account.async_follow_book()
             except (ProviderError, StorageError) as err:
                 _LOGGER.debug("%s: can't read a new invoice: %r", account.name, err)
                 continue
             # Where the list was faster, its reading may be older than what the hint is about.
-            account.async_hint(ids - added)
+            account.async_hint(ids - added | {record.id for record in resting})
