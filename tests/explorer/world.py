@@ -35,8 +35,8 @@ EVENTS = {
     "is taken back": S.PENDING,
     "expires": S.EXPIRED,
 }
-# So long after it was paid, a payment that is taken back is noticed without a hint: the last poll
-# comes after an hour, or somewhat earlier.
+# So long after it was paid, it is noticed without a hint that it is overpaid or taken back: the
+# last poll comes after an hour, or somewhat earlier.
 _REVERTED_FOR = 3000.0
 # For so many seconds a false answer has to be repeated before it is believed.
 _DOUBTED_FOR = 120.0
@@ -118,7 +118,8 @@ class World:
     def happen(self, id_: str, status: S, now: float) -> None:
         """Let something happen to an invoice, unless that is too late to be promised."""
         truth = self.truth[id_]
-        is_too_late = is_step_back(truth.status, status) and now > truth.since + _REVERTED_FOR
+        is_polled_less = truth.status.is_paid or is_step_back(truth.status, status)
+        is_too_late = is_polled_less and now > truth.since + _REVERTED_FOR
         if truth.status is not status and not is_too_late:
             truth.before_since, truth.since = truth.since, now
             truth.reverts += truth.status.is_paid and not status.is_paid
