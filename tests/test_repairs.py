@@ -46,7 +46,7 @@ from .conftest import (
     watched,
     watched_name,
 )
-from .test_provider_is_one_file import ShoeBox, slip
+from .shoe_box import ShoeBox, slip
 
 HOUR = 3600
 

@@ -26,6 +26,12 @@ def find_provider(data: Mapping[str, Any]) -> type[Provider]:
         raise ProviderGone(data[CONF_PROVIDER]) from None
 
 
+def provider_name(data: Mapping[str, Any]) -> str:
+    """Return what an account's provider is called, its key where it is gone."""
+    key: str = data[CONF_PROVIDER]
+    return PROVIDERS[key].name if key in PROVIDERS else key
+
+
 async def async_create_provider(hass: HomeAssistant, data: Mapping[str, Any]) -> Provider:
     """Return the provider that a config entry's data describes. Raises ProviderGone."""
     provider_class = find_provider(data)

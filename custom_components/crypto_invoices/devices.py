@@ -12,10 +12,9 @@ from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 
 from .book.naming import Names
 from .book.record import Record
-from .const import CONF_PROVIDER
+from .clients import provider_name
 from .delivery.wording import base_name, written_money
 from .identifiers import account_device, invoice_device, invoice_of_device
-from .providers import PROVIDERS
 from .reading.watched import Watched
 
 # Each takes the entities of its invoice along.
@@ -63,7 +62,7 @@ def invoice_device_info(
 
 def _manufacturer(entry: ConfigEntry) -> str:
     """Return whose accounts and invoices these are."""
-    return PROVIDERS[entry.data[CONF_PROVIDER]].name
+    return provider_name(entry.data)
 
 
 class InvoiceDevices:

@@ -49,7 +49,9 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
         """Change how an account is read, beside the answer for an invoice."""
         entry = self._get_reconfigure_entry()
         provider = PROVIDERS.get(entry.data[CONF_PROVIDER])
-        if provider is None or not issubclass(provider, PreviewedProvider):
+        if provider is None:
+            return self.async_abort(reason="provider_gone")
+        if not issubclass(provider, PreviewedProvider):
             return await super().async_step_reconfigure(user_input)
         shown = {**all_empty(provider.fields), **settings_to_change(provider, entry.data)}
         self._typed = Typed(provider, entry, shown)

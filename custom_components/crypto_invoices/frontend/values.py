@@ -11,11 +11,10 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 
 from ..book.record import Money, Record, as_asked
-from ..const import CONF_PROVIDER
+from ..clients import provider_name
 from ..errors import error_key
 from ..money import exact
 from ..permissions import async_is_allowed
-from ..providers import PROVIDERS
 from ..providers.capabilities import CanCancelInvoice, CanCreateInvoice
 from ..providers.model import Invoice
 from ..qr import text_to_scan
@@ -39,7 +38,7 @@ def async_account_values(
     return {
         "config_entry_id": entry.entry_id,
         "title": entry.title,
-        "provider": PROVIDERS[entry.data[CONF_PROVIDER]].name,
+        "provider": provider_name(entry.data),
         "is_loaded": is_loaded,
         "is_available": is_loaded and entry.runtime_data.coordinator.last_update_success,
         "can_create": may_control and isinstance(provider, CanCreateInvoice),
