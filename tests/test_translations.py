@@ -123,7 +123,7 @@ def test_steps() -> None:
     """There is a form for each provider, and the menu names them all."""
     others = {"user", "invoices", "invoices_not_listed", "reauth_confirm", "reconfigure"}
     others |= {"user_key", "reauth_key", "reconfigure_key", "request_key", "key_page"}
-    of_previews = {"preset", "preview"}
+    of_previews = {"preset", "preview", "read"}
     of_integrations = {"integration", "more"}
     assert CONFIG["step"].keys() == PROVIDERS.keys() | others | of_previews | of_integrations
     menu = CONFIG["step"]["user"]

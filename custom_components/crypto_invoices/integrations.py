@@ -23,7 +23,8 @@ _ORIGINS: HassKey[dict[str, str]] = HassKey(f"{DOMAIN}_integrations")
 _KEY = re.compile(r"[a-z][a-z0-9_]{1,39}")
 # Steps of our own dialogs, which are called by the keys of providers too.
 _NOT_KEYS = re.compile(
-    r"integration|invoices|more|preset.*|preview|reauth.*|reconfigure|user", re.ASCII
+    r"accept|integration|invoices.*|key_page|more|preset.*|preview|read|reauth.*|reconfigure.*|user.*|.*_key",
+    re.ASCII,
 )
 
 

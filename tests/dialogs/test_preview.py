@@ -135,11 +135,17 @@ async def async_open_change(hass: HomeAssistant, entry: ConfigEntry) -> FlowResu
     )
 
 
+async def async_accept(hass: HomeAssistant, result: FlowResult) -> FlowResult:
+    """Say that what is read is right."""
+    assert result["step_id"] == "read", result["errors"]
+    return await async_submit(hass, result, {"next_step_id": "accept"})
+
+
 async def async_set_up(hass: HomeAssistant, shop: Shop, *ids: str, **changes: Any) -> ConfigEntry:
     """Set up an account with orders."""
     shown = await async_open_preview(hass, shop, **changes)
-    for _ in range(2):
-        shown = await async_submit(hass, shown, {"sample_id": ids[0], **PATHS})
+    shown = await async_submit(hass, shown, {"sample_id": ids[0], **PATHS})
+    shown = await async_accept(hass, shown)
     assert shown["step_id"] == "invoices", shown["errors"]
     shown = await async_submit(hass, shown, {"invoices": " ".join(ids)})
     assert shown["type"] is FlowResultType.CREATE_ENTRY
@@ -163,7 +169,8 @@ async def test_newcomer(hass: HomeAssistant, shop: Shop) -> None:
     assert kept(result["data_schema"])["sample_id"] == "a-1"
 
     result = await async_submit(hass, result, {"sample_id": "a-1", **PATHS})
-    assert result["errors"] == {}
+    assert result["step_id"] == "read"
+    assert '"state": "new"' in result["description_placeholders"]["answer"]
     read = result["description_placeholders"]["read"].splitlines()
     assert read[2:] == [
         "| `order.payments.0.state` | `new` | **Pending** |",
@@ -173,7 +180,10 @@ async def test_newcomer(hass: HomeAssistant, shop: Shop) -> None:
     ]
     assert not hass.config_entries.async_entries(DOMAIN)
 
+    result = await async_submit(hass, result, {"next_step_id": "preview"})
+    assert kept(result["data_schema"]) == {"sample_id": "a-1", **PATHS}
     result = await async_submit(hass, result, {"sample_id": "a-1", **PATHS})
+    result = await async_accept(hass, result)
     assert result["step_id"] == "invoices"
     assert kept(result["data_schema"]) == {"invoices": "a-1"}
     result = await async_submit(hass, result, {"invoices": "a-1"})
@@ -307,7 +317,7 @@ async def test_path_to_nothing_yet(hass: HomeAssistant, shop: Shop) -> None:
     assert result["errors"] == {"received_path": "path_to_nothing"}
     assert "`order.cents`" in result["description_placeholders"]["there"]
     result = await async_submit(hass, result, form)
-    assert result["step_id"] == "invoices"
+    assert result["step_id"] == "read"
 
 
 @pytest.mark.parametrize(
@@ -349,7 +359,7 @@ async def test_bad_answer(
     assert result["step_id"] == "preview"
     assert kept(result["data_schema"]) == {"sample_id": "a-1", **PATHS}
     result = await async_submit(hass, result, {"sample_id": "a-1", **PATHS})
-    assert result["errors"] == {}
+    assert result["step_id"] == "read"
     assert shop.asked.keys() == {"a-1"}
 
 
@@ -362,7 +372,7 @@ async def test_no_key(hass: HomeAssistant, shop: Shop) -> None:
     assert result["step_id"] == "preview"
     shop.answer = web.json_response({"order": shop.orders["a-1"]})
     result = await async_submit(hass, result, {"sample_id": "a-1", **PATHS})
-    assert result["errors"] == {}
+    assert result["step_id"] == "read"
 
 
 async def test_preset(hass: HomeAssistant, shop: Shop) -> None:
@@ -387,8 +397,8 @@ async def test_twice(hass: HomeAssistant, shop: Shop) -> None:
     """The same API with the same key is set up once."""
     await async_set_up(hass, shop, shop.order("a-1"))
     result = await async_open_preview(hass, shop)
-    for _ in range(2):
-        result = await async_submit(hass, result, {"sample_id": "a-1", **PATHS})
+    result = await async_submit(hass, result, {"sample_id": "a-1", **PATHS})
+    result = await async_accept(hass, result)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 
@@ -411,8 +421,7 @@ async def test_change(hass: HomeAssistant, shop: Shop) -> None:
     reading = kept(result["data_schema"])
     assert reading == {"sample_id": "a-1", **PATHS}
     changed = {**reading, "words_processing": "packing"}
-    for _ in range(2):
-        result = await async_submit(hass, result, changed)
+    result = await async_accept(hass, await async_submit(hass, result, changed))
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
     await async_settle(hass)
     assert dict(entry.data) == {**stored, "words_processing": "packing"}
@@ -423,8 +432,7 @@ async def test_change(hass: HomeAssistant, shop: Shop) -> None:
     without = {key: value for key, value in changed.items() if key != "amount_factor"}
     result = await async_open_change(hass, entry)
     result = await async_submit(hass, result, form)
-    for _ in range(2):
-        result = await async_submit(hass, result, without)
+    result = await async_accept(hass, await async_submit(hass, result, without))
     await async_settle(hass)
     assert "amount_factor" not in entry.data
 

@@ -39,8 +39,9 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
 
     _previewed: type[PreviewedProvider]
     _typed: Typed | None = None
-    _read_with: Mapping[str, Any] | None = None
-    """What was typed when the user last saw what is read, and nothing was wrong."""
+    _preview: Preview | None = None
+    _noted: Mapping[str, Any] | None = None
+    """What was typed when the user was told that some of it leads to nothing."""
 
     @override
     async def async_step_reconfigure(
@@ -98,13 +99,10 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
             return await self._async_show_preview(typed, FormErrors({}))
         typed.keep(typed.previewed_fields, user_input)
         data, errors = typed.data, typed.flaws(typed.previewed_fields)
-        if not errors and self._read_with == data:
-            return await self._async_finish(typed)
-        self._read_with = None
-        preview = None
+        self._preview = None
         if _CONF_SAMPLE not in errors:
             try:
-                preview = await self._async_ask(data)
+                self._preview = await self._async_ask(data)
             except InvoiceNotFound:
                 errors[_CONF_SAMPLE] = SettingFlaw.ID_NOT_FOUND
             except ProviderError as err:
@@ -112,13 +110,39 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
                 if "base" in wrong.by_field:
                     return await self._async_show_preview(typed, wrong)
                 return await self._async_show_access(typed, wrong)
-        if preview is not None:
+        if (preview := self._preview) is not None:
             errors = {**preview.flaws, **errors}
-            if not errors:
-                self._read_with = data
-                # What leads to nothing may be right for another invoice: who submits again knows.
+            # What leads to nothing may be right for another invoice: who submits again knows.
+            if not errors and preview.missing and self._noted != data:
+                self._noted = data
                 errors = dict.fromkeys(preview.missing, SettingFlaw.PATH_TO_NOTHING)
-        return await self._async_show_preview(typed, FormErrors(errors), preview)
+        if errors:
+            return await self._async_show_preview(typed, FormErrors(errors))
+        return await self.async_step_read()
+
+    async def async_step_read(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whether what is read is right."""
+        return self.async_show_menu(
+            step_id="read",
+            menu_options=["accept", "preview"],
+            description_placeholders=await async_preview_texts(self.hass, self._preview),
+        )
+
+    async def async_step_accept(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Prove what was seen to work, and go on to the invoices, or change the account."""
+        if (typed := self._typed) is None:
+            return await self.async_step_preset()
+        data, entry = typed.data, typed.entry
+        proven = await self.async_prove(typed.provider, typed.access_fields, data, entry)
+        if not isinstance(proven, Proven):
+            return await self._async_show_access(typed, proven)
+        if entry is not None:
+            return await self._async_update(entry, proven, "reconfigure_successful")
+        self._proven = proven
+        await self.async_set_unique_id(proven.unique_id, raise_on_progress=False)
+        self._abort_if_unique_id_configured()
+        self._suggested = {CONF_INVOICES: data[_CONF_SAMPLE]}
+        return await self._async_offer_invoices()
 
     async def _async_ask(self, data: Mapping[str, Any]) -> Preview | None:
         """Ask for the invoice that the settings are tried with. Raises a ProviderError."""
@@ -140,12 +164,9 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
                 "key_gap": provider.key_gap,
                 **wrong.placeholders,
             },
-            last_step=False,
         )
 
-    async def _async_show_preview(
-        self, typed: Typed, wrong: FormErrors, preview: Preview | None = None
-    ) -> ConfigFlowResult:
+    async def _async_show_preview(self, typed: Typed, wrong: FormErrors) -> ConfigFlowResult:
         """Show the second form, with an answer and what is read from it."""
         # Also with some of them empty, the answer helps to fill them in.
         fields = [replace(field, required=False) for field in typed.previewed_fields]
@@ -157,22 +178,7 @@ class PreviewFlow(SetUpFlow, ChangeFlow):
             errors=dict(wrong.by_field),
             description_placeholders={
                 "provider": typed.provider.name,
-                **await async_preview_texts(self.hass, preview),
+                **await async_preview_texts(self.hass, self._preview),
                 **wrong.placeholders,
             },
-            last_step=False,
         )
-
-    async def _async_finish(self, typed: Typed) -> ConfigFlowResult:
-        """Prove what was seen to work, and go on to the invoices, or change the account."""
-        data, entry = typed.data, typed.entry
-        proven = await self.async_prove(typed.provider, typed.access_fields, data, entry)
-        if not isinstance(proven, Proven):
-            return await self._async_show_access(typed, proven)
-        if entry is not None:
-            return await self._async_update(entry, proven, "reconfigure_successful")
-        self._proven = proven
-        await self.async_set_unique_id(proven.unique_id, raise_on_progress=False)
-        self._abort_if_unique_id_configured()
-        self._suggested = {CONF_INVOICES: data[_CONF_SAMPLE]}
-        return await self._async_offer_invoices()

@@ -15,6 +15,9 @@ PHONE = ViewportSize(width=390, height=844)
 # Keys where texts should be, and placeholders that nothing was put in for.
 _RAW = re.compile(r"component\.|ui\.panel|\b[a-z]+_[a-z_]+\b|\{\w+\}")
 
+# What a user types where an ID or a key goes.
+_GAPS = ("{id}", "{key}")
+
 
 @dataclass(slots=True)
 class Eyes:
@@ -63,7 +66,7 @@ class Eyes:
     def _read(self, found: dict[str, Any], where: str) -> None:
         """Say what is wrong with a text."""
         text = found["text"]
-        for code in found["code"]:
+        for code in (*found["code"], *_GAPS):
             text = text.replace(code, "")
         if raw := _RAW.search(text):
             self.wrong.append(f"{where} shows a raw {raw[0]}")

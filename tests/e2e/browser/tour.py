@@ -10,7 +10,7 @@ from demo.sandbox import SandboxInvoice, SandboxProvider
 from tests.e2e.story import Figure, Outcome, Stage
 from tests.e2e.world import World, world
 
-from . import automations, many, setting_up, upkeep
+from . import automations, many, newcomer, setting_up, upkeep
 from .chromium import chromium, visitor
 from .dialog import Dialog
 from .eyes import Eyes
@@ -111,6 +111,10 @@ class Tour:
         self.stage.step("the repair is read")
         for remaining in range(len(others), -1, -1):
             await upkeep.delete(self.frontend, remaining=remaining)
+        if self._is_whole:
+            self.frontend.eyes.wrong += await newcomer.describe(self.frontend)
+            self.stage.step("a newcomer describes an API that is in no preset")
+            await upkeep.delete(self.frontend, remaining=0)
         storage = self.running.hass.folder / ".storage"
         left = await upkeep.left_behind(self.client, storage)
         self.stage.step("all accounts are deleted")
