@@ -54,7 +54,13 @@ async def visitor(
 
     So is what was found to be ``wrong`` until then.
     """
-    context = await browser.new_context(viewport=DESKTOP, locale=language, reduced_motion="reduce")
+    context = await browser.new_context(
+        viewport=DESKTOP,
+        locale=language,
+        reduced_motion="reduce",
+        # Home Assistant's, where it is encrypted, is known to nobody else.
+        ignore_https_errors=True,
+    )
     context.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     await context.tracing.start(snapshots=True)

@@ -63,8 +63,8 @@ class Dialog:
         """Return the field with a label, which a star may follow."""
         return self.root.get_by_role("textbox", name=re.compile(rf"^{re.escape(label)}\*?$"))
 
-    async def turn_off(self, label: str) -> None:
-        """Turn a switch off that is on."""
+    async def turn(self, label: str) -> None:
+        """Turn a switch on that is off, or off that is on."""
         switch = (
             self.root.locator("ha-selector-boolean").filter(has_text=label).locator("ha-switch")
         )

@@ -30,7 +30,7 @@ async def set_up(frontend: Frontend, dialog: Dialog, provider: SandboxProvider, 
     label = frontend.words("config.step.invoices.data.invoices")
     if provider.key in LIST_INVOICES:
         # Only those that are pasted: what else there is would come while the dialog closes.
-        await dialog.turn_off(frontend.words("config.step.invoices.data.auto_watch"))
+        await dialog.turn(frontend.words("config.step.invoices.data.auto_watch"))
     await _paste(dialog, label, "config", provider.invoices)
     await dialog.finish()
     await frontend.open(INTEGRATION)

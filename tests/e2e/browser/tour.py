@@ -10,9 +10,10 @@ from demo.sandbox import SandboxInvoice, SandboxProvider
 from tests.e2e.story import Figure, Outcome, Stage
 from tests.e2e.world import World, world
 
-from . import automations, many, newcomer, setting_up, upkeep
+from . import automations, everyday, many, newcomer, setting_up, upkeep
 from .chromium import chromium, visitor
 from .dialog import Dialog
+from .encrypted import encrypted
 from .eyes import Eyes
 from .eyesight import try_eyes
 from .frontend import Frontend
@@ -44,7 +45,14 @@ async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Ou
                 async with visitor(browser, stage.folder, language, eyes.wrong) as page:
                     frontend = Frontend(page=page, url=running.hass.url, eyes=eyes)
                     left = await Tour(stage, running, client, frontend, providers).take()
-                outcomes.append(_outcome(eyes, left))
+                async with (
+                    encrypted(running.hass.url, stage.folder) as url,
+                    visitor(browser, stage.folder, language, eyes.wrong) as page,
+                ):
+                    frontend = Frontend(page=page, url=running.hass.url, eyes=eyes)
+                    clicks = await everyday.run(frontend, url, client, running.sandbox)
+                    stage.step("an account without pasted IDs, one without a pasted key, and money")
+                outcomes.append(_outcome(eyes, left, clicks))
         complaints = [each for each in running.hass.complaints() if EXPECTED_ERROR not in each]
     return Outcome(
         figures=(
@@ -55,7 +63,7 @@ async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Ou
     )
 
 
-def _outcome(eyes: Eyes, left: Sequence[str]) -> Outcome:
+def _outcome(eyes: Eyes, left: Sequence[str], clicks: tuple[Figure, ...]) -> Outcome:
     """Return what was seen in one language."""
     language = eyes.words.language
     return Outcome(
@@ -64,6 +72,7 @@ def _outcome(eyes: Eyes, left: Sequence[str]) -> Outcome:
             Figure(f"{language}, texts of ours seen", len(eyes.seen)),
             Figure(f"{language}, texts that are wrong", len(eyes.wrong), must_be=0),
             Figure(f"{language}, left behind by deleted accounts", len(left), must_be=0),
+            *clicks,
         ),
         wrong=(*eyes.wrong, *left),
     )

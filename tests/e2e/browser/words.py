@@ -14,7 +14,8 @@ OURS = CHECKOUT / "custom_components" / DOMAIN / "translations"
 _PLACEHOLDER = re.compile(r"\\\{\w+\\\}")
 # Outside of placeholders.
 _LETTER = re.compile(r"[^\W\d_](?![^{]*\})")
-_MARKUP = re.compile(r"\*\*|`")
+_MARKUP = re.compile(r"\*\*|`|^#+ ")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 
 
 class Words:
@@ -52,7 +53,7 @@ class Words:
 
 def _as_shown(text: str) -> re.Pattern[str]:
     """Return what matches a text without its markup, with anything for its placeholders."""
-    return re.compile(_PLACEHOLDER.sub(".+?", re.escape(_MARKUP.sub("", text))))
+    return re.compile(_PLACEHOLDER.sub(".+?", re.escape(_MARKUP.sub("", _LINK.sub(r"\1", text)))))
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
