@@ -53,6 +53,7 @@ TEXTS = {
     }
 }
 MODULE = """
+from custom_components.crypto_invoices.providers import PROVIDERS
 from tests.shoe_box import ShoeBox
 
 PROVIDER_INTERFACE = {version}
@@ -288,6 +289,7 @@ async def test_another_interface(
     ("providers", "said"),
     [
         ("[object]", "is not a subclass of Provider"),
+        ("[PROVIDERS['another_api']]", "only our own providers can have"),
         ("[type('A', (ShoeBox,), {'key': 'lnbits'})]", "there is another provider"),
         ("[type('A', (ShoeBox,), {'key': 'user'})]", "can't be its key"),
         ("[type('A', (ShoeBox,), {'key': 'Über'})]", "can't be its key"),

@@ -15,6 +15,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_PROVIDER, DOMAIN
 from .providers import INTERFACE_VERSION, PROVIDERS
+from .providers.preview import PreviewedProvider
 from .providers.provider import FieldKind, Provider
 
 _LOGGER = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ def _problem(hass: HomeAssistant, domain: str, provider: object) -> str | None:
     """Return why a provider can't be used, None if it can."""
     if not isinstance(provider, type) or not issubclass(provider, Provider):
         return f"{provider!r} is not a subclass of Provider"
+    if issubclass(provider, PreviewedProvider):
+        return f"{provider!r} has forms that only our own providers can have"
     key = getattr(provider, "key", "")
     if not _KEY.fullmatch(key) or _NOT_KEYS.fullmatch(key):
         return f"{key!r} can't be its key"

@@ -16,6 +16,7 @@ from homeassistant.util.aiohttp import MockRequest
 import pytest
 
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.diagnostics import async_get_config_entry_diagnostics
 from custom_components.crypto_invoices.notifications import nameless
 from tests.conftest import (
     FlowResult,
@@ -455,6 +456,24 @@ async def test_new_key(hass: HomeAssistant, shop: Shop) -> None:
     assert result["reason"] == "reauth_successful"
     await async_settle(hass)
     assert watched(entry) == ["a-1"]
+
+
+async def test_nothing_is_told(
+    hass: HomeAssistant, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither diagnostics nor the log tell the key, the address or what an order says."""
+    caplog.set_level("DEBUG", "custom_components")
+    advanced = {"push_header": "X-S", "push_secret": "made-up-push"}
+    entry = await async_set_up(hass, shop, shop.order("a-1"), advanced=advanced)
+    shop.order("a-1", "settled")
+    await async_later(hass)
+    summary = repr(await async_get_config_entry_diagnostics(hass, entry))
+    assert "'api_key': 'set'" in summary
+    for told in (summary, caplog.text):
+        for secret in (KEY, "made-up-push", "made-up-secret"):
+            assert secret not in told
+    for private in (shop.url, "a-1", "Coffee", "24.9", "order.payments"):
+        assert private not in summary
 
 
 async def async_push(hass: HomeAssistant, entry: ConfigEntry, body: bytes, **headers: str) -> int:

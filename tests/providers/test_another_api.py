@@ -361,6 +361,7 @@ async def test_same_answer_again(wire: Wire, session: ClientSession) -> None:
         ({"url": "https://a.example/{id}?api_key=abc"}, {"url": SettingFlaw.KEY_IN_ADDRESS}),
         ({"url": "https://a.example/made-up-key/{id}"}, {"url": SettingFlaw.KEY_IN_ADDRESS}),
         ({"url": "https://a.example/made%2Dup%2Dkey/{id}"}, {"url": SettingFlaw.KEY_IN_ADDRESS}),
+        ({"url": "https://a.example/invoice?key={id}"}, {}),
         ({"preset": "stripe"}, {"url": SettingFlaw.WRONG_HOST}),
         ({"url": "https://api.stripe.com/{id}", "preset": "stripe"}, {}),
         ({"preset": "phoenixd"}, {}),
@@ -474,7 +475,10 @@ async def test_preview_masks_and_shortens(wire: Wire, session: ClientSession) ->
         order(
             reference="of made-up-key, <img src=x> ``` end",
             client_secret="pi_secret",
+            clientSecret="pi_secret",
+            preimage="pi_secret",
             token=12345,
+            monkey="shown",
             list=list(range(100)),
             long="x" * 5000,
         )
@@ -486,6 +490,7 @@ async def test_preview_masks_and_shortens(wire: Wire, session: ClientSession) ->
     decoded = json.loads(shown.answer)["data"]
     assert decoded["reference"] == "of ***, <img src=x> ``` end"
     assert decoded["list"] == [0, 1, 2, 3, 4]
+    assert decoded["monkey"] == "shown"
     assert len(decoded["long"]) < 200
     wire.answer(Answer({f"field{number}": "x" * 100 for number in range(400)}))
     assert len((await preview(session)).answer) < 7000

@@ -23,14 +23,13 @@ from ..preview import Preset, Preview, PreviewedProvider, SettingFlaw
 from ..provider import Field, FieldKind, fingerprint
 from ..push import Hint
 from .checks import find_flaws, parse_id
-from .fields import ACCESS, DEFAULT_REQUESTS_PER_MINUTE, READING
+from .fields import ACCESS, DEFAULT_REQUESTS_PER_MINUTE, GAP, READING
 from .keys import KEY, key_headers
 from .presets import PRESETS
 from .preview import make_preview
 from .pushes import Pushes
 from .reading import Reading
 
-GAP = "{id}"
 # One invoice is never that large; decoding more would hold everybody up.
 MOST_BYTES = 512 * 1024
 _HTML = "html"

@@ -11,7 +11,7 @@ from yarl import URL
 from ..preview import Preset, SettingFlaw
 from ..provider import FieldKind
 from .amounts import MINOR, read_currency, read_factor
-from .fields import ACCESS, MOST_REQUESTS_PER_MINUTE, PATHS, READING, WORDS
+from .fields import ACCESS, GAP, MOST_REQUESTS_PER_MINUTE, PATHS, READING, WORDS
 from .keys import is_form, is_header, is_name_of_key
 from .paths import Path
 from .reading import split_words
@@ -51,7 +51,9 @@ def _address_flaws(settings: Mapping[str, Any], preset: Preset | None) -> dict[s
     except ValueError:
         return {}
     key = settings.get("api_key")
-    names_key = any(is_name_of_key(name) and value for name, value in address.query.items())
+    names_key = any(
+        is_name_of_key(name) and value not in ("", GAP) for name, value in address.query.items()
+    )
     if names_key or (key and key in unquote(url)):
         return {"url": SettingFlaw.KEY_IN_ADDRESS}
     if preset is not None and preset.hosts and address.host not in preset.hosts:

@@ -7,6 +7,9 @@ from ..model import InvoiceStatus
 from ..provider import Field, FieldKind
 from .amounts import MINOR
 
+GAP: Final = "{id}"
+"""Where an invoice's ID goes in the address."""
+
 DEFAULT_REQUESTS_PER_MINUTE: Final = 60
 MOST_REQUESTS_PER_MINUTE: Final = 6000
 

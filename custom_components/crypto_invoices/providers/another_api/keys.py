@@ -15,8 +15,11 @@ _NOT_OURS = frozenset(
         *("expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
+# What a name ends with, however its words are put together, and what only a whole word means.
 _NAMES_OF_KEYS = re.compile(
-    r"(?:.*[_-])?(?:api_?key|auth|key|passw(?:or)?d|pwd|secret|sig|signature|token)", re.IGNORECASE
+    r".*(?:api[_-]?key|mnemonic|passw(?:or)?d|preimage|private[_-]?key|pwd|secret|signature|token)"
+    r"|(?:.*[_-])?(?:auth|key|seed|sig)",
+    re.IGNORECASE,
 )
 
 
