@@ -18,7 +18,11 @@ export class Feed {
   constructor(connection, changed) {
     this.connection = connection;
     this.changed = changed;
-    this.again = () => this.open(this.wanted);
+    this.again = () => {
+      // What was known before may be old by now.
+      this.isComplete = false;
+      this.open(this.wanted);
+    };
     connection.addEventListener("ready", this.again);
   }
 

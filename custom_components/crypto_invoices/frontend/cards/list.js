@@ -95,8 +95,8 @@ export class InvoiceList extends Card {
   }
 
   draw(changed) {
-    const { accounts, isComplete } = this.feed;
-    const frame = JSON.stringify([accounts, isComplete, this.hass.connected, this.text("nothing"), this.hass.locale]);
+    const { accounts, version, isComplete } = this.feed;
+    const frame = JSON.stringify([accounts, version, isComplete, this.hass.connected, this.text("nothing"), this.hass.locale]);
     if (frame !== this.#frame) {
       this.#frame = frame;
       this.#shown.clear();
@@ -199,7 +199,7 @@ export class InvoiceList extends Card {
           el("span", { class: "name" }, row.name),
           el("span", { class: "muted" }, about.filter(Boolean).join(" · "), el("span", { class: "age" })),
         ]),
-        el("span", { class: "money" }, row.amount ? money(this.hass, row.amount, row.currency) : ""),
+        el("bdi", { class: "money" }, row.amount ? money(this.hass, row.amount, row.currency) : ""),
       ]),
       ...(isOpen ? [this.#more(key, row)] : []),
     );
@@ -270,8 +270,11 @@ export class InvoiceList extends Card {
         if (amount) ((sums[name] ??= {})[row[`${prefix}currency`]] ??= []).push(amount);
       }
     const said = Object.entries(sums).map(([name, each]) => {
-      const amounts = Object.entries(each).map(([currency, all]) => money(this.hass, add(all), currency));
-      return el("span", {}, `${this.text(name)}: ${amounts.join(" + ")}`);
+      const amounts = Object.entries(each).map(([currency, all], index) => [
+        index ? " + " : ": ",
+        el("bdi", {}, money(this.hass, add(all), currency)),
+      ]);
+      return el("span", {}, this.text(name), amounts);
     });
     const nothing = this.feed.isComplete && !rows.length && el("span", {}, this.text("nothing"));
     this.$(".sums").replaceChildren(...[nothing, ...said].filter(Boolean));

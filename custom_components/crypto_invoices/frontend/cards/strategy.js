@@ -14,7 +14,10 @@ export class Dashboard extends HTMLElement {
       Object.values(hass.entities)
         .filter((each) => each.platform === DOMAIN && keys.includes(each.translation_key))
         .map((each) => each.entity_id);
-    const isAccount = (id) => hass.devices[hass.entities[id].device_id]?.model === "Account";
+    const ids = accounts.map((each) => each.config_entry_id);
+    const devices = Object.values(hass.devices)
+      .filter(({ identifiers }) => identifiers.some(([domain, id]) => domain === DOMAIN && ids.includes(id)))
+      .map((each) => each.id);
     const heading = (name, icon) => ({ type: "heading", heading: name, icon: `mdi:${icon}` });
     const section = (...cards) => ({ type: "grid", cards });
     const tills = accounts
@@ -30,14 +33,14 @@ export class Dashboard extends HTMLElement {
     const received = ours("received");
     const sums = ours("open_invoices", "paid_today", "outstanding", "received", "balance");
     const graph = { type: "statistics-graph", entities: received, stat_types: ["change"], chart_type: "bar", period: "day", days_to_show: 30 };
-    const activity = { type: "logbook", hours_to_show: 168, target: { entity_id: ours("activity").filter(isAccount) } };
+    const activity = { type: "logbook", hours_to_show: 168, target: { device_id: devices } };
     return {
       views: [
         PAGE(said("till"), "cash-register", "till", [first, list, ...others].filter(Boolean).map((card) => section(card))),
         PAGE(said("sums"), "chart-bar", "sums", [
           section(heading(said("sums"), "sigma"), ...sums.map((entity) => ({ type: "tile", entity }))),
           section(heading(said("received"), "chart-bar"), ...(received.length ? [graph] : [])),
-          section(heading(said("activity"), "history"), activity),
+          section(heading(said("activity"), "history"), ...(devices.length ? [activity] : [])),
         ]),
       ],
     };

@@ -172,7 +172,8 @@ export class Till extends Card {
     if (this.#row && !this.#order.isSeen) this.#keep({ id: this.#order.id, isSeen: true });
     const state = this.#now();
     this.#load(state === "pay" ? this.#row : undefined);
-    const shown = [state, this.#row, this.feed.accounts, this.#code, this.#isBusy, this.#error, this.#order?.isSlow, this.text("next")];
+    const { accounts, version } = this.feed;
+    const shown = [state, this.#row, accounts, version, this.#code, this.#isBusy, this.#error, this.#order?.isSlow, this.text("next")];
     if (JSON.stringify(shown) !== this.#shown) {
       this.#shown = JSON.stringify(shown);
       if (state !== this.#state) this.#enter(state);

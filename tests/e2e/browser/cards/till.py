@@ -197,6 +197,27 @@ async def _be_lost(till: Till) -> None:
     await till.press("next")
 
 
+async def _be_unknown(till: Till) -> None:
+    """Ask, and never hear whether there is an invoice: it is looked for, and then a person has to."""
+    shop = till.shop
+    await shop.sandbox.switch_fault("btcpay", "server_error", count=1)
+    await till.ask("6")
+    await till.expect(shop.text("asking_slow"))
+    await expect(till.root.get_by_text("may have been created")).to_be_visible()
+    await shop.check(till.root, "till-unknown")
+    await till.press("next")
+
+
+async def _be_old(till: Till) -> None:
+    """Be older than the integration, after an update."""
+    await till.root.evaluate("till => { till.feed.version = 'newer'; till.update(); }")
+    await till.expect(till.shop.text("newer"))
+    await till.shop.check(till.root, "till-old")
+    await till.press("reload")
+    await till.expect_amount("€0.00")
+    await expect(till.root.get_by_text(till.shop.text("newer"))).to_have_count(0)
+
+
 async def _be_without_rights(shop: Shop, url: str) -> None:
     """Look at a till that one may not use."""
     async with shop.screen("guest") as page:
