@@ -72,19 +72,22 @@ class Shop:
         await wait_until_saved(self._running.hass, len(self.waiting))
 
     async def live(self, client: Client, seconds: float, payments: int) -> None:
-        """Let customers pay and have it read, for a while; check at the end of each second."""
-        ends = monotonic() + seconds
-        pause = seconds / (payments + 1)
-        while monotonic() < ends:
-            await asyncio.sleep(self._dice.uniform(0, 2 * pause))
-            if self.waiting and payments > 0:
-                payments -= 1
-                invoice = self.waiting.pop()
-                self.paid.add(invoice.id)
-                await self._running.sandbox.act(invoice, "pay")
-            if self._dice.random() < 0.2:
+        """Let customers pay for a while, and have it read and checked now and then."""
+        began, before = monotonic(), len(self.paid)
+        while (passed := monotonic() - began) < seconds:
+            await asyncio.sleep(self._dice.random() / 2)
+            # However slow the rest is, they come in time.
+            while self.waiting and len(self.paid) - before < payments * passed / seconds:
+                await self.pay()
+            if self._dice.random() < 0.3:
                 await self.read(client)
                 await self.check(client, patience=0)
+
+    async def pay(self) -> None:
+        """Let the next customer pay."""
+        invoice = self.waiting.pop()
+        self.paid.add(invoice.id)
+        await self._running.sandbox.act(invoice, "pay")
 
     async def read(self, client: Client) -> None:
         """Have the open invoices read."""
@@ -142,7 +145,7 @@ async def run(stage: Stage) -> Outcome:
         async with Client.login(running.hass.url) as client:
             await client.ws.wait_until_started()
             await shop.live(client, 2, len(shop.waiting))
-            await _pay_the_rest(shop, running, client)
+            await _pay_the_rest(shop, client)
             await asyncio.sleep(LAST_LIFE_SHORT if stage.short else LAST_LIFE)
             await shop.check(client, patience=SOON)
             if not stage.short:
@@ -167,12 +170,10 @@ async def _live(stage: Stage, running: World, shop: Shop, payments: int) -> None
         await shop.die()
 
 
-async def _pay_the_rest(shop: Shop, running: World, client: Client) -> None:
+async def _pay_the_rest(shop: Shop, client: Client) -> None:
     """Let the last customers pay, and have it read."""
     while shop.waiting:
-        invoice = shop.waiting.pop()
-        shop.paid.add(invoice.id)
-        await running.sandbox.act(invoice, "pay")
+        await shop.pay()
 
     async def all_are_read() -> bool:
         await shop.read(client)
