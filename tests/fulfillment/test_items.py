@@ -19,7 +19,7 @@ from custom_components.crypto_invoices.const import (
     DOMAIN,
 )
 from tests.conftest import async_delete_device, async_refused, async_settle, device_id
-from tests.delivery.conftest import reporting, turns
+from tests.delivery.conftest import LONG, reporting, turns
 
 from .conftest import FULFILL, Shop
 
@@ -158,6 +158,27 @@ async def test_taken_back(shop: Shop, issue_registry: ir.IssueRegistry) -> None:
     await shop.wait(seconds=1)
     assert set(await shop.items("needs_action")) == {first, second}
     assert issue_registry.async_get_issue(DOMAIN, key) is None
+
+
+async def test_taken_back_when_that_is_heard(shop: Shop) -> None:
+    """A stop in between must not forget what is owed: the payment may stand after all."""
+    reverted = {"trigger": "crypto_invoices.payment_reverted"}
+    await shop.home.save("a", LONG, triggers=[reverted])
+    paid = await shop.pay()
+    payment = shop.records[paid].item.announcement_id
+    shop.home.sandbox.store.act("cryptocloud", paid, "revert")
+    await shop.home.pay_these([])
+    await shop.wait(seconds=130)
+    await shop.home.pay_these([])
+    assert shop.home.begun == 1
+    assert list(await shop.items("needs_action")) == [paid]
+    await shop.home.pay_these([paid])
+    shop.home.may_end.set()
+    await turns()
+    await shop.wait(seconds=1)
+    # It was announced as taken back, and so it is another payment.
+    assert list(await shop.items("needs_action")) == [paid]
+    assert shop.records[paid].item.announcement_id != payment
 
 
 async def test_switched_off_with_open_items(shop: Shop) -> None:

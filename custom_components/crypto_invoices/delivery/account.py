@@ -1,9 +1,8 @@
 """What one account announces: the difference between what is known and what was announced."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -20,8 +19,20 @@ from .announcement import Announcement
 from .deliveries import async_get_deliveries
 from .wording import announcement_text, written_money
 
-type Follow = Callable[[Announcement, Transition, tuple[str, ...]], None]
-"""Does what follows from an announcement, given the keys of the automations that hear it."""
+
+class Follow(Protocol):
+    """Does what follows from an announcement, when it begins and when it is done."""
+
+    def __call__(
+        self,
+        announcement: Announcement,
+        transition: Transition,
+        heard_by: tuple[str, ...],
+        *,
+        is_done: bool,
+    ) -> None:
+        """Do it, given the keys of the automations that hear the announcement."""
+
 
 _ACCOUNTS: HassKey[dict[str, AccountAnnouncer]] = HassKey(f"{DOMAIN}_announcers")
 _DELIVERED: HassKey[dict[str, list[_Sent]]] = HassKey(f"{DOMAIN}_delivered")
@@ -90,7 +101,7 @@ class AccountAnnouncer:
     @callback
     def note_begun(self, sent: _Sent) -> None:
         """Let follow what automations rely on while they hear it."""
-        self._follow(sent.announcement, sent.transition, sent.heard_by)
+        self._follow(sent.announcement, sent.transition, sent.heard_by, is_done=False)
 
     @callback
     def note_delivered(self, sent: _Sent) -> None:
@@ -104,7 +115,7 @@ class AccountAnnouncer:
     @callback
     def _note_announced(self, sent: _Sent) -> None:
         """Take a delivery down, with what follows: it may have begun in another book."""
-        self._follow(sent.announcement, sent.transition, sent.heard_by)
+        self._follow(sent.announcement, sent.transition, sent.heard_by, is_done=True)
         self._book.note_announced(sent.announcement.invoice_id, sent.transition)
 
 

@@ -101,14 +101,22 @@ class Fulfillment:
 
     @callback
     def follow(
-        self, announcement: Announcement, transition: Transition, heard_by: tuple[str, ...]
+        self,
+        announcement: Announcement,
+        transition: Transition,
+        heard_by: tuple[str, ...],
+        *,
+        is_done: bool,
     ) -> None:
-        """Owe what was paid for, and nothing for a payment that is reverted."""
+        """Owe what was paid for, before anybody hears of it, and nothing for what is taken back.
+
+        That isn't so before it ``is_done``: it is in the same transaction as what was announced.
+        """
         record = self._book.records.get(announcement.invoice_id)
         if record is None or not is_next(self.entry.entry_id, record, transition):
             return
         if not transition.is_payment:
-            is_news = take_back(record)
+            is_news = is_done and take_back(record)
         elif self.is_on:
             automations = async_get_listeners(self.hass).automations
             keys = [key for key in heard_by if (one := automations.get(key)) and one.may_repeat]

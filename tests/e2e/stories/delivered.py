@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from time import monotonic
 
 from demo import DOMAIN, DemoError
-from demo.client import Client, Flow
+from demo.client import Client
 from demo.sandbox import SandboxInvoice
 from demo.server import free_ports
 from tests.e2e.story import Dice, Figure, Outcome, Stage, Story
+from tests.e2e.to_do import items, read_open, switch_on
 from tests.e2e.vending import PATIENCE, TOO_LATE, Given, VendingMachine, automation, commands
 from tests.e2e.world import World, make_invoices, track_in_two_steps, until, wait_until_saved, world
 
@@ -63,7 +63,7 @@ class Shop:
             each = number // len(PROVIDERS)
             invoices = await make_invoices(self._running.sandbox, dice, provider, each)
             entry_id = await track_in_two_steps(self._running, client, provider, invoices)
-            await _switch_on(client, entry_id)
+            await switch_on(client, entry_id)
             await client.save_automation(
                 f"vend_{provider}", automation(provider, has_state=has_state)
             )
@@ -80,7 +80,7 @@ class Shop:
             while self.waiting and len(self.paid) - before < payments * passed / seconds:
                 await self.pay()
             if self._dice.random() < 0.3:
-                await self.read(client)
+                await read_open(client)
                 await self.check(client, patience=0)
 
     async def pay(self) -> None:
@@ -89,18 +89,12 @@ class Shop:
         self.paid.add(invoice.id)
         await self._running.sandbox.act(invoice, "pay")
 
-    async def read(self, client: Client) -> None:
-        """Have the open invoices read."""
-        for entry in await client.config_entries(DOMAIN):
-            with suppress(DemoError):
-                await client.call(f"{DOMAIN}.refresh", {"config_entry_id": entry["entry_id"]})
-
     async def check(self, client: Client, patience: float) -> None:
         """Compare what was read as paid with what was delivered and what is shown as owed."""
 
         async def holds() -> bool:
             read = await _read_as_paid(client)
-            self.books.owed, self.books.done = await _items(client)
+            self.books.owed, self.books.done = await items(client)
             return read <= self.books.owed | self.books.done
 
         self.books.steps += 1
@@ -166,7 +160,7 @@ async def _live(stage: Stage, running: World, shop: Shop, payments: int) -> None
         await shop.live(client, stage.dice(f"life {len(shop.kills)}").uniform(*length), payments)
         if shop.kills and len(shop.kills) % 3 == 0:
             # Sometimes right after a reading, with payments on their way.
-            await shop.read(client)
+            await read_open(client)
         await shop.die()
 
 
@@ -176,24 +170,11 @@ async def _pay_the_rest(shop: Shop, client: Client) -> None:
         await shop.pay()
 
     async def all_are_read() -> bool:
-        await shop.read(client)
+        await read_open(client)
         return await _read_as_paid(client) == shop.paid
 
     if not await until(all_are_read, SOON):
         raise DemoError("what was paid was not read in time")
-
-
-async def _switch_on(client: Client, entry_id: str) -> None:
-    """Switch the option on, as its dialog does."""
-    path = "/api/config/config_entries/options/flow"
-    flow = await Flow.start(client, path, entry_id)
-    needed = {
-        field["name"]: field["default"]
-        for field in flow.expect("form", "init").result["data_schema"]
-        if field.get("required")
-    }
-    await flow.submit(**needed, to_fulfill=True)
-    flow.expect("create_entry")
 
 
 async def _read_as_paid(client: Client) -> set[str]:
@@ -202,21 +183,6 @@ async def _read_as_paid(client: Client) -> set[str]:
         f"{DOMAIN}.get_invoices", {"status": ["paid", "overpaid"]}, answers=True
     )
     return {invoice["invoice_id"] for invoice in answer["invoices"]}
-
-
-async def _items(client: Client) -> tuple[set[str], set[str]]:
-    """Return the invoices that the lists show as owed, and as fulfilled."""
-    found: dict[str, set[str]] = {"needs_action": set(), "completed": set()}
-    for entity in await client.registered_entities(DOMAIN):
-        if entity["entity_id"].startswith("todo."):
-            answer = await client.call(
-                "todo.get_items",
-                {"entity_id": entity["entity_id"], "status": list(found)},
-                answers=True,
-            )
-            for item in answer[entity["entity_id"]]["items"]:
-                found[item["status"]].add(item["uid"])
-    return found["needs_action"], found["completed"]
 
 
 def _twice(given: Sequence[Given], kills: Sequence[float]) -> tuple[list[str], list[str], int]:
