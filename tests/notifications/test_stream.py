@@ -82,7 +82,7 @@ async def test_stream(
 class UpAndDown:
     """A provider whose connections last, or can't be made."""
 
-    def __init__(self, loop: VirtualLoop, *connections: float | None) -> None:
+    def __init__(self, loop: VirtualLoop, *connections: float | Exception | None) -> None:
         """Keep how long each connection lasts; None is one that can't be made."""
         self._loop = loop
         self._connections = list(connections)
@@ -93,6 +93,8 @@ class UpAndDown:
             await self._loop.create_future()
         if (lasts := self._connections.pop(0)) is None:
             raise ProviderUnavailable(UnavailableReason.CANNOT_CONNECT)
+        if isinstance(lasts, Exception):
+            raise lasts
         yield Hint(invoice_ids=frozenset())
         await asyncio.sleep(lasts)
 
@@ -102,12 +104,16 @@ class UpAndDown:
     [
         ((100.0, None, None, 100.0), 2),
         ((None, 100.0), 1),
+        # A mistake of ours doesn't end the listening.
+        ((LookupError("made up"), 100.0), 1),
         # One that hangs up on everybody has been asked once.
         ((1.0, 1.0, 1.0), 1),
         ((1.0, 1.0, 100.0, 1.0), 2),
     ],
 )
-def test_what_may_have_been_missed(connections: tuple[float | None, ...], readings: int) -> None:
+def test_what_may_have_been_missed(
+    connections: tuple[float | Exception | None, ...], readings: int
+) -> None:
     """All that is open is read once a connection is there again, however often it failed."""
     loop = VirtualLoop()
     hints: list[Hint] = []

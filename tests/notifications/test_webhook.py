@@ -458,14 +458,7 @@ async def test_bad_requests(
     response = await client.post(path, data=b"")
     assert response.status == 400
     assert len(_warnings(caplog)) == 3
-    # The address is a secret of ours: whoever knows it can post.
-    assert not [
-        record
-        for record in caplog.records
-        if record.levelno >= logging.INFO
-        and record.name != "aiohttp.access"
-        and entry.data["webhook_id"] in record.getMessage()
-    ]
+    assert not _with_address(entry, caplog)
 
 
 async def test_compressed(
@@ -516,6 +509,34 @@ async def test_slow_body(
     )
     answer = await async_handle_webhook(hass, entry.data["webhook_id"], request)
     assert answer.status == 408
+
+
+async def test_a_mistake_of_ours(
+    sandbox: SandboxServer,
+    pushing: Any,
+    client: TestClient[Any, Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A push that can't be handled is logged by us, as Home Assistant would log the address."""
+    entry = await pushing("cryptocloud", sandbox.store.create("cryptocloud").id)
+    provider = entry.runtime_data.provider
+    monkeypatch.setattr(provider, "parse_push", Mock(side_effect=LookupError("made up")))
+    response = await client.post(f"/api/webhook/{entry.data['webhook_id']}", data=b"{}")
+    assert response.status == 500
+    assert "CryptoCloud: a push could not be handled" in caplog.text
+    assert not _with_address(entry, caplog)
+
+
+def _with_address(entry: ConfigEntry, caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what was logged with the address, which is a secret: whoever knows it can post."""
+    return [
+        record
+        for record in caplog.records
+        if record.levelno >= logging.INFO
+        and record.name != "aiohttp.access"
+        and entry.data["webhook_id"] in record.getMessage()
+    ]
 
 
 @pytest.fixture

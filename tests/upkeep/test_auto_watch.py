@@ -537,6 +537,25 @@ async def test_trouble(
     assert watched(entry) == ["A"]
 
 
+async def test_a_mistake_of_ours(
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    runs: Runs,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A list that fails in a way that nobody thought of is asked for again, too."""
+    await async_open_shop(hass)
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "trouble", LookupError("made up"))
+        await async_pass(hass, freezer, 31)
+    assert "made up" in caplog.text
+    orders.make_paid("A")
+    await async_pass(hass, freezer, 2 * MINUTE)
+    assert [run["invoice_id"] for run in runs] == ["A"]
+
+
 async def test_key_that_may_not_list(
     hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory
 ) -> None:

@@ -44,6 +44,9 @@ async def async_listen(
                     hint(Hint(invoice_ids=frozenset(open_invoices())))
         except ProviderError as err:
             _LOGGER.debug("%s: the stream ended: %r", name, err)
+        except Exception:
+            # A mistake of ours, which must not end the listening.
+            _LOGGER.exception("%s: the stream broke off", name)
         # Of a server that hangs up on everybody, polls bring more than connections do.
         if brought_something or clock() - began >= LASTED:
             may_have_missed = True

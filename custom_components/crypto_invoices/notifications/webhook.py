@@ -161,6 +161,10 @@ class WebhookManager:
             return self._reject(err.reason, err.status)
         except PushRejected as err:
             return self._reject(err.reason.value, _STATUS[err.reason])
+        except Exception:
+            # A mistake of ours. Home Assistant would log the address with it, which is a secret.
+            _LOGGER.exception("%s: a push could not be handled", self._entry.title)
+            return Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
         self.accepted += 1
         self.last_accepted = dt_util.utcnow()
         if self.registration is None:

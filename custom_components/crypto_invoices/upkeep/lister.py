@@ -111,6 +111,10 @@ class Lister:
         except (ProviderError, StorageError) as err:
             self._failed(err)
             return
+        except Exception as err:
+            # A mistake of ours, which must not end the watching.
+            self._failed(err)
+            raise
         if self._back_off.failures:
             _LOGGER.info("%s: the list of invoices can be read again", self._account.name)
         self._back_off.succeeded()
