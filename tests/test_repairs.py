@@ -346,6 +346,16 @@ async def keeper(
     return entry
 
 
+async def test_webhook_refused_once(hass: HomeAssistant, keeper: ConfigEntry) -> None:
+    """One refusal is nobody's word: it is tried again soon."""
+    Registrar.refusal = AuthError()
+    await async_later(hass, INTERVAL.total_seconds() + 1)
+    tries, Registrar.refusal = Registrar.tries, None
+    await async_later(hass, 125)
+    assert Registrar.tries == tries + 1
+    assert not issues(hass)
+
+
 async def test_webhook_refused(hass: HomeAssistant, client: Client, keeper: ConfigEntry) -> None:
     """A provider that refuses to post for long is said, and can be tried again."""
     hours = INTERVAL.total_seconds()

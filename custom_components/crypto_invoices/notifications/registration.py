@@ -12,7 +12,7 @@ from ..const import DOMAIN
 from ..issues import WEBHOOK_REFUSED, async_create_issue, async_delete_issue
 from ..providers.model import ProviderError, ProviderUnavailable, RateLimited
 from ..providers.push import CanRegisterWebhook
-from ..reading.back_off import BackOff
+from ..reading.back_off import KEY_DOUBTED_FOR, BackOff
 from ..reading.timer import Timer
 from .address import webhook_address
 
@@ -75,6 +75,8 @@ class Registration:
             self._note(None)
             return
         wait = INTERVAL.total_seconds()
+        # Whatever becomes of this, it comes again.
+        self._timer.arm(wait)
         error: ProviderError | None = None
         settings: Mapping[str, str] = {}
         try:
@@ -84,6 +86,9 @@ class Registration:
             error = err
             if isinstance(err, ProviderUnavailable | RateLimited):
                 wait = self._back_off.failed(err)
+            elif not self.refused:
+                # One answer is nobody's word.
+                wait = KEY_DOUBTED_FOR
         if self._stopped.is_set():
             # Whoever waited for this outlived the account.
             return

@@ -1,9 +1,11 @@
 """What an account holds, where its provider says so; read rarely."""
 
+import asyncio
+from collections.abc import Coroutine
 from datetime import timedelta
 from decimal import Decimal
 import logging
-from typing import override
+from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -13,7 +15,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from ..const import DOMAIN
 from ..delivery.announcement import Announcement
 from ..identifiers import SIGNAL_ANNOUNCED_OF
-from ..providers.capabilities import CanReadBalance, PermissionMissing
+from ..providers.capabilities import CanReadBalance
 from ..providers.model import ProviderError
 from ..reading.reader import Reader
 
@@ -59,18 +61,31 @@ class BalanceCoordinator(DataUpdateCoordinator[dict[str, Decimal] | None]):
             )
 
     @override
+    async def async_refresh(self) -> None:
+        """Read now, also if the caller leaves: Home Assistant would take that for a failure."""
+        await self._async_shield(super().async_refresh())
+
+    @override
+    async def async_request_refresh(self) -> None:
+        """Read soon, also if the caller leaves."""
+        await self._async_shield(super().async_request_refresh())
+
+    async def _async_shield(self, refresh: Coroutine[Any, Any, None]) -> None:
+        """Let a refresh come to its end."""
+        await asyncio.shield(
+            self.config_entry.async_create_background_task(self.hass, refresh, self.name)
+        )
+
+    @override
     async def _async_update_data(self) -> dict[str, Decimal] | None:
         """Read the balances, unless the provider is to be left alone."""
         if self._reader.is_backing_off:
             return self.data
         try:
             balances = await self._provider.async_get_balances()
-        except PermissionMissing:
-            # A key that may only see invoices is good enough.
-            self.update_interval = None
-            return None
         except ProviderError as err:
-            # An outage is logged once, by whoever reads the invoices.
+            # An outage is logged once, by whoever reads the invoices, and a key that may only
+            # see invoices is good enough. But one answer is nobody's last word.
             self.logger.debug("%s: %r", self.name, err)
             return None
         return {balance.currency: balance.amount for balance in balances}
