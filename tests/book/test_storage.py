@@ -424,6 +424,10 @@ def test_forgetting(path: Path) -> None:
         )
     )
     assert storage.recent(2) == ["1", "29"]
+    # What is on disk only was watched until lately, too.
+    ended = record("at rest", S.PAID, is_over=True, has_device=False, ended_at=NOW)
+    storage.write(Changes(records=[ended, record("shown", S.PAID, is_over=True, ended_at=NOW)]))
+    assert storage.recent(2) == ["at rest", "1"]
     storage.write(Changes(forget_before=NOW - timedelta(days=30)))
     assert storage.find(["1", "29", "31"]).keys() == {"1", "29"}
     storage.close()

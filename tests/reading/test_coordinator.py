@@ -8,18 +8,21 @@ from typing import Any
 from unittest.mock import Mock
 
 from aiohttp.web import StreamResponse
+from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import EVENT_STATE_CHANGED, EVENT_STATE_REPORTED
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import dt as dt_util
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.crypto_invoices.providers.egates import gateway
 from sandbox import effects
 from sandbox.faults import Fault
 from sandbox.wire import json_response
 from tests.conftest import (
+    CLOCK,
     EACH,
     AddAccount,
     SandboxServer,
@@ -475,3 +478,27 @@ async def test_wall_clock_is_a_day_behind(
     await async_later(hass, 301)
     assert account_state(hass, entry, "paid_today").state == "1"
     assert watched(entry) == [invoice.id]
+
+
+async def test_clock_is_set_to_another_day(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Paid today is that of the present day, some minutes after the clock was set at the latest."""
+    invoice = sandbox.store.create("cryptocloud")
+    entry = await add_account("cryptocloud", invoice.id)
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    await async_later(hass, 31)
+    before = account_state(hass, entry, "paid_today")
+    assert before.state == "1"
+    # No time passes, but for some minutes.
+    freezer.tick(timedelta(days=2))
+    CLOCK.passed += 300
+    for _ in range(2):
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=5))
+        await async_settle(hass)
+    after = account_state(hass, entry, "paid_today")
+    assert after.state == "0"
+    assert after.attributes["last_reset"] != before.attributes["last_reset"]

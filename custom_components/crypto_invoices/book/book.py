@@ -141,7 +141,7 @@ class Book:
         return bool(resting)
 
     async def async_recent(self, most: int) -> list[str]:
-        """Return the IDs that were watched until lately. Raises StorageError."""
+        """Return IDs that were watched until lately, or are on disk only. Raises StorageError."""
         return await self.writer.async_ask(lambda storage: storage.recent(most))
 
     def _watch(self, record: Record, earlier: Record | Tombstone | None) -> Record:
@@ -175,6 +175,7 @@ class Book:
     def forget_before(self, moment: datetime) -> None:
         """Forget the invoices that were no longer watched then; their money stays."""
         self._unwritten.forget_before = moment
+        self.sums.forget_before(moment)
 
     def _carry(self, money: Money | None, *, times: int = 1) -> None:
         """Carry money that no record has, or no longer."""

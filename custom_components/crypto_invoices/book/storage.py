@@ -116,10 +116,15 @@ class Storage:
 
     @_alone
     def recent(self, most: int) -> list[str]:
-        """Return the IDs that were watched until lately, the latest first. Raises StorageError."""
+        """Return IDs that were watched until lately, or are on disk only, the latest first.
+
+        Raises StorageError.
+        """
         try:
             rows = self._opened.execute(
-                "SELECT id FROM tombstones ORDER BY gone_at DESC LIMIT ?", (most,)
+                "SELECT id, gone_at AS at FROM tombstones"
+                " UNION ALL SELECT id, ended_at FROM on_disk ORDER BY at DESC LIMIT ?",
+                (most,),
             ).fetchall()
         except (OSError, sqlite3.Error) as err:
             raise StorageError(str(err)) from err

@@ -1,7 +1,7 @@
 """Exact sums by currency. Pure."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Context, Decimal
 
 from .contents import Carried
@@ -9,8 +9,6 @@ from .record import Money, Record
 
 # No amount has more digits than fit in here, however many are added.
 _EXACT = Context(prec=500)
-# A wall clock that is set back makes yesterday today again.
-_REMEMBERED = timedelta(days=2)
 
 
 def add_up(moneys: Iterable[Money | None]) -> dict[str, Decimal]:
@@ -97,15 +95,19 @@ class Sums:
             self._number_since += _is_since(self._since, paid_at) - _is_since(self._since, before)
 
     def paid_since(self, moment: datetime) -> int:
-        """Return how many invoices were paid since then; those long before are forgotten.
+        """Return how many invoices were paid since then.
 
         As long as it is the same day's beginning that is asked for, nothing is counted again.
         """
         if moment != self._since:
             self._since = moment
-            self._paid = {id_: at for id_, at in self._paid.items() if at >= moment - _REMEMBERED}
             self._number_since = sum(_is_since(moment, at) for at in self._paid.values())
         return self._number_since
+
+    def forget_before(self, moment: datetime) -> None:
+        """Forget what was paid before: no clock that is wrong makes it today again."""
+        self._paid = {id_: at for id_, at in self._paid.items() if at >= moment}
+        self._since = None
 
     @property
     def currencies(self) -> set[str]:

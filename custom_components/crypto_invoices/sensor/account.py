@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import override
 
@@ -13,9 +13,9 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.const import EntityCategory
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.event import async_track_point_in_time
+from homeassistant.helpers.event import async_track_time_change
 from homeassistant.helpers.typing import StateType
 from homeassistant.util import dt as dt_util
 
@@ -26,6 +26,9 @@ from ..identifiers import entity_unique_id
 from ..money import exact
 from ..runtime import AccountRuntime
 from .money import MoneySensor, known_currencies
+
+# In minutes. A timer for midnight alone knows nothing of a clock that is set.
+_DAY_COMPARED_EVERY = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,27 +165,21 @@ class PaidTodaySensor(AccountSensor):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Begin anew each day."""
+        """Begin anew each day, which need not begin at midnight, and when the clock is set."""
         await super().async_added_to_hass()
-        self._stop_waiting = self._wait_for_tomorrow()
-
-    @override
-    async def async_will_remove_from_hass(self) -> None:
-        """Wait for no other day."""
-        self._stop_waiting()
-        await super().async_will_remove_from_hass()
-
-    def _wait_for_tomorrow(self) -> CALLBACK_TYPE:
-        """Wait until the next local day begins, which need not be at midnight."""
-        tomorrow = dt_util.start_of_local_day(dt_util.now().date() + timedelta(days=1))
-        return async_track_point_in_time(self.hass, self._begin_day, tomorrow)
+        self._shown_since = self.last_reset
+        self.async_on_remove(
+            async_track_time_change(
+                self.hass, self._compare_day, minute=range(0, 60, _DAY_COMPARED_EVERY), second=0
+            )
+        )
 
     @callback
-    def _begin_day(self, now: datetime) -> None:
-        """Write that none is paid yet, and since when."""
-        self._stop_waiting = self._wait_for_tomorrow()
-        self._shown = self.native_value
-        self.async_write_ha_state()
+    def _compare_day(self, now: datetime) -> None:
+        """Write how many are paid since another day began, and since when, if it did."""
+        if (since := self.last_reset) != self._shown_since:
+            self._shown_since, self._shown = since, self.native_value
+            self.async_write_ha_state()
 
     @property
     @override
