@@ -24,5 +24,6 @@ async def async_take_deposit(coordinator: CryptoInvoicesCoordinator, deposit: In
         return False
     if deposit.id not in book.records and not await book.async_find([deposit.id]):
         await async_watch(coordinator, [deposit], baseline=InvoiceStatus.PENDING, is_automatic=True)
-        await book.async_write()
+    # Also where it is told again because this failed before.
+    await book.async_write()
     return True

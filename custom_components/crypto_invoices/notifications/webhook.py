@@ -156,21 +156,26 @@ class WebhookManager:
         if request.method != METH_POST:
             return Response(status=HTTPStatus.METHOD_NOT_ALLOWED)
         try:
+            return await self._async_take(request)
+        except Exception:
+            # A mistake of ours. Home Assistant would log the address with it, which is a secret.
+            _LOGGER.exception("%s: a push could not be handled", self._entry.title)
+            return Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def _async_take(self, request: Request) -> Response:
+        """Take what somebody posted."""
+        try:
             hint = self._provider.parse_push(request.headers, await async_read_body(request))
         except BodyRejected as err:
             return self._reject(err.reason, err.status)
         except PushRejected as err:
             return self._reject(err.reason.value, _STATUS[err.reason])
-        except Exception:
-            # A mistake of ours. Home Assistant would log the address with it, which is a secret.
-            _LOGGER.exception("%s: a push could not be handled", self._entry.title)
-            return Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
         self.accepted += 1
         self.last_accepted = dt_util.utcnow()
         if self.registration is None:
             if self._address is not None:
                 self._book.set_fact(_PUSHED_TO, fingerprint(self._address))
-            async_delete_issue(hass, self._entry, WEBHOOK_MOVED)
+            async_delete_issue(self._hass, self._entry, WEBHOOK_MOVED)
         try:
             # Nobody else ever tells of it: there is no answer before it is on disk.
             is_taken = hint.deposit is not None and await self._deposit(hint.deposit)
