@@ -42,6 +42,7 @@ from tests.conftest import (
 )
 
 from .shop import (
+    TRUE_TIME,
     Orders,
     async_open_shop,
     async_pass,
@@ -51,6 +52,7 @@ from .shop import (
 )
 
 MINUTE, HOUR, DAY = 60, 60 * 60, 24 * 60 * 60
+DOWN = UnavailableReason.SERVER_ERROR
 
 
 def announced(runs: Runs) -> list[str]:
@@ -554,6 +556,59 @@ async def test_a_mistake_of_ours(
     orders.make_paid("A")
     await async_pass(hass, freezer, 2 * MINUTE)
     assert [run["invoice_id"] for run in runs] == ["A"]
+
+
+@pytest.mark.parametrize("trouble", [RateLimited(300), ProviderUnavailable(DOWN, "", 300)])
+async def test_hints_wait_as_the_list_does(
+    hass: HomeAssistant,
+    orders: Orders,
+    freezer: FrozenDateTimeFactory,
+    runs: Runs,
+    trouble: ProviderError,
+) -> None:
+    """A wait that is asked for in answer to a hint goes before the next hints, too."""
+    entry = await async_open_shop(hass)
+    orders.trouble = trouble
+    orders.make_paid("A")
+    orders.make_paid("B")
+    hint(entry, "A")
+    await async_settle(hass)
+    reads = len(orders.reads)
+    hint(entry, "B")
+    await async_pass(hass, freezer, 200)
+    assert len(orders.reads) == reads
+    orders.trouble = None
+    await async_pass(hass, freezer, 120)
+    assert announced(runs) == ["A", "B"]
+
+
+async def test_without_polls(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """Where the user wants no polls, the list at the start goes on to its end all the same."""
+    entry = await async_open_shop(hass)
+    hass.config_entries.async_update_entry(entry, pref_disable_polling=True)
+    orders.make_paid("A", age=timedelta(days=-9))
+    await async_restart(hass, freezer, entry, 10 * DAY)
+    await async_pass(hass, freezer, MINUTE, step=2)
+    assert announced(runs) == ["A"]
+    lists = len(orders.lists)
+    await async_pass(hass, freezer, HOUR)
+    assert len(orders.lists) == lists
+
+
+async def test_clock_is_ahead_when_it_is_paid(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
+) -> None:
+    """Nothing that was paid just now is late, whatever this machine's clock says."""
+    entry = await async_open_shop(hass)
+    orders.make("A")
+    await async_pass(hass, freezer, MINUTE)
+    set_clock(freezer, timedelta(days=1))
+    orders.rows["A"] = replace(orders.rows["A"], status=InvoiceStatus.PAID, paid_at=TRUE_TIME())
+    entry.runtime_data.coordinator.async_hint(["A"])
+    await async_settle(hass)
+    assert [run["is_late"] for run in runs] == [False]
 
 
 async def test_key_that_may_not_list(

@@ -9,6 +9,7 @@ from ..book.database import StorageError
 from ..book.record import Record
 from ..coordinator import CryptoInvoicesCoordinator
 from ..providers.model import Invoice, ProviderError
+from ..reading.back_off import BackOff
 from ..reading.lane import Lane
 from .horizon import Horizon
 from .places import Places
@@ -25,11 +26,13 @@ class HintedInvoices:
         self,
         hass: HomeAssistant,
         account: CryptoInvoicesCoordinator,
+        back_off: BackOff,
         horizon: Horizon,
         places: Places,
     ) -> None:
-        """Begin with none."""
+        """Begin with none; ``back_off`` is that of the list."""
         self._account = account
+        self._back_off = back_off
         self._horizon = horizon
         self._places = places
         self._hinted: set[str] = set()
@@ -56,7 +59,7 @@ class HintedInvoices:
         while self._hinted:
             hinted, self._hinted = self._hinted, set()
             since = self._horizon.since
-            if since is None or account.reader.is_backing_off:
+            if since is None or account.reader.is_backing_off or self._back_off.left > 0:
                 continue
             try:
                 known = await book.async_find(hinted)
@@ -73,6 +76,7 @@ class HintedInvoices:
                     await account.async_follow_book()
             except (ProviderError, StorageError) as err:
                 _LOGGER.debug("%s: can't read a new invoice: %r", account.name, err)
+                self._back_off.failed(err)
                 continue
             # Where the list was faster, its reading may be older than what the hint is about.
             account.async_hint(ids - added | {record.id for record in resting})

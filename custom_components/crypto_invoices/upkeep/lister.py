@@ -61,7 +61,7 @@ class Lister:
         self._pace = Budget(REQUESTS_PER_MINUTE, self._clock)
         self._horizon = Horizon(account.book, account.clocks, account.provider)
         self._places = Places(account)
-        self._hinted = HintedInvoices(hass, account, self._horizon, self._places)
+        self._hinted = HintedInvoices(hass, account, back_off, self._horizon, self._places)
         self._listed_at = -math.inf
         self._lane = Lane(hass, f"{account.name} list", self._async_list)
         self._timer = Timer(hass, f"{account.name} list", self._lane.start)
@@ -119,7 +119,11 @@ class Lister:
             _LOGGER.info("%s: the list of invoices can be read again", self._account.name)
         self._back_off.succeeded()
         await self._book.async_commit()
-        self._plan(_EVERY_WHILE_BEHIND if is_behind else _EVERY)
+        if is_behind:
+            # Whoever wants no polls wants the rest of this one.
+            self._arm(_EVERY_WHILE_BEHIND)
+        else:
+            self._plan(_EVERY)
 
     @callback
     def _plan(self, wait: float) -> None:
