@@ -8,7 +8,12 @@ from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.translation import async_get_translations
 from homeassistant.helpers.typing import ConfigType
 
-from .account import async_build_account, async_remove_account, async_start_account
+from .account import (
+    async_build_account,
+    async_follow_entry,
+    async_remove_account,
+    async_start_account,
+)
 from .const import DOMAIN
 from .devices import async_register_account_device
 from .frontend.registration import async_register_cards
@@ -41,9 +46,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntr
     """Set up an account."""
     entry.runtime_data = await async_build_account(hass, entry)
     async_register_account_device(hass, entry)
-    entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
+    entry.async_on_unload(entry.add_update_listener(async_follow_entry))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    async_start_account(hass, entry)
+    await async_start_account(hass, entry)
     return True
 
 
@@ -71,9 +76,3 @@ async def async_remove_config_entry_device(
         )
     await async_unwatch(entry.runtime_data.coordinator, [invoice_id])
     return True
-
-
-async def _async_entry_updated(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
-    """Call the devices what the account is called now, and its invoices by its options."""
-    async_register_account_device(hass, entry)
-    await entry.runtime_data.coordinator.devices.async_rename(entry.runtime_data.book.records)

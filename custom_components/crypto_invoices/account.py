@@ -19,12 +19,19 @@ from homeassistant.helpers.update_coordinator import UpdateFailed
 from homeassistant.util import dt as dt_util
 
 from .book.book import Book
-from .book.loading import async_load_book, book_storage
+from .book.database import StorageError
+from .book.loading import (
+    async_close_book,
+    async_delete_book,
+    async_load_book,
+    async_take_over,
+)
 from .clients import ProviderGone, async_create_provider
-from .const import DOMAIN
+from .const import CONF_INVOICES, DOMAIN
 from .coordinator import CryptoInvoicesCoordinator
 from .delivery.account import AccountAnnouncer, async_forget_deliveries
 from .deposits import async_take_deposit
+from .devices import async_register_account_device
 from .fulfillment.account import Fulfillment
 from .issues import BOOK_LOST, async_create_issue, async_delete_issues
 from .notifications.address import webhook_address
@@ -81,7 +88,7 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
         provider=provider,
         book=book,
         clocks=clocks,
-        announcer=AccountAnnouncer(hass, entry, book, fulfillment.follow),
+        announcer=AccountAnnouncer(hass, entry, book, clocks.now, fulfillment.follow),
     )
     auto_watch = None
     if isinstance(provider, CanListInvoices):
@@ -90,7 +97,7 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
         auto_watch = AutoWatch(hass, entry, coordinator, make_lister)
     # From here on, whatever fails: Home Assistant calls this after a set-up that breaks off, too.
     stop_reading = partial(_async_stop_reading, coordinator.reader, auto_watch)
-    entry.async_on_unload(partial(_async_close, hass, entry, stop_reading, book))
+    entry.async_on_unload(partial(_async_close, hass, entry, stop_reading, coordinator))
     _end_with_home_assistant(hass, entry, stop_reading, book)
     if loaded.is_rebuilt:
         async_create_issue(hass, entry, BOOK_LOST)
@@ -157,9 +164,27 @@ def _make_webhook(
     )
 
 
-@callback
-def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
+async def async_follow_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
+    """Call the devices what the account is called now, and its invoices by its options."""
+    await _async_take_over_left(hass, entry)
+    async_register_account_device(hass, entry)
+    await entry.runtime_data.coordinator.devices.async_rename(entry.runtime_data.book.records)
+
+
+async def _async_take_over_left(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
+    """Watch what was left in the data of an account while it was being set up."""
+    if CONF_INVOICES not in entry.data:
+        return
+    coordinator = entry.runtime_data.coordinator
+    with suppress(StorageError):
+        # It stays there, and is taken over when the account is loaded next.
+        await async_take_over(hass, entry, coordinator.book)
+    await coordinator.async_follow_book()
+
+
+async def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
     """Begin to poll, to announce and to listen: the entities are there."""
+    await _async_take_over_left(hass, entry)
     account = entry.runtime_data
     coordinator, provider = account.coordinator, account.provider
     coordinator.async_start()
@@ -222,11 +247,19 @@ async def _async_close(
     hass: HomeAssistant,
     entry: ConfigEntry,
     stop_reading: Callable[[], Awaitable[None]],
-    book: Book,
+    coordinator: CryptoInvoicesCoordinator,
 ) -> None:
     """Read nothing any more, then write what is not on disk yet, and close the book."""
-    await stop_reading()
-    await book.async_close()
+
+    async def async_close() -> None:
+        await stop_reading()
+        # Whoever begins or ends the watching comes to the end of it.
+        if coordinator.jobs:
+            await asyncio.wait(coordinator.jobs)
+        await coordinator.book.async_close()
+
+    # Home Assistant waits for ten seconds, a disk may take longer.
+    await asyncio.shield(async_close_book(hass, entry, async_close()))
     async_delete_issues(hass, entry, is_removed=False)
 
 
@@ -257,6 +290,6 @@ async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
         if isinstance(provider, CanRegisterWebhook) and address is not None:
             await provider.async_remove_webhook(address)
     await async_delete_cloudhook(hass, entry)
-    await hass.async_add_executor_job(book_storage(hass, entry.entry_id).delete)
+    await async_delete_book(hass, entry)
     async_forget_deliveries(hass, entry.entry_id)
     async_delete_issues(hass, entry, is_removed=True)

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 import logging
 from random import Random
-from typing import override
+from typing import Any, override
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -66,6 +66,8 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
         self._is_all_new = False
         self._published_version: int | None = None
         self.failures: Counter[str] = Counter()
+        self.jobs: set[asyncio.Task[Any]] = set()
+        """What begins or ends the watching of invoices, and is under way."""
         self.publisher = Publisher(self.name)
         self.problems = Problems(hass, entry, clocks.monotonic)
         self.devices = InvoiceDevices(hass, entry, book.records)
@@ -136,6 +138,13 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
                 translation_placeholders={"account": self.config_entry.title},
             ) from err
         return self.data
+
+    def async_start_job[T](self, job: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Begin or end the watching of invoices, in a task that the unloading waits for."""
+        task = self.config_entry.async_create_task(self.hass, job, name)
+        self.jobs.add(task)
+        task.add_done_callback(self.jobs.discard)
+        return task
 
     async def async_begin(self, invoices: Iterable[Invoice]) -> None:
         """Watch what the book was just given, with the readings that it was added with.

@@ -29,10 +29,10 @@ async def async_watch(
     ``baseline`` is the status that announces nothing, by default the one that each has. Returns
     when they are on disk, as far as that is possible. Raises StorageError.
     """
-    entry, given = coordinator.config_entry, {invoice.id: invoice for invoice in invoices}
+    given = {invoice.id: invoice for invoice in invoices}
     job = _async_watch(coordinator, given, baseline, is_automatic=is_automatic)
     # Also if the caller leaves: what is in the book is read, too.
-    return await asyncio.shield(entry.async_create_task(coordinator.hass, job, "watch"))
+    return await asyncio.shield(coordinator.async_start_job(job, "watch"))
 
 
 async def _async_watch(
@@ -81,8 +81,8 @@ def _give_devices(book: Book, invoice_ids: Iterable[str]) -> list[Record]:
 
 async def async_unwatch(coordinator: CryptoInvoicesCoordinator, invoice_ids: Iterable[str]) -> None:
     """Stop watching invoices, also if the caller leaves; what they brought stays in the sums."""
-    entry, job = coordinator.config_entry, _async_unwatch(coordinator, tuple(invoice_ids))
-    await asyncio.shield(entry.async_create_task(coordinator.hass, job, "unwatch"))
+    job = _async_unwatch(coordinator, tuple(invoice_ids))
+    await asyncio.shield(coordinator.async_start_job(job, "unwatch"))
 
 
 async def _async_unwatch(

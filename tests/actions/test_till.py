@@ -15,6 +15,7 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import pytest
 
+from custom_components.crypto_invoices import account
 from custom_components.crypto_invoices.actions import creation
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers import PROVIDERS
@@ -573,6 +574,52 @@ async def test_unloaded_while_creating(
         assert await hass.config_entries.async_setup(till.entry_id)
         await async_settle(hass)
         assert state_of(hass, till, "K2", "status").state == "pending"
+
+
+@pytest.mark.parametrize("turns", [0, 2, 5, 10, 20, 40])
+async def test_reloaded_while_creating(hass: HomeAssistant, till: ConfigEntry, turns: int) -> None:
+    """Whenever the account is loaded anew meanwhile, the invoice is watched, and on disk."""
+    Till.waiting = asyncio.Event()
+    script = hass.async_create_task(async_act(hass, "create_invoice", **asked(till)))
+    await asyncio.sleep(0)
+    Till.waiting.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert await hass.config_entries.async_reload(till.entry_id)
+    answer = await script
+    assert answer["invoice_id"] == "K2"
+    await async_settle(hass)
+    assert watched(till) == ["K1", "K2"]
+    assert await hass.config_entries.async_reload(till.entry_id)
+    await async_settle(hass)
+    assert watched(till) == ["K1", "K2"]
+
+
+async def test_created_during_a_long_set_up(
+    hass: HomeAssistant, till: ConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is created while an account is being set up is watched when that is done."""
+    monkeypatch.setattr(creation, "_LOADING_TIMEOUT", 0)
+    Till.waiting = asyncio.Event()
+    script = hass.async_create_task(async_act(hass, "create_invoice", **asked(till)))
+    await asyncio.sleep(0)
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        began.set()
+        await may_end.wait()
+
+    # By then, the book is loaded.
+    monkeypatch.setattr(account, "_async_read_first", wait)
+    loading = hass.async_create_task(hass.config_entries.async_reload(till.entry_id))
+    await began.wait()
+    Till.waiting.set()
+    assert (await script)["invoice_id"] == "K2"
+    may_end.set()
+    assert await loading
+    await async_settle(hass)
+    assert state_of(hass, till, "K2", "status").state == "pending"
+    assert "invoices" not in till.data
 
 
 async def test_create_during_an_outage(

@@ -405,8 +405,9 @@ async def test_full_disk(
     assert len(runs) == 2
 
 
+@pytest.mark.parametrize("is_removed", [False, True])
 async def test_cancelled_while_it_loads(
-    hass: HomeAssistant, sandbox: SandboxServer, two: TwoInvoices, runs: Runs
+    hass: HomeAssistant, sandbox: SandboxServer, two: TwoInvoices, runs: Runs, *, is_removed: bool
 ) -> None:
     """A set-up that is cancelled leaves nothing behind that could write over the next one."""
     entry, first, _ = await two()
@@ -430,17 +431,52 @@ async def test_cancelled_while_it_loads(
         with suppress(asyncio.CancelledError):
             await setting_up
         assert entry.state is not ConfigEntryState.LOADED
-        again = hass.async_create_task(hass.config_entries.async_reload(entry.entry_id))
-        await asyncio.sleep(0)
+        then = hass.config_entries.async_remove if is_removed else hass.config_entries.async_reload
+        again: asyncio.Task[Any] = hass.async_create_task(then(entry.entry_id))
+        await asyncio.sleep(0.05)
         assert len(opened) == 1, "two would write one over the other"
         may_end.set()
         assert await again
     await async_settle(hass)
+    if is_removed:
+        assert not files(hass)
+        return
     assert load_state(entry) is ConfigEntryState.LOADED
     assert opened[0]._database is None, "it stays open"
     assert state_of(hass, entry, first, "status").state == "paid"
     assert len(runs) == 1
     assert lost_issue(hass, entry) is None
+
+
+async def test_reloaded_while_the_disk_is_slow(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    two: TwoInvoices,
+    runs: Runs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Home Assistant doesn't wait for ever for an account to end; its next book does."""
+    entry, first, _ = await two()
+    sandbox.store.act(PROVIDER, first, "pay")
+    with writing_waits() as (began, may_end):
+        entry.runtime_data.coordinator.async_hint([first])
+        await async_until(began)
+        wait = asyncio.wait
+
+        async def wait_less(tasks: Any, **how: Any) -> Any:
+            return await wait(tasks, **(how | ({"timeout": 0.01} if "timeout" in how else {})))
+
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio, "wait", wait_less)
+            assert await hass.config_entries.async_unload(entry.entry_id)
+        loading = hass.async_create_task(hass.config_entries.async_setup(entry.entry_id))
+        await asyncio.sleep(0.05)
+        assert not loading.done(), "two would write one over the other"
+        may_end.set()
+        assert await loading
+    await async_settle(hass)
+    assert len(runs) == 1
+    assert on_disk(hass, entry).records[first].announced is S.PAID
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from homeassistant.components.homeassistant.const import DOMAIN as HOMEASSISTANT
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
 
+from custom_components.crypto_invoices import account
+from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
@@ -443,3 +447,56 @@ async def test_who_adds_invoices_leaves(
     await async_settle(hass)
     assert set(watched(entry)) == {"1", *ids}
     assert all(find_entity(hass, entry, id_, "status") for id_ in ids)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 4, 8])
+async def test_unloaded_while_the_watching_of_many_ends(
+    hass: HomeAssistant, told: type[Told], turns: int
+) -> None:
+    """All of them are gone when the account is there again, or none if it was said so."""
+    ids = [f"{number}" for number in range(350)]
+    entry = await async_add_told(hass, *ids)
+    ending = hass.async_create_task(async_act(hass, "untrack_invoices", invoice_ids=ids[1:]))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    left = ["0"]
+    await asyncio.wait((ending,))
+    if (error := ending.exception()) is not None:
+        assert isinstance(error, HomeAssistantError)
+        assert error.translation_key == "account_not_loaded"
+        left = ids
+    await async_settle(hass)
+    assert sorted(watched(entry)) == sorted(left)
+
+
+async def test_tests_that_were_paid_before(
+    hass: HomeAssistant, told: type[Told], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was paid without money is in no sum, also before the first reading."""
+    monkeypatch.setattr(account, "_FIRST_READING", 0)
+    paid = invoice("1", S.PAID, is_test=True, amount=Decimal(5), currency="EUR")
+    told.truth["1"], told.waits = paid, True
+    entry = await async_add_told(hass)
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, "invoices": [looked_up(paid)]}
+    )
+    await hass.config_entries.async_reload(entry.entry_id)
+    await async_until(lambda: bool(told.questions))
+    assert entry.runtime_data.book.sums.received == {}
+    told.questions[0].answer()
+    await async_settle(hass)
+    assert entry.runtime_data.book.sums.received == {}
+
+
+async def test_left_while_it_is_loaded(hass: HomeAssistant, told: type[Told]) -> None:
+    """What is left in the data of an account is watched, whenever it is left there."""
+    entry = await async_add_told(hass)
+    told.truth["1"] = left = invoice("1")
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, "invoices": [looked_up(left)]}
+    )
+    await async_settle(hass)
+    assert watched(entry) == ["1"]
+    assert "invoices" not in entry.data
+    assert is_planned(entry)

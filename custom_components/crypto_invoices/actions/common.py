@@ -226,7 +226,9 @@ def async_answer(
 
     Where it could not be read, ``status`` is None and ``problem`` says why.
     """
-    one = entry.runtime_data.coordinator.data.get(invoice_id)
+    # While others had their turn, the account may have been unloaded.
+    is_loaded = entry.state is ConfigEntryState.LOADED
+    one = entry.runtime_data.coordinator.data.get(invoice_id) if is_loaded else None
     if one is not None and one.invoice is not None:
         return async_describe(hass, entry, as_asked(one.record, one.invoice))
     return {

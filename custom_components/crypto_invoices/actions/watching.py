@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
 from homeassistant.core import ServiceCall, ServiceResponse
 
@@ -75,6 +76,8 @@ async def async_untrack_invoices(call: ServiceCall) -> ServiceResponse:
         raise refusal("nothing_chosen")
     answer = await async_answer_all(call.hass, chosen)
     for entry in dict.fromkeys(entry for entry, _ in chosen):
+        if entry.state is not ConfigEntryState.LOADED:
+            raise failure("account_not_loaded", account=entry.title)
         await async_unwatch(
             entry.runtime_data.coordinator, [id_ for other, id_ in chosen if other is entry]
         )

@@ -1,7 +1,7 @@
 """Loading returns a book or raises; what was lost is rebuilt before anything is derived from it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 import logging
@@ -30,7 +30,7 @@ _LOGGER = logging.getLogger(__name__)
 _LATELY = timedelta(days=3)
 # Written with all that the book begins with: a file without it is one that was never finished.
 _BEGUN = "begun"
-_UNUSED: HassKey[dict[str, asyncio.Task[None]]] = HassKey(f"{DOMAIN}_unused_books")
+_CLOSING: HassKey[dict[str, asyncio.Task[None]]] = HassKey(f"{DOMAIN}_closing_books")
 
 
 class LoadedBook(NamedTuple):
@@ -50,20 +50,13 @@ async def async_load_book(hass: HomeAssistant, entry: ConfigEntry) -> LoadedBook
 
     Raises ConfigEntryNotReady where that may work later: nothing is kept of the attempt.
     """
-    unused = hass.data.setdefault(_UNUSED, {})
-    if (closing := unused.get(entry.entry_id)) is not None:
-        # Two at once would write one over what the other wrote.
-        await asyncio.wait((closing,))
+    await _async_wait_until_closed(hass, entry.entry_id)
     # Tracked, and never cancelled: the file must not stay open with nobody to close it.
     loading = hass.async_create_task(_async_load(hass, entry), f"{entry.title} loads its book")
     try:
         return await asyncio.shield(loading)
     except asyncio.CancelledError:
-        closing = hass.async_create_task(
-            _async_close_unused(loading), f"{entry.title} closes its book"
-        )
-        unused[entry.entry_id] = closing
-        closing.add_done_callback(lambda _: unused.pop(entry.entry_id))
+        async_close_book(hass, entry, _async_close_unused(loading))
         raise
     except (OSError, StorageError) as err:
         raise ConfigEntryNotReady(
@@ -71,6 +64,36 @@ async def async_load_book(hass: HomeAssistant, entry: ConfigEntry) -> LoadedBook
             translation_key="book_unavailable",
             translation_placeholders={"account": entry.title, "reason": str(err)},
         ) from err
+
+
+@callback
+def async_close_book(
+    hass: HomeAssistant, entry: ConfigEntry, closing: Coroutine[Any, Any, None]
+) -> asyncio.Task[None]:
+    """Close a book in a task that nobody cancels; whoever opens it again waits for that."""
+    all_closing = hass.data.setdefault(_CLOSING, {})
+    task = hass.async_create_task(closing, f"{entry.title} closes its book", eager_start=False)
+    all_closing[entry.entry_id] = task
+
+    @callback
+    def closed(_: asyncio.Task[None]) -> None:
+        if all_closing.get(entry.entry_id) is task:
+            del all_closing[entry.entry_id]
+
+    task.add_done_callback(closed)
+    return task
+
+
+async def _async_wait_until_closed(hass: HomeAssistant, entry_id: str) -> None:
+    """Wait for whoever has the book open: two at once would write one over the other."""
+    while (closing := hass.data.get(_CLOSING, {}).get(entry_id)) is not None:
+        await asyncio.wait((closing,))
+
+
+async def async_delete_book(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Delete the book of an account, and what was set aside of it."""
+    await _async_wait_until_closed(hass, entry.entry_id)
+    await hass.async_add_executor_job(book_storage(hass, entry.entry_id).delete)
 
 
 async def _async_close_unused(loading: asyncio.Task[LoadedBook]) -> None:
@@ -98,7 +121,7 @@ async def _async_load(hass: HomeAssistant, entry: ConfigEntry) -> LoadedBook:
         if is_rebuilt:
             await book.async_add(devices)
         book.set_fact(_BEGUN, "yes")
-        await _async_take_over(hass, entry, book)
+        await async_take_over(hass, entry, book)
         await book.async_write()
     except BaseException:
         # A rebuilt one begins with all of its devices or not at all.
@@ -107,10 +130,10 @@ async def _async_load(hass: HomeAssistant, entry: ConfigEntry) -> LoadedBook:
     return LoadedBook(book, is_rebuilt)
 
 
-async def _async_take_over(hass: HomeAssistant, entry: ConfigEntry, book: Book) -> None:
+async def async_take_over(hass: HomeAssistant, entry: ConfigEntry, book: Book) -> None:
     """Watch what a dialog or an action left in the entry's data, but for what is known already.
 
-    It leaves the data once it is on disk.
+    It leaves the data once it is on disk. Raises StorageError.
     """
     while (left := entry.data.get(CONF_INVOICES)) is not None:
         records = {stored["id"]: _read_looked_up(stored) for stored in left}
@@ -166,6 +189,7 @@ def _looked_up(record: Record) -> dict[str, Any]:
         "amount": str(asked.amount) if asked else None,
         "currency": asked.currency if asked else None,
         "payment_url": record.payment_url,
+        "is_test": record.is_test,
     }
 
 
@@ -180,4 +204,5 @@ def _read_looked_up(stored: Mapping[str, Any]) -> Record:
         status=status,
         announced=status,
         payment_url=stored.get("payment_url"),
+        is_test=stored.get("is_test", False),
     )

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.start import async_at_started
-from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..book.book import Book
@@ -41,8 +40,16 @@ _DELIVERED: HassKey[dict[str, list[_Sent]]] = HassKey(f"{DOMAIN}_delivered")
 class AccountAnnouncer:
     """Announces what is new in the book of one account, once Home Assistant has started."""
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, book: Book, follow: Follow) -> None:
-        """Hold back everything until ``async_start``."""
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        book: Book,
+        now: Callable[[], datetime],
+        follow: Follow,
+    ) -> None:
+        """Hold back everything until ``async_start``; ``now`` is the account's clock."""
+        self._now = now
         self._hass = hass
         self._entry = entry
         self._book = book
@@ -74,7 +81,7 @@ class AccountAnnouncer:
     @callback
     def async_compare(self) -> None:
         """Announce what differs, oldest first."""
-        now = dt_util.utcnow()
+        now = self._now()
 
         def happened_at(invoice_id: str) -> datetime:
             return _happened_at(self._book.records[invoice_id]) or now
@@ -94,7 +101,7 @@ class AccountAnnouncer:
             return
         if (transition := self._book.pending(invoice_id)) is not None:
             announcement = make_announcement(
-                self._hass, self._entry, self._book.records[invoice_id], transition
+                self._hass, self._entry, self._book.records[invoice_id], transition, self._now
             )
             deliveries.announce(announcement, _Sent(self._hass, announcement, transition))
 
@@ -151,7 +158,11 @@ class _Sent:
 
 
 def make_announcement(
-    hass: HomeAssistant, entry: ConfigEntry, record: Record, transition: Transition
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    record: Record,
+    transition: Transition,
+    now: Callable[[], datetime],
 ) -> Announcement:
     """Return a transition as Home Assistant hears of it, with the invoice as it is now."""
     return Announcement(
@@ -163,6 +174,7 @@ def make_announcement(
         status=transition.status,
         is_test=record.is_test,
         happened_at=_happened_at(record),
+        now=now,
         values=_values(hass, entry, record, transition),
     )
 

@@ -1,12 +1,10 @@
 """What is announced."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Final, override
 from uuid import UUID, uuid5
-
-from homeassistant.util import dt as dt_util
 
 from ..providers.model import InvoiceStatus
 
@@ -28,6 +26,8 @@ class Announcement:
     is_test: bool
     happened_at: datetime | None
     """As far as that is known."""
+    now: Callable[[], datetime] = field(repr=False)
+    """The clock by which it happened: the provider's where that is known."""
     values: Mapping[str, Any]
     """The invoice as it was when this was found, as plain values."""
 
@@ -46,7 +46,7 @@ class Announcement:
         """How long ago it happened, as far as that is known; never less than nothing."""
         if self.happened_at is None:
             return timedelta()
-        return max(dt_util.utcnow() - self.happened_at, timedelta())
+        return max(self.now() - self.happened_at, timedelta())
 
     def as_dict(self) -> dict[str, Any]:
         """Return what an event's attributes and a trigger's variables say, as plain values."""

@@ -92,7 +92,7 @@ class FollowUps:
             previous=item.previous,
             status=record.status,
         )
-        return make_announcement(self._hass, self._entry, record, payment)
+        return make_announcement(self._hass, self._entry, record, payment, self._now)
 
     @callback
     def note_reminded(self, reminding: _Reminding) -> None:
