@@ -104,7 +104,9 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
     await _async_read_first(entry, book, coordinator)
     balances = None
     if isinstance(provider, CanReadBalance):
-        balances = BalanceCoordinator(hass, entry, provider, coordinator.reader)
+        balances = BalanceCoordinator(
+            hass, entry, provider, coordinator.reader, BackOff(monotonic, Random())
+        )
     return AccountRuntime(
         provider=provider,
         book=book,

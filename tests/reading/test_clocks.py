@@ -68,6 +68,25 @@ def test_provider_knows_what_time_it_is() -> None:
     assert world.clocks.is_server_known
 
 
+@pytest.mark.parametrize("error", [timedelta(days=365), timedelta(days=-3)])
+def test_provider_that_is_wrong_for_a_while(error: timedelta) -> None:
+    """After it has told another time than before, nobody knows for an hour which is right."""
+    world = World()
+    clocks = world.clocks
+    clocks.note_server_time(NOW, world.monotonic)
+    world.pass_time(300)
+    clocks.note_server_time(NOW + timedelta(seconds=320), world.monotonic)
+    assert clocks.is_certain
+    clocks.note_server_time(NOW + error, world.monotonic)
+    assert not clocks.is_certain
+    world.pass_time(1800)
+    clocks.note_server_time(NOW + timedelta(seconds=2100), world.monotonic)
+    world.pass_time(3599)
+    assert not clocks.is_certain
+    world.pass_time(1)
+    assert clocks.is_certain
+
+
 @pytest.mark.parametrize("date", [datetime(year, 1, 1, tzinfo=UTC) for year in (1, 1970, 9999)])
 def test_provider_without_a_clock(date: datetime) -> None:
     """A server that doesn't know what year it is, is not asked for the time."""

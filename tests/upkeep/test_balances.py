@@ -11,7 +11,13 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.crypto_invoices.providers.capabilities import PermissionMissing
-from custom_components.crypto_invoices.providers.model import Balance, ProviderError
+from custom_components.crypto_invoices.providers.model import (
+    Balance,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    UnavailableReason,
+)
 from tests.conftest import account_state, async_settle, async_until
 
 from .shop import Orders, Shop, async_open_shop, async_pass
@@ -50,17 +56,33 @@ def till(monkeypatch: pytest.MonkeyPatch, orders: Orders) -> Till:
     return till
 
 
+@pytest.mark.parametrize(
+    ("trouble", "seconds"),
+    [
+        (PermissionMissing("see_balance"), 60),
+        (ProviderUnavailable(UnavailableReason.TIMEOUT), 60),
+        (RateLimited(900), 1000),
+    ],
+)
 async def test_refused_once(
-    hass: HomeAssistant, till: Till, freezer: FrozenDateTimeFactory
+    hass: HomeAssistant,
+    till: Till,
+    freezer: FrozenDateTimeFactory,
+    trouble: ProviderError,
+    seconds: float,
 ) -> None:
-    """One answer that the key may not see it isn't the last word."""
+    """One answer isn't the last word; as long as the provider says, it is not asked again."""
     entry = await async_open_shop(hass, on=False)
     assert account_state(hass, entry, "balance_CHF").state == "100"
-    till.trouble = PermissionMissing("see_balance")
-    await async_pass(hass, freezer, HOUR + 60, step=600)
+    till.trouble = trouble
+    await async_pass(hass, freezer, HOUR - 60, step=600)
+    await async_pass(hass, freezer, 90, step=30)
     assert account_state(hass, entry, "balance_CHF").state == "unavailable"
-    till.trouble = None
-    await async_pass(hass, freezer, HOUR + 60, step=600)
+    till.trouble, looks = None, till.looks
+    await async_pass(hass, freezer, seconds / 4, step=1)
+    await entry.runtime_data.balances.async_request_refresh()
+    assert till.looks == looks or seconds < 100
+    await async_pass(hass, freezer, seconds)
     assert account_state(hass, entry, "balance_CHF").state == "100"
 
 

@@ -97,6 +97,22 @@ async def test_counts_over_a_restart(
     assert not watched(entry)
 
 
+async def test_provider_is_a_year_ahead_once(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount
+) -> None:
+    """Nothing goes because one answer came from a server with another date."""
+    invoice = sandbox.store.create("cryptocloud")
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    entry = await add_account("cryptocloud", invoice.id)
+    await async_later(hass, 3700)
+    [record] = entry.runtime_data.book.records.values()
+    assert record.is_over
+    clocks = entry.runtime_data.clocks
+    clocks.note_server_time(clocks.now() + timedelta(days=365), clocks.monotonic())
+    await async_set_cleanup_after(hass, entry, 6)
+    assert watched(entry) == [invoice.id]
+
+
 async def test_late_looks_come_first(
     hass: HomeAssistant,
     sandbox: SandboxServer,

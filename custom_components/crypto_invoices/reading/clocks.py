@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+import math
 
 # What a clock drifts, or a slow answer makes of its date, is no jump.
 _JUMP = timedelta(seconds=30)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A clock that nobody has set for so many seconds is likely to be right.
 _STEADY = 60 * 60.0
+# A server's clock may be behind a proxy's: what matters is the day.
+_SERVER_JUMP = timedelta(hours=1)
 # Outside of these years, a server doesn't know what time it is.
 _YEARS = range(2026, 2100)
 
@@ -22,6 +25,7 @@ class Clocks:
         self._server: tuple[datetime, float] | None = None
         self._offset = self._wall_offset()
         self._jumped_at = monotonic()
+        self._server_jumped_at = -math.inf
 
     @property
     def steady_for(self) -> float:
@@ -31,12 +35,18 @@ class Clocks:
     @property
     def is_certain(self) -> bool:
         """Whether nobody is likely to find out soon that it is another day."""
-        return self.is_server_known or self.steady_for >= _STEADY
+        since = self._server_jumped_at if self.is_server_known else self._jumped_at
+        return self.monotonic() - since >= _STEADY
 
     def note_server_time(self, date: datetime, at: float) -> None:
         """Note what the provider's clock said at a moment of the monotonic one."""
-        if date.year in _YEARS:
-            self._server = (date, at)
+        if date.year not in _YEARS:
+            return
+        if self._server is not None:
+            before, then = self._server
+            if abs(date - before - timedelta(seconds=at - then)) >= _SERVER_JUMP:
+                self._server_jumped_at = self.monotonic()
+        self._server = (date, at)
 
     @property
     def is_server_known(self) -> bool:

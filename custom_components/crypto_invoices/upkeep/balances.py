@@ -17,6 +17,7 @@ from ..delivery.announcement import Announcement
 from ..identifiers import SIGNAL_ANNOUNCED_OF
 from ..providers.capabilities import CanReadBalance
 from ..providers.model import ProviderError
+from ..reading.back_off import BackOff
 from ..reading.reader import Reader
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,7 +34,12 @@ class BalanceCoordinator(DataUpdateCoordinator[dict[str, Decimal] | None]):
     config_entry: ConfigEntry
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry, provider: CanReadBalance, reader: Reader
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        provider: CanReadBalance,
+        reader: Reader,
+        back_off: BackOff,
     ) -> None:
         """Begin with nothing read."""
         super().__init__(
@@ -45,6 +51,7 @@ class BalanceCoordinator(DataUpdateCoordinator[dict[str, Decimal] | None]):
             always_update=False,
         )
         self._reader = reader
+        self._back_off = back_off
         self._provider = provider
         entry.async_on_unload(
             async_dispatcher_connect(
@@ -79,7 +86,7 @@ class BalanceCoordinator(DataUpdateCoordinator[dict[str, Decimal] | None]):
     @override
     async def _async_update_data(self) -> dict[str, Decimal] | None:
         """Read the balances, unless the provider is to be left alone."""
-        if self._reader.is_backing_off:
+        if self._reader.is_backing_off or self._back_off.left > 0:
             return self.data
         try:
             balances = await self._provider.async_get_balances()
@@ -87,5 +94,8 @@ class BalanceCoordinator(DataUpdateCoordinator[dict[str, Decimal] | None]):
             # An outage is logged once, by whoever reads the invoices, and a key that may only
             # see invoices is good enough. But one answer is nobody's last word.
             self.logger.debug("%s: %r", self.name, err)
+            self.update_interval = timedelta(seconds=self._back_off.failed(err) + 1)
             return None
+        self._back_off.succeeded()
+        self.update_interval = INTERVAL
         return {balance.currency: balance.amount for balance in balances}

@@ -57,9 +57,11 @@ async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordin
     """Stop watching what ended long ago, but for what is still polled, owed, or not announced."""
     book, clocks = coordinator.book, coordinator.clocks
     coordinator.reader.check_clock()
+    days = 0
     if clocks.is_certain:
         book.forget_before(clocks.now() - REMEMBERED_FOR)
-    if days := cleanup_after(entry):
+        days = cleanup_after(entry)
+    if days:
         longest = timedelta(days=days).total_seconds()
         with suppress(StorageError):
             await _async_wake_ended(book, clocks.now() - timedelta(days=days))
