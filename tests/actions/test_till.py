@@ -102,6 +102,8 @@ class Till(Kiosk):
     asked: ClassVar[list[NewInvoice]] = []
     trouble: ClassVar[ProviderError | None] = None
     is_made_all_the_same: ClassVar[bool] = False
+    behind: ClassVar[timedelta] = timedelta(0)
+    """How far its clock is behind."""
     looks: ClassVar[int] = 0
     appears_at_look: ClassVar[int] = 1
     list_trouble: ClassVar[ProviderError | None] = None
@@ -134,7 +136,7 @@ class Till(Kiosk):
             order_id=new.order_id,
             payment_url=f"https://till.test/{number}",
             payment_text=f"coin:{number}",
-            created_at=dt_util.utcnow(),
+            created_at=dt_util.utcnow() - self.behind,
             expires_at=NOW + (new.lifetime or timedelta(hours=1)),
         )
         if self.trouble:
@@ -496,6 +498,19 @@ async def test_outcome_unknown_but_made(
     Kiosk.made["K3"] = replace(Kiosk.made["K3"], status=InvoiceStatus.PAID)
     await async_later(hass)
     assert [run["invoice"] for run in runs] == ["K3"]
+
+
+async def test_outcome_unknown_and_a_wrong_clock(
+    hass: HomeAssistant, till: ConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found by when it was made, also where this machine's clock is a day ahead."""
+    monkeypatch.setattr(Till, "behind", timedelta(days=1))
+    clocks = till.runtime_data.clocks
+    clocks.note_server_time(dt_util.utcnow() - Till.behind, clocks.monotonic())
+    Till.trouble, Till.is_made_all_the_same = OutcomeUnknown(), True
+    answer = await async_act(hass, "create_invoice", **asked(till, order_id="Table 7"))
+    assert answer["invoice_id"] == "K2"
+    assert watched(till) == ["K1", "K2"]
 
 
 async def test_found_paid(

@@ -7,7 +7,6 @@ import logging
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.util import dt as dt_util
 
 from ..book.database import StorageError
 from ..book.loading import async_leave_for_book
@@ -120,7 +119,8 @@ async def _async_make(
 
     Raises a ProviderError or a HomeAssistantError.
     """
-    began, before = dt_util.utcnow(), set(coordinator.book.records)
+    # By the clock that dates the invoice.
+    began, before = coordinator.clocks.now(), set(coordinator.book.records)
     try:
         return await provider.async_create_invoice(new)
     except OutcomeUnknown as err:
