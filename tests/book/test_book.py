@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from custom_components.crypto_invoices.book.database import StorageError
+from custom_components.crypto_invoices.book.record import Record
 from custom_components.crypto_invoices.book.writer import HELD
 from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 
@@ -93,6 +94,23 @@ async def test_removed_and_added_again(path: Path) -> None:
             book, _ = open_book(path)
     assert book.records == {}
     assert await book.async_recent(10) == ["A"]
+    await book.async_close()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_added_while_it_is_closed(path: Path, turns: int) -> None:
+    """What is added then is on disk, or whoever adds it hears that it isn't."""
+    book, _ = open_book(path, must_exist=False)
+    book.set_fact("a", "b")
+    closing = asyncio.ensure_future(book.async_close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    added: list[Record] = []
+    with suppress(StorageError):
+        added = await book.async_add([record("A")])
+    await closing
+    book, _ = open_book(path)
+    assert list(book.records) == [one.id for one in added]
     await book.async_close()
 
 

@@ -1,6 +1,7 @@
 """Adding invoices to an account, and taking them out again."""
 
 import asyncio
+from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
@@ -8,6 +9,8 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 
+from custom_components.crypto_invoices.dialogs import add_invoices
+from custom_components.crypto_invoices.dialogs.invoice_ids import CheckedIds, async_check_ids
 from sandbox.faults import Fault
 from tests.conftest import (
     AddAccount,
@@ -73,6 +76,38 @@ async def test_add_several(
     assert len(devices_of(hass, entry)) == 5
     assert entry.runtime_data is runtime
     assert not unloaded
+
+
+@pytest.mark.parametrize(
+    ("is_loaded", "reason"), [(True, "invoice_added"), (False, "account_not_loaded")]
+)
+async def test_reloaded_while_they_are_looked_up(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_loaded: bool,
+    reason: str,
+) -> None:
+    """An account that is loaded anew meanwhile watches them; of another, that is said."""
+    entry = await add_account("cryptocloud", sandbox.store.create("cryptocloud").id)
+    added = sandbox.store.create("cryptocloud")
+    result = await async_open_add_invoices(hass, entry)
+
+    async def async_check_slowly(*args: Any, **how: Any) -> CheckedIds:
+        checked = await async_check_ids(*args, **how)
+        await hass.config_entries.async_unload(entry.entry_id)
+        if is_loaded:
+            await hass.config_entries.async_setup(entry.entry_id)
+        return checked
+
+    monkeypatch.setattr(add_invoices, "async_check_ids", async_check_slowly)
+    result = await async_submit_ids(hass, result, added.id)
+    assert result["reason"] == reason
+    await async_settle(hass)
+    if is_loaded:
+        assert added.id in watched(entry)
 
 
 @pytest.mark.parametrize(

@@ -71,20 +71,19 @@ def test_provider_knows_what_time_it_is() -> None:
 @pytest.mark.parametrize("error", [timedelta(days=365), timedelta(days=-3)])
 def test_provider_that_is_wrong_for_a_while(error: timedelta) -> None:
     """After it has told another time than before, nobody knows for an hour which is right."""
-    world = World()
-    clocks = world.clocks
-    clocks.note_server_time(NOW, world.monotonic)
-    world.pass_time(300)
-    clocks.note_server_time(NOW + timedelta(seconds=320), world.monotonic)
-    assert clocks.is_certain
-    clocks.note_server_time(NOW + error, world.monotonic)
-    assert not clocks.is_certain
-    world.pass_time(1800)
-    clocks.note_server_time(NOW + timedelta(seconds=2100), world.monotonic)
-    world.pass_time(3599)
-    assert not clocks.is_certain
-    world.pass_time(1)
-    assert clocks.is_certain
+    world, certain = World(), []
+    for passes, told in (
+        (0, timedelta()),
+        (300, timedelta(seconds=320)),
+        (0, error),
+        (1800, timedelta(seconds=2100)),
+        (3599, timedelta(seconds=5700)),
+        (1, timedelta(seconds=5701)),
+    ):
+        world.pass_time(passes)
+        world.clocks.note_server_time(NOW + told, world.monotonic)
+        certain.append(world.clocks.is_certain)
+    assert certain == [True, True, False, False, False, True]
 
 
 @pytest.mark.parametrize("date", [datetime(year, 1, 1, tzinfo=UTC) for year in (1, 1970, 9999)])

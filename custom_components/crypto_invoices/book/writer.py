@@ -35,7 +35,6 @@ class Writer:
         self._storage = storage
         self._unwritten = unwritten
         self._turn = asyncio.Lock()
-        self._is_closing = False
         self.failed = False
         """Whether the last transaction did not reach the disk."""
 
@@ -44,10 +43,11 @@ class Writer:
         return await self._async_own(self._async_write())
 
     async def async_close(self) -> None:
-        """Write what changed, whatever is held, and close the file."""
-        self._is_closing = True
-        await self.async_commit()
-        await self.async_ask(lambda storage: storage.close())
+        """Write what changed, whatever is held, and close the file.
+
+        Nobody else has a turn in between: what they would change could not be written.
+        """
+        await self._async_own(self._async_write_and_close())
 
     async def async_ask[T](self, question: Callable[[Storage], T]) -> T:
         """Return what is on disk. Raises StorageError."""
@@ -80,10 +80,19 @@ class Writer:
         async with self._turn:
             if (changes := self._unwritten.take()) is None:
                 return True
-            if HELD in self._hass.data and not self._is_closing:
+            if HELD in self._hass.data:
                 self._unwritten.give_back(changes)
                 return False
             return await self._async_write_changes(changes)
+
+    async def _async_write_and_close(self) -> None:
+        """Make a last transaction when it is its turn."""
+        async with self._turn:
+            try:
+                if (changes := self._unwritten.take()) is not None:
+                    await self._async_write_changes(changes)
+            finally:
+                await self._hass.async_add_executor_job(self._storage.close)
 
     async def _async_write_changes(self, changes: Changes) -> bool:
         """Make one transaction."""

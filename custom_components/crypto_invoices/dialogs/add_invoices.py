@@ -5,7 +5,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentryFlow, SubentryFlowResult
 
 from ..book.database import StorageError
-from ..runtime import AccountRuntime, CryptoInvoicesConfigEntry
+from ..runtime import CryptoInvoicesConfigEntry
 from ..watching import async_watch, with_devices
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
 from .open_invoices import OpenInvoices, async_find_open
@@ -32,9 +32,7 @@ class AddInvoicesFlow(ConfigSubentryFlow):
         """Ask for the invoices to watch and look them up."""
         entry: CryptoInvoicesConfigEntry = self._get_entry()
         if entry.state is not ConfigEntryState.LOADED:
-            return self.async_abort(
-                reason="account_not_loaded", description_placeholders={"account": entry.title}
-            )
+            return self._not_loaded(entry)
         account = entry.runtime_data
         watched = with_devices(account.book)
         if self._offered is None:
@@ -45,7 +43,7 @@ class AddInvoicesFlow(ConfigSubentryFlow):
         if user_input is not None:
             checked = await async_check_ids(account.provider, self._offered, user_input, watched)
             if not checked.errors:
-                return await self._async_add(account, checked)
+                return await self._async_add(entry, checked)
         return self.async_show_form(
             step_id=step_id,
             data_schema=invoices_schema(self._offered, self.hass.config.language, user_input),
@@ -57,10 +55,21 @@ class AddInvoicesFlow(ConfigSubentryFlow):
             },
         )
 
-    async def _async_add(self, account: AccountRuntime, checked: CheckedIds) -> SubentryFlowResult:
+    def _not_loaded(self, entry: CryptoInvoicesConfigEntry) -> SubentryFlowResult:
+        """End with what to do about it."""
+        return self.async_abort(
+            reason="account_not_loaded", description_placeholders={"account": entry.title}
+        )
+
+    async def _async_add(
+        self, entry: CryptoInvoicesConfigEntry, checked: CheckedIds
+    ) -> SubentryFlowResult:
         """Watch what was found, and say how many that is."""
+        if entry.state is not ConfigEntryState.LOADED:
+            return self._not_loaded(entry)
         try:
-            new = await async_watch(account.coordinator, checked.invoices)
+            # The account may have been loaded anew meanwhile.
+            new = await async_watch(entry.runtime_data.coordinator, checked.invoices)
         except StorageError:
             return self.async_abort(reason="book_unavailable")
         if not new:
