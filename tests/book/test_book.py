@@ -300,6 +300,7 @@ async def test_diagnostics(path: Path) -> None:
         "records": 1,
         "announced": {"payment": 1},
         "to_announce": 0,
+        "to_fulfill": 0,
         "last_write_failed": False,
     }
     await book.async_close()
