@@ -1,5 +1,6 @@
 """What one account announces: the difference between what is known and what was announced."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
