@@ -27,15 +27,16 @@ from .btcpay_access import (
 from .btcpay_invoices import (
     ARCHIVED,
     PAYABLE_WITH,
+    TOP_UPS,
     WORDS,
     delete_invoice,
     get_invoice,
     get_invoices,
-    get_payment_methods,
     post_invoice,
     post_status,
     put_invoice,
 )
+from .btcpay_payments import get_payment_methods
 from .btcpay_webhooks import (
     DELAYS,
     KEY,
@@ -284,6 +285,7 @@ def _set_up(app: web.Application) -> None:
     app[WEBHOOKS] = webhooks
     app[PAYABLE_WITH] = {}
     app[ARCHIVED] = set()
+    app[TOP_UPS] = set()
     app[ISSUED] = {}
     app.cleanup_ctx.append(webhooks.run)
 
@@ -342,6 +344,7 @@ BTCPAY = Provider(
         "retries": tuple(DELAYS),
         "case": ("documented", "lower", "upper"),
         "events": ("all", "older"),
+        "pos_data": ("omitted", "large"),
     },
     takes_slashes=True,
     rows=_rows,

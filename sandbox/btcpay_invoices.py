@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
@@ -31,14 +30,15 @@ PAYABLE_WITH = web.AppKey("btcpay_payable_with", dict[str, list[str]])
 ARCHIVED = web.AppKey("btcpay_archived", set[str])
 """The invoices that are in no list any more."""
 
+TOP_UPS = web.AppKey("btcpay_top_ups", set[str])
+"""The invoices that are paid by any amount, which is theirs from then on."""
+
 _CASES: Mapping[str, Callable[[str], str]] = {
     "documented": str,
     "lower": str.lower,
     "upper": str.upper,
 }
 MONITORED = timedelta(minutes=1440)
-# What a bitcoin costs here.
-RATE, SATOSHI = Decimal(50_000), Decimal("0.00000001")
 METHODS = ("BTC-CHAIN", "BTC-LN")
 WORDS: Mapping[State, str] = {
     State.PENDING: "New",
@@ -96,7 +96,7 @@ def _row(request: web.Request, invoice: SandboxInvoice) -> dict[str, Any]:
     row = {
         "id": invoice.id,
         "storeId": STORE_ID,
-        "amount": f"{invoice.amount:f}",
+        "amount": "0" if is_unset_top_up(request, invoice) else f"{invoice.amount:f}",
         "paidAmount": f"{_rounded(invoice):f}",
         "checkoutLink": f"{request.url.origin()}/i/{invoice.id}",
         "status": status,
@@ -106,7 +106,7 @@ def _row(request: web.Request, invoice: SandboxInvoice) -> dict[str, Any]:
         "createdTime": int(invoice.created_at.timestamp()),
         "availableStatusesForManualMarking": _marks(status, additional),
         "archived": invoice.id in request.app[ARCHIVED],
-        "type": "Standard",
+        "type": "TopUp" if invoice.id in request.app[TOP_UPS] else "Standard",
         "currency": invoice.currency,
         "metadata": metadata(settings, invoice),
         "checkout": CHECKOUT,
@@ -118,6 +118,11 @@ def _row(request: web.Request, invoice: SandboxInvoice) -> dict[str, Any]:
     for name in ("status", "additionalStatus", "type"):
         row[name] = change(str(row[name]))
     return row
+
+
+def is_unset_top_up(request: web.Request, invoice: SandboxInvoice) -> bool:
+    """Say whether nobody knows yet how much it will be; late money doesn't change that."""
+    return invoice.id in request.app[TOP_UPS] and (not invoice.received or is_late(invoice))
 
 
 def _rounded(invoice: SandboxInvoice) -> Decimal:
@@ -164,7 +169,7 @@ async def get_invoices(request: web.Request) -> web.Response:
     return json_response(found[: numbers["take"]] if "take" in numbers else found)
 
 
-def _no_invoice() -> web.Response:
+def no_invoice() -> web.Response:
     """Answer that there is no such invoice."""
     return error(404, "invoice-not-found", "The invoice was not found")
 
@@ -173,7 +178,7 @@ def _no_invoice() -> web.Response:
 async def get_invoice(request: web.Request) -> web.Response:
     """Tell about one invoice."""
     if (invoice := find_invoice(request)) is None:
-        return _no_invoice()
+        return no_invoice()
     return json_response(_row(request, invoice))
 
 
@@ -197,7 +202,7 @@ def _problems(data: Mapping[str, Any], checkout: Mapping[str, Any]) -> dict[str,
     """Return what is wrong with single values, by their paths."""
     problems: dict[str, str] = {}
     try:
-        if as_amount(data.get("amount")) < 0:
+        if as_amount(data.get("amount") or 0) < 0:
             problems["Amount"] = "The amount should be 0 or more."
     except SandboxError:
         problems["amount"] = "The value is not a number."
@@ -214,17 +219,20 @@ def _problems(data: Mapping[str, Any], checkout: Mapping[str, Any]) -> dict[str,
 
 @needs(CREATE_INVOICES)
 async def post_invoice(request: web.Request) -> web.Response:
-    """Make an invoice; one without an amount, which this server could make, is none here."""
+    """Make an invoice; without an amount, whatever comes pays it, and one over 0 is paid."""
     data = await _read_body(request)
     checkout, noted = (data.get(name) or {} for name in ("checkout", "metadata"))
     if not data or not isinstance(checkout, dict) or not isinstance(noted, dict):
         return invalid(**{"": "A non-empty request body is required."})
     if problems := _problems(data, checkout):
         return invalid(**problems)
+    store, amount = request.app[SANDBOX].store, data.get("amount")
+    asked = None if amount is None else as_amount(amount)
     try:
-        invoice = request.app[SANDBOX].store.create(
+        invoice = store.create(
             KEY,
-            amount=as_amount(data.get("amount")),
+            # What a payer will send, where nobody says.
+            amount=asked or Decimal(25),
             currency=data.get("currency") or None,
             order_id=str(noted.get("orderId", "")),
             expires_in=timedelta(minutes=checkout.get("expirationMinutes", 15)),
@@ -233,6 +241,11 @@ async def post_invoice(request: web.Request) -> web.Response:
         return error(400, "generic-error", str(problem))
     if methods := checkout.get("paymentMethods"):
         request.app[PAYABLE_WITH][invoice.id] = methods
+    if asked is None:
+        request.app[TOP_UPS].add(invoice.id)
+    elif not asked:
+        invoice.amount = asked
+        store.act(KEY, invoice.id, Action.PAY)
     return json_response(_row(request, invoice))
 
 
@@ -240,7 +253,7 @@ async def post_invoice(request: web.Request) -> web.Response:
 async def put_invoice(request: web.Request) -> web.Response:
     """Change what the merchant noted of an invoice: here, its order's ID."""
     if (invoice := find_invoice(request)) is None:
-        return _no_invoice()
+        return no_invoice()
     noted = (await _read_body(request)).get("metadata")
     if not isinstance(noted, dict):
         return invalid(metadata="The metadata field is required.")
@@ -252,72 +265,16 @@ async def put_invoice(request: web.Request) -> web.Response:
 async def delete_invoice(request: web.Request) -> web.Response:
     """Archive an invoice: it leaves the list, and can be read and paid as before."""
     if (invoice := find_invoice(request)) is None:
-        return _no_invoice()
+        return no_invoice()
     request.app[ARCHIVED].add(invoice.id)
     return web.Response()
-
-
-@needs(VIEW)
-async def get_payment_methods(request: web.Request) -> web.Response:
-    """Tell in which ways an invoice can be paid, and what is due in each."""
-    if (invoice := find_invoice(request)) is None:
-        return _no_invoice()
-    rate = Decimal(1) if invoice.currency == "BTC" else RATE
-    due = ((invoice.amount - invoice.received) / rate).quantize(SATOSHI)
-    paid = (invoice.received / rate).quantize(SATOSHI)
-    methods = request.app[PAYABLE_WITH].get(invoice.id, METHODS)
-    mark = sha256(invoice.id.encode()).hexdigest()
-    places = {"BTC-CHAIN": f"bcrt1q{mark[:38]}", "BTC-LN": f"lnbcrt1{mark * 4}"}
-    links = {
-        "BTC-CHAIN": f"bitcoin:{places['BTC-CHAIN']}?amount={due:f}",
-        "BTC-LN": f"lightning:{places['BTC-LN']}",
-    }
-    return json_response(
-        [
-            {
-                "activated": True,
-                "paymentMethodId": method,
-                "currency": "BTC",
-                "destination": places[method],
-                "paymentLink": links[method],
-                "rate": f"{rate:f}",
-                "paymentMethodPaid": f"{paid:f}",
-                "totalPaid": f"{paid:f}",
-                "due": f"{due:f}",
-                "amount": f"{due + paid:f}",
-                "paymentMethodFee": "0",
-                "payments": _payments(invoice, method, places[method], paid),
-                "additionalData": {},
-            }
-            for method in methods
-        ]
-    )
-
-
-def _payments(
-    invoice: SandboxInvoice, method: str, destination: str, paid: Decimal
-) -> list[dict[str, Any]]:
-    """Return what was paid: all of it came by the first method, and is final or merely seen."""
-    if not paid or method != METHODS[0]:
-        return []
-    words = {State.PROCESSING: "Processing", State.FAILED: "Invalid"}
-    return [
-        {
-            "id": f"{sha256(invoice.id.encode()).hexdigest()}-0",
-            "receivedDate": int((invoice.paid_at or invoice.updated_at).timestamp()),
-            "value": f"{paid:f}",
-            "fee": "0.0",
-            "status": words.get(invoice.state, "Settled"),
-            "destination": destination,
-        }
-    ]
 
 
 @needs(MODIFY_INVOICES)
 async def post_status(request: web.Request) -> web.Response:
     """Mark an invoice by hand, as settled or invalid."""
     if (invoice := find_invoice(request)) is None:
-        return _no_invoice()
+        return no_invoice()
     sandbox = request.app[SANDBOX]
     word = str((await _read_body(request)).get("status"))
     if word not in _marks(*status_of(invoice, sandbox.store.clock())):

@@ -32,6 +32,8 @@ DELAYS: Mapping[str, tuple[float, ...]] = {
     "quick": (0.05,) * 8,
 }
 
+# A page of so many baskets is larger than anybody reads.
+_LARGE = {"cart": [{"id": "tea", "note": "x" * 25_000}]}
 _PAYMENT = ("InvoiceReceivedPayment", "InvoicePaymentSettled")
 _PAID = ("InvoiceReceivedPayment", "InvoiceProcessing", "InvoicePaymentSettled", "InvoiceSettled")
 _TOLD: Mapping[State, tuple[str, ...]] = {
@@ -316,13 +318,16 @@ class Webhooks:
 
 
 def metadata(settings: Mapping[str, str], invoice: SandboxInvoice) -> dict[str, Any]:
-    """Return what the merchant noted: an order's ID may be a number, or missing."""
+    """Return what the merchant noted: an order's ID may be a number, or missing; maybe a basket."""
+    noted: dict[str, Any] = {"orderId": invoice.order_id} if invoice.order_id else {}
     match settings["order_id"]:
         case "number":
-            return {"orderId": invoice.number}
+            noted = {"orderId": invoice.number}
         case "omitted":
-            return {}
-    return {"orderId": invoice.order_id} if invoice.order_id else {}
+            noted = {}
+    if settings["pos_data"] == "large":
+        noted["posData"] = _LARGE
+    return noted
 
 
 def _again(fields: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,12 @@ from .states import NODE_ACTIONS, Action, SandboxError, State
 from .wire import json_object, json_response
 
 BATCH = 100
+OTHER_NETWORK = {
+    "code": "ERC20",
+    "id": 2,
+    "icon": "https://sandbox.invalid/erc20.svg",
+    "fullname": "Ethereum",
+}
 V1_WORDS = {**WORDS, State.OVERPAID: "paid"}
 TOKEN_LIFETIME = timedelta(minutes=5)
 ALGORITHMS = {Signature.NONE_ALGORITHM: "none", Signature.OTHER_ALGORITHM: "HS512"}
@@ -72,11 +78,21 @@ async def _v2_balance(request: web.Request) -> web.Response:
     invoices = request.app[SANDBOX].store.all("cryptocloud")
     held = sum((usd(invoice, invoice.received) * (1 - FEE) for invoice in invoices), Decimal(0))
     crypto, dollars = in_coin(held), float(held.quantize(CENT))
-    balance = {
+    rows = [_held(COIN["network"], crypto, dollars)]
+    # The same coin in a network that nobody paid in.
+    rows.append(_held(OTHER_NETWORK, 0.0, 0.0))
+    return json_response({"status": "success", "result": rows})
+
+
+def _held(network: Any, crypto: float, dollars: float) -> dict[str, Any]:
+    """Return what is held of a coin in a network."""
+    coin = {key: value for key, value in COIN.items() if key not in ("fullcode", "network")}
+    return {
         "currency": {
-            "code": "USDT_TRC20",
+            **coin,
+            "code": f"USDT_{network['code']}",
             "short_code": "USDT",
-            "obj_network": COIN["network"],
+            "obj_network": network,
             "enable": True,
         },
         "balance_crypto": crypto,
@@ -84,7 +100,6 @@ async def _v2_balance(request: web.Request) -> web.Response:
         "available_balance": crypto,
         "available_balance_usd": dollars,
     }
-    return json_response({"status": "success", "result": [balance]})
 
 
 @with_v1_key
@@ -109,7 +124,7 @@ def is_deposit(invoice: SandboxInvoice) -> bool:
 def _fields(draft: Draft) -> dict[str, Any]:
     """Return what both versions post back; the id goes without its prefix."""
     invoice, invoice_id = draft.invoice, draft.invoice.id.removeprefix(PREFIX)
-    fields = {
+    fields: dict[str, Any] = {
         "status": "success",
         "invoice_id": invoice_id,
         "amount_crypto": float(invoice.amount)
@@ -122,6 +137,8 @@ def _fields(draft: Draft) -> dict[str, Any]:
         payload = {"id": invoice_id, "exp": int((draft.now + TOKEN_LIFETIME).timestamp())}
         algorithm = ALGORITHMS.get(draft.signature, "HS256")
         fields["token"] = encode(payload, draft.secret("postback_secret"), algorithm)
+        if draft.settings.get("postback") == "token":
+            return {"token": fields["token"]}
     return fields
 
 
@@ -132,7 +149,8 @@ def _write_v2(draft: Draft) -> Letter:
     link = f"{draft.origin}/pay/{draft.invoice.provider}/{draft.invoice.id}"
     shown = row(draft.settings, draft.invoice, link)
     info = shown if draft.format is Format.JSON else str(str(shown).encode())
-    return draft.letter(_fields(draft) | {"invoice_info": info})
+    more = {} if draft.settings["postback"] == "token" else {"invoice_info": info}
+    return draft.letter(_fields(draft) | more)
 
 
 def _write_v1(draft: Draft) -> Letter:
@@ -169,6 +187,7 @@ CRYPTOCLOUD = Provider(
         "order": ("newest_first", "oldest_first"),
         "limit": ("rows", "last_record"),
         "counts": ("whole", "decimal", "one_missing"),
+        "postback": ("whole", "token"),
     },
     rows=lambda payload: payload["result"],
     row_id="uuid",

@@ -122,9 +122,11 @@ async def test_balance(bench: Bench) -> None:
     bench.sandbox.store.act("cryptocloud", invoice.id, "pay")
     headers = {"Authorization": "Token sandbox-cryptocloud-key"}
     response = await bench.client.post("/v2/merchant/wallet/balance/all", headers=headers)
-    [balance] = (await response.json())["result"]
+    balance, other = (await response.json())["result"]
     assert balance["balance_usd"] == balance["available_balance_usd"] == 98.1
     assert balance["currency"]["code"] == "USDT_TRC20"
+    assert balance["currency"]["short_code"] == other["currency"]["short_code"] == "USDT"
+    assert (other["currency"]["obj_network"]["code"], other["balance_usd"]) == ("ERC20", 0)
 
 
 @pytest.mark.parametrize(

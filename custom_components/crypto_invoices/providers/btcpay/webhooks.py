@@ -60,8 +60,10 @@ class BTCPayWebhooks(BTCPayStore):
         # The second is how old servers write the first.
         names = ("originalDeliveryId", "orignalDeliveryId", "deliveryId")
         deliveries = (read_text(fields.get(name)) for name in names)
+        named = read_text(fields.get("invoiceId")) or ""
         return Hint(
-            invoice_ids=frozenset({read_text(fields.get("invoiceId")) or ""}),
+            # Its test button names an invoice that can't be one.
+            invoice_ids=frozenset({named if is_plain(named) else ""}),
             delivery_id=next(filter(None, deliveries), None),
         )
 
