@@ -187,6 +187,10 @@ async def test_newcomer(hass: HomeAssistant, shop: Shop) -> None:
     result = await async_accept(hass, result)
     assert result["step_id"] == "invoices"
     assert kept(result["data_schema"]) == {"invoices": "a-1"}
+    for wrong in ("a/../b", "b-2"):
+        result = await async_submit(hass, result, {"invoices": wrong})
+        assert result["type"] is FlowResultType.FORM
+        assert wrong in result["description_placeholders"].values()
     result = await async_submit(hass, result, {"invoices": "a-1"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["description"] == PROVIDER
