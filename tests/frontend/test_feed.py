@@ -132,6 +132,18 @@ async def test_all_then_changes(
     assert card.rows_sent == 3
 
 
+@pytest.mark.parametrize(
+    ("provider", "takes"), [("btcpay", True), ("cryptocloud", False)], ids=["yes", "no"]
+)
+async def test_description(
+    sandbox: SandboxServer, add_account: AddAccount, open_card: Open, provider: str, *, takes: bool
+) -> None:
+    """A till is told whether the provider has a use for what was bought."""
+    await add_account(provider, sandbox.store.create(provider).id)
+    card = await open_card()
+    assert [account["takes_description"] for account in card.accounts] == [takes]
+
+
 async def test_added_and_removed(
     hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, open_card: Open
 ) -> None:

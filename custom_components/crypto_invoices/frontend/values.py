@@ -42,6 +42,7 @@ def async_account_values(
         "is_loaded": is_loaded,
         "is_available": is_loaded and entry.runtime_data.coordinator.last_update_success,
         "can_create": may_control and isinstance(provider, CanCreateInvoice),
+        "takes_description": "description" in getattr(provider, "supported_fields", ()),
         "can_cancel": may_control and isinstance(provider, CanCancelInvoice),
         "can_untrack": user.is_admin,
     }

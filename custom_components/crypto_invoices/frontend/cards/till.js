@@ -221,6 +221,8 @@ export class Till extends Card {
       this.update();
     }
     if (Date.now() > this.#leaveAt) this.#leave();
+    // Browsers let go of it when the page is hidden.
+    this.#lock?.then((lock) => lock?.released && !document.hidden && this.#keepAwake(true));
   }
 
   /** Goes back to the pad: with an error as it was, otherwise for the next customer. */
@@ -240,11 +242,13 @@ export class Till extends Card {
     const time = new Date(Date.now() - this.feed.ahead).toISOString().slice(0, 19).replace("T", " ");
     const mark = crypto.getRandomValues(new Uint16Array(1))[0].toString(36);
     const order_id = `${(title || "Till").slice(0, 40)} ${time} ${mark}`;
-    const description = this.#products.map(([name]) => name).filter(Boolean).join(", ");
+    const { config_entry_id, takes_description } = this.#account;
+    const names = this.#products.map(([name]) => name).filter(Boolean);
+    const description = takes_description && names.join(", ");
     const asked = { amount, currency: this.#currency, order_id, description, lifetime, payment_method };
     this.#keep({ id: order_id, at: Date.now() });
     this.feed.open(this.wanted());
-    await this.#do("create_invoice", { config_entry_id: this.#account.config_entry_id, ...asked }, (error, words) => {
+    await this.#do("create_invoice", { config_entry_id, ...asked }, (error, words) => {
       // Without a connection nobody knows; it comes with the feed, or it doesn't.
       const isLost = error === 3 || error.error?.code === 3;
       if (this.#order?.id !== order_id || this.#order.isSeen || isLost) return;

@@ -27,6 +27,7 @@ async def run(stage: Stage) -> Outcome:
             await _generate(shop)
             await till.use(shop)
             await till.use_two(shop)
+            await till.sell_coffee(shop)
             await invoices.use(shop)
             drawn, touched = await invoices.hold_many(shop)
             await _lose_account(shop)
