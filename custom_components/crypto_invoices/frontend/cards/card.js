@@ -32,6 +32,7 @@ const STYLE = `
 ha-card { height: 100%; overflow: hidden; display: flex; flex-direction: column; overflow-wrap: anywhere; }
 h2 { margin: 0; padding: 16px 16px 0; font-size: var(--ha-font-size-2xl); font-weight: 400; line-height: 1.3; }
 ha-alert { margin: 12px 12px 0; }
+ha-button { flex: none; max-width: 100%; white-space: nowrap; overflow-wrap: normal; }
 button { font: inherit; color: inherit; border: 0; background: none; cursor: pointer; touch-action: manipulation; }
 :focus-visible { outline: 2px solid var(--primary-color); outline-offset: -2px; }
 .muted { color: var(--secondary-text-color); }
