@@ -107,3 +107,19 @@ async def months(bench: Bench) -> Figures:
             "the same, mean of rest": 15.0,
         },
     )
+    # A list every half a minute is the same on every day.
+    days = min(bench.sizes.days, 3.0)
+    outcome = simulate(bench.session, 1_000, days, is_auto_watched=True)
+    yield Figure(
+        key="requests_auto_watch",
+        title="requests per hour of such a month, watched automatically",
+        unit="",
+        ours=outcome.requests / (days * 24),
+        others={BATCHED: rest_requests_per_hour(outcome, is_listing=True)},
+        goals={BATCHED: 1 / 6},
+        notes={
+            "for the list": outcome.lists / (days * 24),
+            "seconds until a payment of a young invoice is seen, mean": mean(outcome.waits),
+            "the same, longest": max(outcome.waits),
+        },
+    )

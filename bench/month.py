@@ -1,7 +1,8 @@
 """A shop's month in simulated time: how many requests the schedule makes, and what that gets."""
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 import heapq
@@ -13,11 +14,12 @@ from typing import Any, ClassVar, override
 
 from aiohttp import ClientSession
 
+from custom_components.crypto_invoices.book.book import REMEMBERED_FOR
 from custom_components.crypto_invoices.book.record import Record
 from custom_components.crypto_invoices.providers.budget import Budget
 from custom_components.crypto_invoices.providers.cryptocloud.v2 import CryptoCloud
 from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
-from custom_components.crypto_invoices.providers.provider import Provider
+from custom_components.crypto_invoices.providers.pages import Page
 from custom_components.crypto_invoices.reading.allowance import Allowance
 from custom_components.crypto_invoices.reading.schedule import (
     YOUNG_INTERVAL,
@@ -27,6 +29,9 @@ from custom_components.crypto_invoices.reading.schedule import (
     take_due,
 )
 from custom_components.crypto_invoices.reading.watched import Watched
+from custom_components.crypto_invoices.upkeep.horizon import OVERLAP
+from custom_components.crypto_invoices.upkeep.lister import EVERY
+from custom_components.crypto_invoices.upkeep.sweep import Sweep
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -73,6 +78,8 @@ class Outcome:
     """What a month comes to."""
 
     requests: int = 0
+    lists: int = 0
+    """How many of the requests were for the list of new invoices."""
     looks: int = 0
     tracked: list[int] = field(default_factory=list)
     open: list[int] = field(default_factory=list)
@@ -81,10 +88,39 @@ class Outcome:
     late_waits: list[float] = field(default_factory=list)
 
 
-class _Silent(CryptoCloud):
-    """CryptoCloud's batches and budget without its network."""
+class Silent(CryptoCloud):
+    """CryptoCloud's batches, lists and budget without its network."""
 
     key: ClassVar[str] = "silent"
+
+    def __init__(self, session: ClientSession) -> None:
+        """Begin with an empty list."""
+        super().__init__(session, {"url": "http://silent", "api_key": "-"})
+        self.moment = BEGIN
+        self.made: list[Invoice] = []
+        """All that there is, the oldest first."""
+        self.lists = 0
+
+    @override
+    def now(self) -> datetime:
+        """Return the simulated time."""
+        return self.moment
+
+    @override
+    async def _async_list(self, period: Mapping[str, str], offset: int, *, limit: int) -> Page:
+        """Return a page of some days, the newest first."""
+        self.lists += 1
+        first, last = (
+            datetime.strptime(period[name], "%d.%m.%Y").replace(tzinfo=UTC)
+            for name in ("start", "end")
+        )
+        begin, end = (
+            bisect_left(self.made, moment, key=lambda one: one.created_at or BEGIN)
+            for moment in (first, last + timedelta(days=1))
+        )
+        rows = self.made[begin:end][::-1]
+        page = {one.id: one for one in rows[offset : offset + limit]}
+        return Page(len(page), page, len(rows))
 
     @override
     async def _async_read(self, ids: tuple[str, ...]) -> Mapping[str, Any]:
@@ -111,7 +147,7 @@ def lives(rng: random.Random, tracked: int, until: float) -> Iterator[Life]:
 class Account:
     """An account whose invoices live, read as its coordinator reads it."""
 
-    def __init__(self, provider: Provider, rng: random.Random) -> None:
+    def __init__(self, provider: Silent, rng: random.Random) -> None:
         """Begin with nothing tracked."""
         self.now = 0.0
         self.provider = provider
@@ -179,10 +215,70 @@ class Account:
         )
 
 
-def simulate(session: ClientSession, tracked: int, days: float, seed: int = 1) -> Outcome:
+class Lists:
+    """What is made in an account that is watched automatically, found as its lister finds it."""
+
+    def __init__(self, account: Account, due: float) -> None:
+        """Begin to list when it is due; what is made before is known."""
+        self._account = account
+        self._made: dict[str, Life] = {}
+        self._listed_to = BEGIN + timedelta(seconds=due)
+        self._sweep = Sweep(None, lambda: account.now, REMEMBERED_FOR)
+        self.due = due
+
+    def add(self, life: Life) -> None:
+        """Let the provider list an invoice."""
+        self._account.provider.made.append(life.at(life.made))
+        if self._account.now < MONTH:
+            self._account.add(life)
+        else:
+            self._made[life.id] = life
+
+    def read(self, outcome: Outcome | None) -> None:
+        """List what is new, and what is read anew, and count."""
+        account, provider = self._account, self._account.provider
+        provider.moment, before = account.wall(), provider.lists
+        listed = _run(self._read(self._listed_to - OVERLAP, None))
+        self._listed_to = max([self._listed_to, *(one.created_at or BEGIN for one in listed)])
+        if (piece := self._sweep.next_piece(account.wall())) is not None:
+            listed += _run(self._read(*piece))
+            self._sweep.listed(piece[1])
+        for invoice in listed:
+            if (life := self._made.pop(invoice.id, None)) is not None:
+                account.add(life)
+        self.due = account.now + EVERY + TIMER
+        if outcome is not None:
+            outcome.lists += provider.lists - before
+            outcome.requests += provider.lists - before
+
+    async def _read(self, since: datetime, until: datetime | None) -> list[Invoice]:
+        """Return what was made in a time."""
+        listing = self._account.provider.async_list_invoices(since=since, until=until)
+        return [invoice async for invoice in listing]
+
+
+def _run[T](coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("it waits")
+
+
+def simulate(
+    session: ClientSession,
+    tracked: int,
+    days: float,
+    seed: int = 1,
+    *,
+    is_auto_watched: bool = False,
+) -> Outcome:
     """Let an account reach its size for a month, then count for so many days."""
     rng = random.Random(seed)
-    account = Account(_Silent(session, {"url": "http://silent", "api_key": "-"}), rng)
+    account = Account(Silent(session), rng)
+    lists = Lists(account, MONTH) if is_auto_watched else None
     outcome = Outcome()
     end = MONTH + days * DAY
     removals: list[tuple[float, str]] = []
@@ -193,11 +289,14 @@ def simulate(session: ClientSession, tracked: int, days: float, seed: int = 1) -
         wait = account.seconds_until_due()
         due = math.inf if wait is None else account.now + wait + TIMER
         arrival = math.inf if next_life is None else next_life.made
-        if min(due, arrival) >= end:
+        listing = math.inf if lists is None else lists.due
+        if min(due, arrival, listing) >= end:
             break
-        account.now = max(account.now, min(due, arrival))
-        if next_life is not None and arrival <= due:
-            account.add(next_life)
+        account.now = max(account.now, min(due, arrival, listing))
+        if lists is not None and listing <= account.now:
+            lists.read(outcome if account.now >= MONTH else None)
+        if next_life is not None and arrival <= account.now:
+            (account if lists is None else lists).add(next_life)
             heapq.heappush(removals, (next_life.made + MONTH, next_life.id))
             next_life = next(coming, None)
         while removals and removals[0][0] <= account.now:
@@ -216,6 +315,10 @@ def simulate(session: ClientSession, tracked: int, days: float, seed: int = 1) -
     return outcome
 
 
-def rest_requests_per_hour(outcome: Outcome) -> float:
-    """Return what `rest` asks for the same invoices as often as we ask for young ones."""
-    return mean(math.ceil(size / 100) for size in outcome.tracked) * HOUR / YOUNG_INTERVAL
+def rest_requests_per_hour(outcome: Outcome, *, is_listing: bool = False) -> float:
+    """Return what `rest` asks for the same invoices as often as we ask for young ones.
+
+    Where it ``is_listing``, it asks for a page of new ones as often, too.
+    """
+    requests = mean(math.ceil(size / 100) for size in outcome.tracked) + is_listing
+    return requests * HOUR / YOUNG_INTERVAL

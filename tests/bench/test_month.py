@@ -3,9 +3,10 @@
 from datetime import timedelta
 from unittest.mock import Mock
 
-from bench.month import BEGIN, Life, rest_requests_per_hour, simulate
+from bench.month import BEGIN, HOUR, TIMER, Life, rest_requests_per_hour, simulate
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
 from custom_components.crypto_invoices.reading.schedule import YOUNG_INTERVAL
+from custom_components.crypto_invoices.upkeep.lister import EVERY
 
 
 def test_life() -> None:
@@ -25,3 +26,12 @@ def test_requests_of_a_month() -> None:
     assert outcome.requests / 48 <= rest_requests_per_hour(outcome) / 20
     assert max(outcome.waits) <= YOUNG_INTERVAL
     assert sum(outcome.waits) / len(outcome.waits) <= YOUNG_INTERVAL / 2
+
+
+def test_requests_of_a_month_watched_automatically() -> None:
+    """The list is asked for twice a minute, and little more: a sixth of what `rest` asks."""
+    outcome = simulate(Mock(), 1_000, 1, is_auto_watched=True)
+    assert outcome.requests / 24 <= rest_requests_per_hour(outcome, is_listing=True) / 6
+    assert HOUR / EVERY * 0.95 < outcome.lists / 24 < HOUR / EVERY * 1.15
+    assert len(outcome.waits) > 10
+    assert max(outcome.waits) <= EVERY + 2 * TIMER

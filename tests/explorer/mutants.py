@@ -230,7 +230,7 @@ MUTANTS = (
     Mutant(
         "what is listed late is not listed again",
         "upkeep/horizon.py",
-        "min(listed_to, now) - _OVERLAP",
+        "min(listed_to, now) - OVERLAP",
         "min(listed_to, now)",
     ),
 )

@@ -12,7 +12,7 @@ from ..reading.clocks import Clocks
 from .discovery import BEFORE, Found, Since, find_new
 
 # A provider may list an invoice a while after it was made.
-_OVERLAP = timedelta(minutes=15)
+OVERLAP = timedelta(minutes=15)
 # What is listed in one go, after an outage: the oldest are announced first.
 _WINDOW = timedelta(days=2)
 _SINCE = "auto_watch_since"
@@ -54,7 +54,7 @@ class Horizon:
             return now - BEFORE, None
         stored = self._book.fact(_LISTED_TO)
         listed_to = datetime.fromisoformat(stored) if stored else since.moment - BEFORE
-        start = max(min(listed_to, now) - _OVERLAP, now - REMEMBERED_FOR)
+        start = max(min(listed_to, now) - OVERLAP, now - REMEMBERED_FOR)
         # Only a clock that is the provider's may say how far that goes.
         is_far = self._clocks.is_server_known and now - start > _WINDOW
         return start, start + _WINDOW if is_far else None

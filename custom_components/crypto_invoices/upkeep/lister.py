@@ -27,7 +27,7 @@ from .places import Places, forget_unplaced
 _LOGGER = logging.getLogger(__name__)
 
 # As often as a young invoice is polled; sooner where the list is behind, or somebody hints.
-_EVERY = 30.0
+EVERY = 30.0
 _EVERY_WHILE_BEHIND = 1.0
 _HINTED_EVERY = 2.0
 REQUESTS_PER_MINUTE = 10
@@ -123,7 +123,7 @@ class Lister:
             # Whoever wants no polls wants the rest of this one.
             self._arm(_EVERY_WHILE_BEHIND)
         else:
-            self._plan(_EVERY)
+            self._plan(EVERY)
 
     @callback
     def _plan(self, wait: float) -> None:
