@@ -59,6 +59,13 @@ NEW: dict[str, NewInvoice] = {
         payment_method="ETHER",
         description="Zum Mitnehmen\nbitte + 100 %",
     ),
+    "lnbits": NewInvoice(
+        amount=Decimal("12.50"),
+        currency="EUR",
+        order_id="Kaffee № 7",
+        description="Zwei Tüten",
+        lifetime=timedelta(minutes=90),
+    ),
 }
 each_provider = pytest.mark.parametrize("key", list(NEW))
 
@@ -101,8 +108,15 @@ async def test_made_read_and_paid(sandbox: SandboxServer, session: ClientSession
     )
     assert stored.order_id == made.order_id == NEW[key].order_id
     assert made.status is InvoiceStatus.PENDING
-    page = f"i/{made.id}" if key == "btcpay" else f"pay/{key}/{made.id}"
-    assert made.payment_url == f"{sandbox.url}/{page}"
+    if key == "lnbits":
+        assert made.payment_url is None
+        assert made.payment_text is not None
+        assert made.payment_text.startswith("lightning:lnbc")
+        assert made.amount == NEW[key].amount
+        assert made.currency == "EUR"
+    else:
+        page = f"i/{made.id}" if key == "btcpay" else f"pay/{key}/{made.id}"
+        assert made.payment_url == f"{sandbox.url}/{page}"
     read = await read_one(till.provider, made.id)
     assert isinstance(read, Invoice)
     assert (read.status, read.provider_status) == (made.status, made.provider_status)
