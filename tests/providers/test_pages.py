@@ -1,6 +1,6 @@
 """Lists that come in pages: how far they are turned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,15 +21,18 @@ def row(id_: str, age: int) -> Invoice:
     )
 
 
-async def listed(rows: Sequence[Invoice], size: int) -> tuple[list[str], int]:
-    """Return what a list yields, and how many pages that took."""
+async def listed(
+    rows: Sequence[Invoice], size: int, change: Callable[[int], object] = lambda _: None
+) -> tuple[list[str], int]:
+    """Return what a list yields, and how many pages that took; it may change after each."""
     pages = 0
 
     async def read(offset: int, size: int) -> Page:
         nonlocal pages
         pages += 1
-        page = rows[offset : offset + size]
-        return Page(len(page), {one.id: one for one in page}, len(rows))
+        page, total = rows[offset : offset + size], len(rows)
+        change(pages)
+        return Page(len(page), {one.id: one for one in page}, total)
 
     found = [one.id async for one in each_once(read, since=SINCE, order_id=None, size=size)]
     return found, pages
@@ -46,3 +49,61 @@ async def test_newest_first_ends_where_all_is_older() -> None:
     """What was made long ago isn't asked for, where the newest come first."""
     rows = [row("new", 1), *(row(f"{number}", -number) for number in range(1, 100))]
     assert await listed(rows, 10) == (["new"], 2)
+
+
+@pytest.mark.parametrize("is_newest_first", [True, False])
+@pytest.mark.parametrize("gone", [1, 3, 12, 25])
+async def test_rows_that_go_between_two_pages(gone: int, *, is_newest_first: bool) -> None:
+    """Where rows are deleted, those after them move up: none is missed."""
+    rows = [row(f"{number}", number) for number in range(60)]
+    if is_newest_first:
+        rows.reverse()
+    removed: set[str] = set()
+
+    def remove(pages: int) -> None:
+        if pages == 3:
+            removed.update(one.id for one in rows[2 : 2 + gone])
+            del rows[2 : 2 + gone]
+
+    found, pages = await listed(rows, 10, remove)
+    assert set(found) | removed == {f"{number}" for number in range(60)}
+    assert len(found) == len(set(found))
+    assert pages <= 11
+
+
+async def test_unreadable_row_where_two_pages_meet() -> None:
+    """A row that can't be told again costs a page, and the list comes to its end."""
+
+    async def read(offset: int, size: int) -> Page:
+        asked.append(offset)
+        page = [row(f"{number}", -number) for number in range(offset, min(offset + size, 50))]
+        found = {one.id: one for one in page if int(one.id) % 9}
+        return Page(len(page), found, 50)
+
+    asked: list[int] = []
+    since = SINCE - timedelta(days=1)
+    found = [one.id async for one in each_once(read, since=since, order_id=None, size=10)]
+    assert found == [f"{number}" for number in range(50) if number % 9]
+    assert len(asked) < 15
+
+
+async def test_oldest_first_is_read_from_its_end() -> None:
+    """Where the oldest come first, the new ones are at the end, and the rest isn't asked for."""
+    rows = [row(f"{number}", number - 1000) for number in range(1003)]
+    found, pages = await listed(rows, 10)
+    assert found == ["1000", "1001", "1002"]
+    assert pages == 3
+    rows = [row(f"{number}", number - 30) for number in range(80)]
+    found, pages = await listed(rows, 10, lambda _: rows.append(row(f"{len(rows)}", len(rows))))
+    assert {f"{number}" for number in range(30, 80)} <= set(found)
+    assert pages <= 8
+
+
+async def test_no_order_at_all() -> None:
+    """Where nothing is in order, all of it is read."""
+    rows = [row(f"{number}", number * 37 % 100 - 50) for number in range(100)]
+    found, _ = await listed(rows, 10)
+    assert set(found) == {one.id for one in rows if one.created_at and one.created_at >= SINCE}
+    rows = [row(f"{number}", number) for number in range(-50, -30)]
+    rows += [row(f"{number}", number * 37 % 100) for number in range(80)]
+    assert set((await listed(rows, 10))[0]) == {f"{number}" for number in range(80)}

@@ -1,6 +1,13 @@
 """Lists that come in pages, while new invoices push the rest to later ones."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Set as AbstractSet,
+)
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -41,8 +48,8 @@ async def each_once(
     after 100 pages at the latest.
     """
     seen: set[str] = set()
-    order = _Order()
-    offset, last_page = 0, None
+    turns = _Turns(since)
+    offset: int | None = 0
     for _ in range(MOST_PAGES):
         try:
             page = await read(offset, size)
@@ -57,39 +64,97 @@ async def each_once(
             seen.add(invoice.id)
             if _is_within(invoice, since, until) and order_id in (None, invoice.order_id):
                 yield invoice
-        offset += page.rows
-        is_last = isinstance(page.total, int) and offset >= page.total
-        if order.ends_with(page.found.values(), since):
-            # All that come after these are older still.
+        if (offset := turns.next_offset(page, offset, size)) is None:
             return
+
+
+class _Turns:
+    """Which page to read next, by what those so far were like.
+
+    Each begins with the last row of the one before: where that isn't there any more, rows have
+    moved up, and some of them past what was read.
+    """
+
+    def __init__(self, since: datetime) -> None:
+        """Begin with a list of which nothing is known."""
+        self._since = since
+        self._order = _Order()
+        self._known: set[str] = set()
+        self._last_page: AbstractSet[str] | None = None
+        self._overlaps = False
+        self._gaps: set[int] = set()
+        self._read_to: int | None = None
+        """Up to where the list was read before its end was read; None while that is not so."""
+
+    def next_offset(self, page: Page, offset: int, size: int) -> int | None:
+        """Return where the next page begins, None where no more of them matter."""
+        if self._read_to is not None:
+            return self._back(page, offset, size, self._read_to)
+        names, total, end = page.found.keys(), page.total, offset + page.rows
+        if self._is_after_gap(names) and offset not in self._gaps:
+            # Once for each place: the row that should be there may be one that can't be read.
+            self._gaps.add(offset)
+            self._order.last = self._last_page = None
+            return max(0, offset - size)
+        self._known |= names
+        is_older = self._order.is_older(page.found.values(), self._since)
+        is_last = isinstance(total, int) and end >= total
         # A page twice is one of a server that doesn't turn pages.
-        if is_last or not page.rows or page.found.keys() == last_page:
-            return
-        last_page = page.found.keys()
+        if is_last or not page.rows or names == self._last_page:
+            return None
+        if is_older and self._order.is_newest_first:
+            # All that come after these are older still.
+            return None
+        self._last_page, self._overlaps = names, page.rows > 1
+        if isinstance(total, int) and self._order.is_oldest_first and end + size < total:
+            # What matters is at the end.
+            self._read_to = end
+            return total - size
+        return end - self._overlaps
+
+    def _is_after_gap(self, names: AbstractSet[str]) -> bool:
+        """Whether a page should begin with a row that was read, and doesn't."""
+        return self._overlaps and bool(names) and self._known.isdisjoint(names)
+
+    def _back(self, page: Page, offset: int, size: int, read_to: int) -> int | None:
+        """Return where the page before begins, None where all before it is older or was read."""
+        self._order.last = None
+        is_older = self._order.is_older(page.found.values(), self._since)
+        if is_older and self._order.is_oldest_first:
+            return None
+        least = 0 if offset < read_to and self._is_after_gap(page.found.keys()) else read_to - 1
+        before = max(least, offset - size + (size > 1))
+        return before if before < offset else None
 
 
 @dataclass(slots=True)
 class _Order:
-    """In which order a list is, as far as it was read."""
+    """In which order a list is, as far as it was read; rows of one second say nothing."""
 
-    is_newest_first: bool | None = None
-    """None as long as nobody knows: rows of one second say nothing."""
+    is_rising: bool = False
+    is_falling: bool = False
     last: datetime | None = None
     """When the last one was made whose time is told."""
 
-    def ends_with(self, rows: Iterable[Invoice | ProviderError], since: datetime) -> bool:
-        """Whether a page, all of it made before, is the last that matters."""
-        is_older = False
-        for row in rows:
-            if isinstance(row, Invoice) and row.created_at is not None:
-                if self.last is not None and row.created_at != self.last:
-                    is_older_than_last = row.created_at < self.last
-                    self.is_newest_first = is_older_than_last and self.is_newest_first is not False
-                self.last = row.created_at
-                if row.created_at >= since:
-                    return False
-                is_older = True
-        return is_older and self.is_newest_first is True
+    @property
+    def is_newest_first(self) -> bool:
+        """Whether each was made before the one above it."""
+        return self.is_falling and not self.is_rising
+
+    @property
+    def is_oldest_first(self) -> bool:
+        """Whether each was made after the one above it."""
+        return self.is_rising and not self.is_falling
+
+    def is_older(self, rows: Iterable[Invoice | ProviderError], since: datetime) -> bool:
+        """Take the rows of a page in, and return whether all of them were made before."""
+        made = [row.created_at for row in rows if isinstance(row, Invoice) and row.created_at]
+        for moment in made:
+            if self.last is not None:
+                self.is_rising |= moment > self.last
+                self.is_falling |= moment < self.last
+            self.last = moment
+        return bool(made) and max(made) < since
 
 
 def _is_within(invoice: Invoice, since: datetime, until: datetime | None) -> bool:
