@@ -22,6 +22,7 @@ from .conftest import (
     async_settle,
     state_of,
 )
+from .upkeep.shop import async_pass
 
 
 async def test_lnbits_wallet_that_counts_in_euros(
@@ -69,6 +70,34 @@ async def test_lnbits_that_calls_nothing_expired(
     await async_later(hass)
     assert state_of(hass, entry, invoice.id, "status").state == "paid"
     assert [run["invoice"] for run in runs] == [invoice.id]
+
+
+async def test_lnbits_that_cannot_compare_times(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    runs: Runs,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Its list has no limit in time: what was paid while Home Assistant was down is found."""
+    sandbox.sandbox.set("lnbits", "time_filter", "fails")
+    old = [sandbox.store.create("lnbits").id for _ in range(120)]
+    for id_ in old:
+        sandbox.store.act("lnbits", id_, "pay")
+    freezer.tick(timedelta(days=3))
+    entry = await add_account("lnbits")
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    made = []
+    for _ in range(3):
+        freezer.tick(timedelta(hours=30))
+        made.append(sandbox.store.create("lnbits").id)
+        sandbox.store.act("lnbits", made[-1], "pay")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await async_settle(hass)
+    before = sandbox.requests("lnbits")
+    await async_pass(hass, freezer, 5 * 60)
+    assert [run["invoice"] for run in runs] == made
+    assert sandbox.requests("lnbits") - before <= 32
 
 
 async def test_btcpay_top_up(

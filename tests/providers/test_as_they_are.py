@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 import json
+import math
 from typing import Any
 
 from aiohttp import ClientSession
@@ -142,6 +143,20 @@ async def test_lnbits_amount_is_what_was_asked_for(
     invoice = await read_one(make(session, "lnbits"), id_)
     assert isinstance(invoice, Invoice)
     assert (invoice.amount, invoice.currency) == asked
+
+
+@pytest.mark.parametrize("rate", ["NaN", "Infinity", "1e308", "1" + "0" * 400, "-1", "0", "[]"])
+async def test_lnbits_rate_that_makes_no_sense(
+    wire: Wire, session: ClientSession, rate: str
+) -> None:
+    """A rate that nothing can be multiplied with costs the euros, and nothing else."""
+    id_ = IDS["lnbits"]
+    extra = {"wallet_fiat_currency": "EUR", "wallet_fiat_amount": 4.25, "wallet_fiat_rate": "?"}
+    body = json.dumps({"data": [payment(id_, extra=extra)], "total": 1, "more": math.nan})
+    wire.answer(Answer(body.replace('"?"', rate).encode()))
+    invoice = await read_one(make(session, "lnbits"), id_)
+    assert isinstance(invoice, Invoice)
+    assert (invoice.amount, invoice.currency) == (Decimal(4496), "sat")
 
 
 def methods(*payments: tuple[str, str]) -> list[dict[str, Any]]:

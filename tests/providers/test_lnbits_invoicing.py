@@ -99,10 +99,12 @@ async def test_created(wire: Wire, provider: LNbits) -> None:
         provider_status="pending",
         amount=Decimal(21),
         currency="sat",
+        amount_received=Decimal(0),
         pay_amount=Decimal(21),
         pay_currency="sat",
         network="Lightning",
         order_id="HA-0001",
+        memo=ROW["memo"],
         payment_text=f"lightning:{ROW['bolt11']}",
         created_at=NOW,
         # Without a zone in this answer, and in UTC.

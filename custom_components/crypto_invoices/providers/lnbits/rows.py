@@ -1,6 +1,7 @@
 """What LNbits tells of a payment, in the shapes of older releases too."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -106,8 +107,10 @@ def _asked_in_fiat(extra: Mapping[str, Any], satoshi: Decimal | None) -> tuple[D
     rate = extra.get("wallet_fiat_rate")
     if amount is None or currency is None or satoshi is None or not isinstance(rate, int | float):
         return None
-    is_exact = math.isclose(rate * float(amount), float(satoshi), rel_tol=_ROUNDING)
-    return (amount, currency) if is_exact else None
+    with suppress(OverflowError):
+        if math.isclose(rate * float(amount), float(satoshi), rel_tol=_ROUNDING):
+            return amount, currency
+    return None
 
 
 def _read_status(row: Mapping[str, Any]) -> str:

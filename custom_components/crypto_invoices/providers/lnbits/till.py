@@ -2,16 +2,25 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
+import math
 import re
 from typing import Any, override
 
 from ..capabilities import Rejected
-from ..model import BadResponse, Balance, Invoice, ProviderError
+from ..model import (
+    BadResponse,
+    Balance,
+    Invoice,
+    ProviderError,
+    ProviderUnavailable,
+    UnavailableReason,
+)
 from ..new_invoice import NewInvoice
 from ..pages import Page, each_once
 from ..parse import read_object
 from .hints import LNbitsHints
 from .rows import SATOSHI, parse_row, parse_rows, to_satoshi
+from .wallet import PROBED_EVERY
 
 _FIAT = re.compile(r"[A-Z]{3}")
 _SATOSHI = frozenset({"SAT", "SATS"})
@@ -24,6 +33,11 @@ _EXTERNAL_ID = re.compile(r"\S+")
 
 class LNbits(LNbitsHints):
     """A wallet at an LNbits server, with all that can be done there."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Start with a server of which nothing is known."""
+        super().__init__(*args, **kwargs)
+        self._timeless_until = -math.inf
 
     @property
     def supported_fields(self) -> frozenset[str]:
@@ -86,13 +100,32 @@ class LNbits(LNbitsHints):
 
         async def read(offset: int, size: int) -> Page:
             params = {**asked, "limit": str(size), "offset": str(offset)}
-            payload = await self._async_page(params)
+            payload = await self._async_listed(params, is_first=not offset)
             rows = parse_rows(payload, self.now())
             found = {id_: entry for id_, entry in rows.items() if self.parse_invoice_id(id_)}
             return Page(len(payload["data"]), found, payload.get("total"))
 
         async for invoice in each_once(read, since=since, until=until, order_id=order_id):
             yield invoice
+
+    async def _async_listed(self, params: Mapping[str, str], *, is_first: bool) -> Any:
+        """Get a page of a list, without a limit in time where the server can't compare times.
+
+        Some 1.5 with PostgreSQL can't, and answer with an error of their own. Which way it is
+        belongs to the whole list, as offsets differ.
+        """
+        timeless = {name: value for name, value in params.items() if not name.startswith("time[")}
+        if self.clock() < self._timeless_until:
+            return await self._async_page(timeless)
+        try:
+            return await self._async_page(params)
+        except ProviderUnavailable as err:
+            is_own = err.reason is UnavailableReason.SERVER_ERROR and err.retry_after is None
+            if not is_first or not is_own:
+                raise
+        payload = await self._async_page(timeless)
+        self._timeless_until = self.clock() + PROBED_EVERY
+        return payload
 
     async def async_get_balances(self) -> tuple[Balance, ...]:
         """Return what the wallet holds. Raises a ProviderError."""

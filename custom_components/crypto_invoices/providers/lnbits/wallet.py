@@ -30,8 +30,8 @@ from .server import async_can_filter_by_list, async_prove_version
 RECHECK_EVERY = 4
 # The hashes are in the address, which proxies cap at 8 kB.
 _BATCH = 100
-# How often a server that can't read many invoices at once is asked whether it learned to.
-_PROBED_EVERY = 24 * 60 * 60.0
+# How often a server that can't do something is asked whether it learned to.
+PROBED_EVERY = 24 * 60 * 60.0
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SCHEME = re.compile(r"lightning:(?://)?", re.IGNORECASE)
 _WRONG_KEY = re.compile(r"wallet (?:not found|does not exist)", re.IGNORECASE)
@@ -169,7 +169,7 @@ class LNbitsWallet(Provider):
         """Read a batch of invoices with one request, or one by one at an older server."""
         if self.batch_size == 1 and self.clock() >= self._probe_at:
             # It may have been upgraded since.
-            self._probe_at = self.clock() + _PROBED_EVERY
+            self._probe_at = self.clock() + PROBED_EVERY
             self._read_by_list(possible=await async_can_filter_by_list(self._async_page))
         if self.batch_size > 1:
             try:
