@@ -697,3 +697,23 @@ def _means_the_same(token: str) -> bool:
     # A decoder skips other letters, and the last one has bits to spare.
     letters = re.sub("[^A-Za-z0-9_-]", "", signature.replace("+", "-").replace("/", "_"))
     return claims.lstrip("b'\"") == genuine_claims and letters[:42] == genuine[:42]
+
+
+@pytest.mark.parametrize(
+    ("claims", "deposit_id"),
+    [
+        ({"id": 13}, CLOUD_ID),
+        ({"id": "AB12CD34"}, CLOUD_ID),
+        ({"id": "ZZ12CD34"}, "INV-ZZ12CD34"),
+        ({"id": "ZZ12CD34", "uuid": CLOUD_ID}, "INV-ZZ12CD34"),
+    ],
+)
+def test_deposit_whose_token_names_another(claims: dict[str, Any], deposit_id: str) -> None:
+    """A deposit is told by its postback only: it isn't lost where the two names of it differ."""
+    fields = cloud(
+        sign({"exp": EXP, **claims}), amount_crypto=5, currency="USDT_TRC20", order_id="Table 7"
+    )
+    hint = provider("cryptocloud").parse_push(JSON, orjson.dumps(fields))
+    assert CLOUD_ID in hint.invoice_ids
+    assert hint.deposit is not None
+    assert (hint.deposit.id, hint.deposit.order_id) == (deposit_id, "Table 7")

@@ -152,12 +152,11 @@ class CryptoCloudProject(Provider):
         claims = _verified_claims(fields.get("token"), self._postback_secret)
         # Which of them means the invoice differs: each is looked up before it is believed.
         names = (claims.get("id"), claims.get("uuid"), fields.get("invoice_id"))
-        named = {parse_invoice_id(name) for name in names if isinstance(name, str)} - {None}
-        if not named:
+        parsed = (parse_invoice_id(name) for name in names if isinstance(name, str))
+        if not (ids := [id_ for id_ in parsed if id_ is not None]):
             raise PushRejected(RejectReason.MALFORMED, "no invoice is named")
-        ids = [id_ for id_ in named if id_ is not None]
-        # Of two, nobody knows which is paid.
-        deposit = self._read_deposit(ids[0], fields) if len(ids) == 1 else None
+        # Where they differ, a deposit is known again by the one that is signed.
+        deposit = self._read_deposit(ids[0], fields)
         return Hint(invoice_ids=frozenset(ids), deposit=deposit)
 
     def _read_deposit(self, id_: str, fields: Mapping[str, Any]) -> Invoice | None:
