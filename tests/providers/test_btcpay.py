@@ -222,7 +222,7 @@ async def test_request(wire: Wire, session: ClientSession, base: str) -> None:
         ("Expired", "None", InvoiceStatus.EXPIRED, "Expired"),
         ("Expired", "PaidPartial", InvoiceStatus.UNDERPAID, "Expired (PaidPartial)"),
         ("Expired", "PaidLate", InvoiceStatus.PROCESSING, "Expired (PaidLate)"),
-        ("Expired", "PaidOver", InvoiceStatus.OVERPAID, "Expired (PaidOver)"),
+        ("Expired", "PaidOver", InvoiceStatus.PROCESSING, "Expired (PaidOver)"),
         ("Invalid", "None", InvoiceStatus.FAILED, "Invalid"),
         ("Invalid", "Marked", InvoiceStatus.CANCELED, "Invalid (Marked)"),
         ("Invalid", "Invalid", InvoiceStatus.FAILED, "Invalid (Invalid)"),

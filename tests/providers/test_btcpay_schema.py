@@ -46,7 +46,7 @@ DIFFERENT = {
     ("Settled", "PaidOver"): InvoiceStatus.OVERPAID,
     ("Expired", "PaidPartial"): InvoiceStatus.UNDERPAID,
     ("Expired", "PaidLate"): InvoiceStatus.PROCESSING,
-    ("Expired", "PaidOver"): InvoiceStatus.OVERPAID,
+    ("Expired", "PaidOver"): InvoiceStatus.PROCESSING,
     ("Invalid", "Marked"): InvoiceStatus.CANCELED,
 }
 MORE = ("None", "PaidLate", "PaidPartial", "PaidOver", "Marked")

@@ -22,7 +22,7 @@ ADDITIONAL_STATUSES: Mapping[tuple[str, str], InvoiceStatus] = {
     ("Expired", "PaidPartial"): InvoiceStatus.UNDERPAID,
     # Said of money that was merely seen: only the payments show whether it is final.
     ("Expired", "PaidLate"): InvoiceStatus.PROCESSING,
-    ("Expired", "PaidOver"): InvoiceStatus.OVERPAID,
+    ("Expired", "PaidOver"): InvoiceStatus.PROCESSING,
     ("Invalid", "Marked"): InvoiceStatus.CANCELED,
     ("Invalid", "Invalid"): InvoiceStatus.FAILED,
 }
@@ -33,7 +33,7 @@ _WORDS = {
     for word in (*STATUSES, *_ADDITIONAL_WORDS, *(more for _, more in ADDITIONAL_STATUSES))
 }
 
-_LATE = "Expired (PaidLate)"
+_LATE = frozenset({"Expired (PaidLate)", "Expired (PaidOver)"})
 
 # IDs are Base58; an invoice's has 22 characters, seldom fewer.
 _ID = re.compile(r"[0-9A-Za-z]{16,32}")
@@ -121,7 +121,7 @@ def _status(word: str, more: str) -> InvoiceStatus:
 
 def is_paid_late(invoice: Invoice) -> bool:
     """Whether money came after the expiry, final or not."""
-    return invoice.provider_status == _LATE
+    return invoice.provider_status in _LATE
 
 
 def parse_new_invoice(payload: object) -> Invoice:
