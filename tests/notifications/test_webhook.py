@@ -179,6 +179,18 @@ async def test_push_is_read_at_once(
     assert told(entry)["accepted"] == 1
 
 
+async def test_bare_token(
+    hass: HomeAssistant, sandbox: SandboxServer, pushing: Any, runs: Runs
+) -> None:
+    """A postback that has nothing but its token is read and announced as any other."""
+    invoice = sandbox.store.create("cryptocloud")
+    sandbox.sandbox.set("cryptocloud", "postback", "token")
+    await pushing("cryptocloud", invoice.id)
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    assert await settled(hass, sandbox) == [200]
+    assert [run["invoice"] for run in runs] == [invoice.id]
+
+
 @each_provider
 async def test_repeated_late_reordered(
     hass: HomeAssistant, sandbox: SandboxServer, pushing: Any, runs: Runs, provider: str

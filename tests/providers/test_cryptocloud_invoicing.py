@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from typing import Any
 
 from aiohttp import ClientSession
+from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.crypto_invoices.providers.capabilities import (
@@ -324,6 +326,20 @@ async def test_list_request(wire: Wire, provider: CryptoCloud) -> None:
     (asked,) = wire.asked
     assert (asked.method, asked.url.path) == ("POST", "/v2/invoice/merchant/list")
     assert asked.json == {"start": "01.02.2026", "end": "05.02.2026", "offset": 0, "limit": 100}
+
+
+@pytest.mark.parametrize("error", [timedelta(days=-400), timedelta(days=400)])
+async def test_list_ends_by_the_later_clock(
+    wire: Wire, provider: CryptoCloud, freezer: FrozenDateTimeFactory, error: timedelta
+) -> None:
+    """Its end is a date that has not come yet, whichever of the two clocks is wrong."""
+    freezer.move_to(NOW + error)
+    empty = {"status": "success", "result": []}
+    wire.answer(Answer(empty, headers={"Date": format_datetime(NOW, usegmt=True)}))
+    await provider.async_get_account()
+    await listed(provider)
+    end = max(NOW, NOW + error) + timedelta(days=2)
+    assert wire.asked[-1].json["end"] == f"{end:%d.%m.%Y}"
 
 
 @pytest.mark.parametrize("counts", [True, False])

@@ -1,6 +1,7 @@
 """Lists that come in pages: how far they are turned."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -107,3 +108,13 @@ async def test_no_order_at_all() -> None:
     rows = [row(f"{number}", number) for number in range(-50, -30)]
     rows += [row(f"{number}", number * 37 % 100) for number in range(80)]
     assert set((await listed(rows, 10))[0]) == {f"{number}" for number in range(80)}
+
+
+async def test_newest_first_but_for_a_few_seconds() -> None:
+    """What it is sorted by may be a little off what is told: it ends all the same."""
+    rows = [row("new", 1), *(row(f"{number}", -number) for number in range(1, 200))]
+    for at in (3, 17, 18, 30):
+        created_at = rows[at - 1].created_at
+        assert created_at
+        rows[at] = replace(rows[at], created_at=created_at + timedelta(seconds=4))
+    assert await listed(rows, 10) == (["new"], 2)

@@ -9,7 +9,7 @@ from collections.abc import (
     Set as AbstractSet,
 )
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from .model import AnswerTooLarge, Invoice, ProviderError
@@ -17,6 +17,8 @@ from .model import AnswerTooLarge, Invoice, ProviderError
 PAGE = 100
 # Nobody has made more since the last list, and a server that never ends is left alone.
 MOST_PAGES = 100
+# What a list is sorted by may be a little off what it tells.
+_AS_GOOD_AS_ONE = timedelta(seconds=10)
 
 
 class Page(NamedTuple):
@@ -49,7 +51,7 @@ async def each_once(
     """
     seen: set[str] = set()
     turns = _Turns(since)
-    offset: int | None = 0
+    offset = 0
     for _ in range(MOST_PAGES):
         try:
             page = await read(offset, size)
@@ -64,8 +66,9 @@ async def each_once(
             seen.add(invoice.id)
             if _is_within(invoice, since, until) and order_id in (None, invoice.order_id):
                 yield invoice
-        if (offset := turns.next_offset(page, offset, size)) is None:
+        if (following := turns.next_offset(page, offset, size)) is None:
             return
+        offset = following
 
 
 class _Turns:
@@ -94,7 +97,8 @@ class _Turns:
         if self._is_after_gap(names) and offset not in self._gaps:
             # Once for each place: the row that should be there may be one that can't be read.
             self._gaps.add(offset)
-            self._order.last = self._last_page = None
+            self._last_page = None
+            self._order.begin_anew()
             return max(0, offset - size)
         self._known |= names
         is_older = self._order.is_older(page.found.values(), self._since)
@@ -118,7 +122,7 @@ class _Turns:
 
     def _back(self, page: Page, offset: int, size: int, read_to: int) -> int | None:
         """Return where the page before begins, None where all before it is older or was read."""
-        self._order.last = None
+        self._order.begin_anew()
         is_older = self._order.is_older(page.found.values(), self._since)
         if is_older and self._order.is_oldest_first:
             return None
@@ -129,12 +133,16 @@ class _Turns:
 
 @dataclass(slots=True)
 class _Order:
-    """In which order a list is, as far as it was read; rows of one second say nothing."""
+    """In which order a list is, as far as it was read; rows of a few seconds say nothing."""
 
     is_rising: bool = False
     is_falling: bool = False
-    last: datetime | None = None
-    """When the last one was made whose time is told."""
+    _earliest: datetime | None = None
+    _latest: datetime | None = None
+
+    def begin_anew(self) -> None:
+        """Go on with rows that don't follow those before."""
+        self._earliest = self._latest = None
 
     @property
     def is_newest_first(self) -> bool:
@@ -150,10 +158,10 @@ class _Order:
         """Take the rows of a page in, and return whether all of them were made before."""
         made = [row.created_at for row in rows if isinstance(row, Invoice) and row.created_at]
         for moment in made:
-            if self.last is not None:
-                self.is_rising |= moment > self.last
-                self.is_falling |= moment < self.last
-            self.last = moment
+            self._earliest = min(moment, self._earliest or moment)
+            self._latest = max(moment, self._latest or moment)
+            self.is_rising |= moment > self._earliest + _AS_GOOD_AS_ONE
+            self.is_falling |= moment < self._latest - _AS_GOOD_AS_ONE
         return bool(made) and max(made) < since
 
 
