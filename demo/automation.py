@@ -4,6 +4,9 @@ from .websocket import Json
 
 KEY = "crypto_invoices_demo_paid"
 
+# As the blueprints do: whoever pays may have chosen the order ID, and gets no Markdown of theirs.
+MESSAGE = r"{{ trigger.text | regex_replace('([!-/:-@\\[-`{-~])', '\\\\\\1') }}"
+
 
 def notification_id(invoice_id: str) -> str:
     """Return the id of the notification that a paid invoice raises."""
@@ -22,7 +25,7 @@ def paid_automation() -> Json:
                 "data": {
                     "notification_id": notification_id("{{ trigger.invoice_id }}"),
                     "title": "An invoice is paid",
-                    "message": "{{ trigger.text }}",
+                    "message": MESSAGE,
                 },
             }
         ],

@@ -1,8 +1,11 @@
 """What the demo clicks, shows and checks."""
 
 from decimal import Decimal
+import string
 from typing import Any
 
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.template import Template
 import pytest
 
 from demo import DOMAIN, DemoError
@@ -104,6 +107,15 @@ def test_notification_is_the_invoices_own() -> None:
     (action,) = paid_automation()["actions"]
     template = action["data"]["notification_id"]
     assert template.replace("{{ trigger.invoice_id }}", "INV-A") == notification_id("INV-A")
+
+
+async def test_notification_has_no_markdown_of_strangers(hass: HomeAssistant) -> None:
+    """What may have been chosen by whoever pays is shown as it is, sign by sign."""
+    (action,) = paid_automation()["actions"]
+    message = Template(action["data"]["message"], hass)
+    text = "![x](http://a.b/c) <b>`y`</b>* was paid: €24.90"
+    shown = message.async_render({"trigger": {"text": text}}, parse_result=False)
+    assert shown == "".join(f"\\{sign}" if sign in string.punctuation else sign for sign in text)
 
 
 def test_an_unexpected_dialog_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
