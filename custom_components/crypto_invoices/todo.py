@@ -13,12 +13,12 @@ from homeassistant.util import dt as dt_util
 
 from .book.item import Item
 from .book.record import Record
-from .delivery.wording import base_name, written_money
+from .delivery.wording import name_with_amount
 from .devices import account_device_info
 from .fulfillment.presence import async_add_while_shown
 from .identifiers import entity_unique_id
 from .runtime import AccountRuntime, CryptoInvoicesConfigEntry
-from .texts import one_line, translated
+from .texts import translated
 
 PARALLEL_UPDATES = 0
 
@@ -114,7 +114,8 @@ class ToFulfillList(TodoListEntity):
         for record in records:
             if (item := record.item) is None:
                 continue
-            key, summary = record.id, self._summary(record)
+            key = record.id
+            summary = name_with_amount(self.hass, self._entry, record, _LONGEST_SUMMARY)
             known = before.get(key)
             lines = "\n".join(text for text in self._lines(record, item) if text)
             known_as = (item, summary, lines)
@@ -123,12 +124,6 @@ class ToFulfillList(TodoListEntity):
             self._written[key] = known
             found.append((item, known[1]))
         return found
-
-    def _summary(self, record: Record) -> str:
-        """Return what was sold, and for how much."""
-        name = base_name(self.hass, self._entry, record)
-        amount = f" · {written_money(self.hass, record.asked)}" if record.asked else ""
-        return one_line(name, _LONGEST_SUMMARY - len(amount)) + amount
 
     def _lines(self, record: Record, item: Item) -> Iterator[str | None]:
         """Yield what is to be known of a payment, line by line. Nothing that a payer wrote."""

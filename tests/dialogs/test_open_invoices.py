@@ -11,8 +11,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
+from custom_components.crypto_invoices.book.database import StorageError
+from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.dialogs import open_invoices
-from custom_components.crypto_invoices.dialogs.open_invoices import async_find_open
+from custom_components.crypto_invoices.dialogs.open_invoices import async_find_open, async_offer
 from custom_components.crypto_invoices.providers import PROVIDERS
 from custom_components.crypto_invoices.providers.model import (
     Invoice,
@@ -25,6 +27,7 @@ from tests.conftest import (
     AddAccount,
     FlowResult,
     SandboxServer,
+    async_delete_device,
     async_later,
     async_open_add_invoices,
     async_open_credentials,
@@ -72,9 +75,7 @@ async def test_set_up_offers_open_invoices(
     assert result["description_placeholders"]["count"] == "2"
     labels = offered(result)
     assert labels.keys() == {coffee.id, tea.id}
-    assert labels[coffee.id].startswith(
-        "Coffee · $24.90 · " if provider == "cryptocloud" else "Coffee · €24.90 · "
-    )
+    assert labels[coffee.id] == f"Coffee · {'$' if provider == 'cryptocloud' else '€'}24.90"
     assert kept(result["data_schema"])["open_invoices"] == list(labels)
 
     form = {"open_invoices": [coffee.id], "auto_watch": False, "invoices": "nothing"}
@@ -263,19 +264,68 @@ async def test_trouble(monkeypatch: pytest.MonkeyPatch, *, given: int, was_liste
     [
         (
             {"order_id": "Kaffee ☕", "amount": Decimal("24.90"), "currency": "EUR"},
-            "Kaffee ☕ · €24.90 · …oice-7",
+            "Kaffee ☕ · 24,90\u00a0€",
         ),
-        ({"order_id": "<b>x</b>\n" + "y" * 60}, "<b>x</b> " + "y" * 30 + "… · …oice-7"),
-        ({"order_id": "שלום"}, "שלום · …oice-7"),
-        ({"amount": Decimal("1E-8"), "currency": "BTC"}, "0.00000001\u00a0BTC · …oice-7"),
-        ({}, "…oice-7"),
+        ({"order_id": "<b>x</b>\n" + "y" * 60}, "<b>x</b> " + "y" * 50 + "…"),
+        ({"order_id": "שלום"}, "שלום"),
+        ({"order_id": "0f" * 32}, "Rechnung 0f0f0f"),
+        ({"order_id": "1042"}, "Rechnung 1042"),
+        ({"amount": Decimal("1E-8"), "currency": "BTC"}, "Rechnung oice-7 · 0,00000001\u00a0BTC"),
+        ({"memo": "For Alice"}, "Rechnung oice-7"),
+        ({}, "Rechnung oice-7"),
     ],
-    ids=["emoji", "long", "right to left", "small", "nothing"],
+    ids=["emoji", "long", "right to left", "hash", "number", "small", "memo", "nothing"],
 )
-async def test_labels(fields: dict[str, Any], label: str) -> None:
-    """An invoice is called by what it is for, its amount, and the end of its ID."""
+async def test_labels(hass: HomeAssistant, fields: dict[str, Any], label: str) -> None:
+    """An invoice is called as it is everywhere, with its amount, in Home Assistant's language."""
+    hass.config.language = "de"
     shop = Listing()
     shop.rows = (made(7, **fields),)
-    [selector] = (await async_find_open(shop)).schema("en").values()
-    options: Any = selector.config["options"]
-    assert [option["label"] for option in options] == [label]
+    offer = await async_offer(hass, shop)
+    assert list(offer.labels.values()) == [label]
+
+
+async def test_two_with_the_same_name(hass: HomeAssistant) -> None:
+    """Invoices that would be called the same have the ends of their IDs."""
+    shop = Listing()
+    shop.rows = (made(7, order_id="Tea"), made(8, order_id="Tea"), made(9, order_id="Coffee"))
+    offer = await async_offer(hass, shop)
+    assert list(offer.labels.values()) == ["Tea · oice-7", "Tea · oice-8", "Coffee"]
+
+
+@CAN_LIST
+async def test_removed(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str
+) -> None:
+    """What was removed while it is open is offered, but not chosen; also after a restart."""
+    stays, goes, new = (sandbox.store.create(provider) for _ in range(3))
+    entry = await add_account(provider, stays.id, goes.id)
+    await async_delete_device(hass, entry, goes.id)
+    for _ in range(2):
+        result = await async_open_add_invoices(hass, entry)
+        assert offered(result).keys() == {goes.id, new.id}
+        assert kept(result["data_schema"])["open_invoices"] == [new.id]
+        await hass.config_entries.async_reload(entry.entry_id)
+    configure = hass.config_entries.subentries.async_configure
+    result = await configure(result["flow_id"], {"open_invoices": [goes.id]})
+    assert result["reason"] == "invoice_added"
+    assert set(watched(entry)) == {stays.id, goes.id}
+    await async_later(hass, 1)
+
+
+async def test_book_that_cannot_be_read(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nobody knows what was removed, the dialog says so and ends."""
+    first, _ = (sandbox.store.create("cryptocloud") for _ in range(2))
+    entry = await add_account("cryptocloud", first.id)
+
+    def fail(self: Storage, ids: object) -> None:
+        raise StorageError("disk I/O error")
+
+    monkeypatch.setattr(Storage, "find", fail)
+    result = await async_open_add_invoices(hass, entry)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "book_unavailable")

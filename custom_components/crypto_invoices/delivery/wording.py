@@ -8,7 +8,7 @@ from ..book.record import Money, Record
 from ..const import CONF_NAME_FROM_MEMO
 from ..money import written
 from ..providers.model import InvoiceStatus
-from ..texts import isolated, translated
+from ..texts import isolated, one_line, translated
 
 # Of these, what has arrived says more than what was asked for.
 _IN_PART = frozenset({"overpaid", "partially_paid", "underpaid"})
@@ -26,6 +26,14 @@ def base_name(hass: HomeAssistant, entry: ConfigEntry | None, record: Record) ->
 def written_money(hass: HomeAssistant, money: Money) -> str:
     """Return an amount as people write it in Home Assistant's language."""
     return written(*money, hass.config.language)
+
+
+def name_with_amount(
+    hass: HomeAssistant, entry: ConfigEntry | None, record: Record, longest: int
+) -> str:
+    """Return what an invoice is called, shortened if need be, and what it asks for."""
+    amount = f" · {written_money(hass, record.asked)}" if record.asked else ""
+    return one_line(base_name(hass, entry, record), longest - len(amount)) + amount
 
 
 def announcement_text(

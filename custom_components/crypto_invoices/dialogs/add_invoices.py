@@ -8,7 +8,7 @@ from ..book.database import StorageError
 from ..runtime import CryptoInvoicesConfigEntry
 from ..watching import async_watch, with_devices
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
-from .open_invoices import OpenInvoices, async_find_open
+from .open_invoices import OpenInvoices, async_offer
 
 
 class AddInvoicesFlow(ConfigSubentryFlow):
@@ -36,7 +36,10 @@ class AddInvoicesFlow(ConfigSubentryFlow):
         account = entry.runtime_data
         watched = with_devices(account.book)
         if self._offered is None:
-            self._offered = await async_find_open(account.provider, watched)
+            try:
+                self._offered = await async_offer(self.hass, account.provider, entry)
+            except StorageError:
+                return self.async_abort(reason="book_unavailable")
             if not self._offered.was_listed:
                 step_id = "not_listed"
         checked = CheckedIds()
@@ -46,7 +49,7 @@ class AddInvoicesFlow(ConfigSubentryFlow):
                 return await self._async_add(entry, checked)
         return self.async_show_form(
             step_id=step_id,
-            data_schema=invoices_schema(self._offered, self.hass.config.language, user_input),
+            data_schema=invoices_schema(self._offered, user_input),
             errors=checked.errors,
             description_placeholders={
                 "provider": account.provider.name,

@@ -26,7 +26,6 @@ class CheckedIds:
 
 def invoices_schema(
     offered: OpenInvoices,
-    language: str,
     user_input: Mapping[str, Any] | None,
     more: Mapping[vol.Marker, Any] | None = None,
 ) -> vol.Schema:
@@ -36,7 +35,7 @@ def invoices_schema(
     marker = vol.Optional(CONF_INVOICES, description={"suggested_value": typed})
     return vol.Schema(
         {
-            **offered.schema(language, chosen),
+            **offered.schema(chosen),
             **(more or {}),
             marker: TextSelector(TextSelectorConfig(multiline=True)),
         }

@@ -1,24 +1,32 @@
 """The open invoices that a dialog offers to choose from: those that the provider lists."""
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 import logging
 
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers.selector import (
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
 )
+from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
-from ..money import written
+from ..book.naming import id_tail
+from ..book.record import Record, Tombstone
+from ..const import DOMAIN
+from ..delivery.wording import name_with_amount
 from ..providers.capabilities import CanListInvoices
 from ..providers.model import Invoice, ProviderError
 from ..providers.provider import Provider
-from ..texts import one_line
+from ..runtime import CryptoInvoicesConfigEntry
+from ..watching import with_devices
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -29,8 +37,7 @@ _MOST_LISTED = 2000
 # How long a dialog waits for the list, in seconds.
 LISTING_TIMEOUT = 10
 _MADE_SINCE = timedelta(days=90)
-_LONGEST_ORDER_ID = 40
-_END_OF_ID = 6
+_LONGEST_LABEL = 60
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -40,23 +47,41 @@ class OpenInvoices:
 
     by_id: Mapping[str, Invoice] = field(default_factory=dict)
     was_listed: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    removed: Collection[str] = ()
+    """Those that a user stopped watching lately: they are offered, but not chosen at first."""
 
-    def schema(
-        self, language: str, chosen: Collection[str] | None = None
-    ) -> dict[vol.Marker, SelectSelector]:
-        """Return the field to choose with, none where nothing is offered; all are chosen at first."""
+    def schema(self, chosen: Collection[str] | None = None) -> dict[vol.Marker, SelectSelector]:
+        """Return the field to choose with, none where nothing is offered."""
         if not self.by_id:
             return {}
-        options = [
-            SelectOptionDict(value=id_, label=_label(one, language))
-            for id_, one in self.by_id.items()
-        ]
+        options = [SelectOptionDict(value=id_, label=self.labels[id_]) for id_ in self.by_id]
         selector = SelectSelector(
             SelectSelectorConfig(options=options, multiple=True, mode=SelectSelectorMode.LIST)
         )
-        suggested = list(self.by_id) if chosen is None else list(chosen)
-        marker = vol.Optional(CONF_OPEN_INVOICES, description={"suggested_value": suggested})
-        return {marker: selector}
+        if chosen is None:
+            chosen = [id_ for id_ in self.by_id if id_ not in self.removed]
+        suggested = {"suggested_value": list(chosen)}
+        return {vol.Optional(CONF_OPEN_INVOICES, description=suggested): selector}
+
+
+async def async_offer(
+    hass: HomeAssistant, provider: Provider, entry: CryptoInvoicesConfigEntry | None = None
+) -> OpenInvoices:
+    """Return what is open; of an account that is loaded, what has no device there yet.
+
+    Raises StorageError where what was removed can't be read.
+    """
+    if entry is None:
+        found, removed = await async_find_open(provider), frozenset[str]()
+    else:
+        book = entry.runtime_data.book
+        found = await async_find_open(provider, with_devices(book))
+        known = await book.async_find(found.by_id) if found.by_id else {}
+        removed = frozenset(id_ for id_, one in known.items() if isinstance(one, Tombstone))
+    # While the first account is set up, nobody else has loaded our texts.
+    await async_get_translations(hass, hass.config.language, "common", [DOMAIN])
+    return replace(found, labels=labels(hass, entry, found.by_id.values()), removed=removed)
 
 
 async def async_find_open(provider: Provider, watched: Collection[str] = ()) -> OpenInvoices:
@@ -82,10 +107,14 @@ async def async_find_open(provider: Provider, watched: Collection[str] = ()) -> 
     return OpenInvoices({one.id: one for one in found[:MOST_OFFERED]}, was_listed)
 
 
-def _label(invoice: Invoice, language: str) -> str:
-    """Return what tells an invoice from the others in the list."""
-    parts = [one_line(invoice.order_id, _LONGEST_ORDER_ID)] if invoice.order_id else []
-    if invoice.amount is not None:
-        parts.append(written(invoice.amount, invoice.currency, language))
-    short = invoice.id if len(invoice.id) <= 2 * _END_OF_ID else f"…{invoice.id[-_END_OF_ID:]}"
-    return " · ".join((*parts, short))
+def labels(
+    hass: HomeAssistant, entry: ConfigEntry | None, invoices: Iterable[Invoice]
+) -> dict[str, str]:
+    """Return what invoices are called in a list: no two the same."""
+    names = {
+        one.id: name_with_amount(hass, entry, Record.begin(one), _LONGEST_LABEL) for one in invoices
+    }
+    count = Counter(names.values())
+    return {
+        id_: name if count[name] == 1 else f"{name} · {id_tail(id_)}" for id_, name in names.items()
+    }

@@ -27,7 +27,7 @@ from .credentials import (
 )
 from .invoice_ids import CheckedIds, async_check_ids, invoices_schema
 from .labels import FOREIGN_STEP, async_form
-from .open_invoices import OpenInvoices, async_find_open
+from .open_invoices import OpenInvoices, async_offer
 from .proof import Proven, ProvingFlow
 
 
@@ -96,7 +96,7 @@ class SetUpFlow(ProvingFlow):
 
     async def _async_offer_invoices(self) -> ConfigFlowResult:
         """List what is open, and ask which of it to watch."""
-        self._offered = await async_find_open(self._proven.provider)
+        self._offered = await async_offer(self.hass, self._proven.provider)
         if self._offered.was_listed:
             return await self.async_step_invoices()
         return await self.async_step_invoices_not_listed()
@@ -127,7 +127,6 @@ class SetUpFlow(ProvingFlow):
             step_id=step_id,
             data_schema=invoices_schema(
                 self._offered,
-                self.hass.config.language,
                 user_input or self._suggested,
                 _auto_watch_field(provider, user_input or {}),
             ),
