@@ -61,7 +61,9 @@ class Dialog:
 
     def field(self, label: str) -> Locator:
         """Return the field with a label, which a star may follow."""
-        return self.root.get_by_role("textbox", name=re.compile(rf"^{re.escape(label)}\*?$"))
+        # It ends up between slashes.
+        name = re.escape(label).replace("/", r"\/")
+        return self.root.get_by_role("textbox", name=re.compile(rf"^{name}\*?$"))
 
     async def turn(self, label: str) -> None:
         """Turn a switch on that is off, or off that is on."""
