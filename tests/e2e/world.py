@@ -32,16 +32,18 @@ class World:
 
 @asynccontextmanager
 async def world(
-    stage: Stage, *, demo_invoices: bool = False, rest_commands: str = ""
+    stage: Stage, *, demo_invoices: bool = False, rest_commands: str = "", more: str = ""
 ) -> AsyncGenerator[World]:
     """Start a sandbox, which may have invoices, and a Home Assistant that can report to it.
 
-    It may have more REST commands, as YAML.
+    It may have more REST commands and more configuration, as YAML.
     """
     hass_port, sandbox_port = free_ports(2)
     sandbox = Sandbox(sandbox_port, stage.folder / "sandbox.log", demo_invoices=demo_invoices)
     hass = RealHomeAssistant(
-        stage.folder / "config", hass_port, more=rest_command(sandbox.url) + rest_commands
+        stage.folder / "config",
+        hass_port,
+        more=rest_command(sandbox.url) + rest_commands + more,
     )
     async with sandbox, hass:
         yield World(sandbox, hass)

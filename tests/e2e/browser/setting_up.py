@@ -22,48 +22,59 @@ async def begin(frontend: Frontend) -> Dialog:
     return dialog
 
 
-async def set_up(frontend: Frontend, dialog: Dialog, provider: SandboxProvider, url: str) -> None:
-    """Add an account, with wrong keys first and with a wrong invoice among the others."""
+async def set_up(
+    frontend: Frontend, dialog: Dialog, provider: SandboxProvider, url: str, *, wrongly: bool
+) -> None:
+    """Add an account: ``wrongly`` at first, with wrong keys and a wrong invoice among the others."""
     await dialog.choose(f"config.step.user.menu_options.{provider.key}")
-    await _enter_keys(dialog, provider, url)
+    await _enter_keys(dialog, provider, url, wrongly=wrongly)
     await dialog.expect("config.step.invoices.title")
     label = frontend.words("config.step.invoices.data.invoices")
     if provider.key in LIST_INVOICES:
         # Only those that are pasted: what else there is would come while the dialog closes.
         await dialog.turn(frontend.words("config.step.invoices.data.auto_watch"))
-    await _paste(dialog, label, "config", provider.invoices)
+    await _paste(dialog, label, "config", provider.invoices, wrongly=wrongly)
     await dialog.finish()
     await frontend.open(INTEGRATION)
     await frontend.expect_invoices(*provider.invoices)
     await frontend.eyes.look(frontend.account(), f"{provider.key}-devices", fits=False)
 
 
-async def _enter_keys(dialog: Dialog, provider: SandboxProvider, url: str) -> None:
-    """Enter a wrong key, read what is said of it, and enter the right one."""
+async def _enter_keys(
+    dialog: Dialog, provider: SandboxProvider, url: str, *, wrongly: bool
+) -> None:
+    """Enter the right key, and before that a wrong one to read what is said of it."""
     step = dialog.words.tree["config"]["step"][provider.key]
     await dialog.expect(f"config.step.{provider.key}.title")
     await dialog.unfold_all(step)
     await dialog.look(f"{provider.key}-keys")
-    wrong = {name: f"not-{value}" for name, value in provider.credentials.items()}
-    await dialog.fill_in(step, {**wrong, "url": url})
-    await dialog.submit()
-    # Which of two is wrong, a provider doesn't say.
-    error = "key_or_secret" if "api_secret" in wrong else "invalid_auth"
-    await dialog.expect(f"config.error.{error}")
-    await dialog.look(f"{provider.key}-wrong-keys")
-    await dialog.fill_in(step, provider.credentials)
+    if wrongly:
+        wrong = {name: f"not-{value}" for name, value in provider.credentials.items()}
+        await dialog.fill_in(step, {**wrong, "url": url})
+        await dialog.submit()
+        # Which of two is wrong, a provider doesn't say.
+        error = "key_or_secret" if "api_secret" in wrong else "invalid_auth"
+        await dialog.expect(f"config.error.{error}")
+        await dialog.look(f"{provider.key}-wrong-keys")
+    await dialog.fill_in(step, {**provider.credentials, "url": url})
     await dialog.submit()
 
 
 async def _paste(
-    dialog: Dialog, label: str, texts: str, invoices: tuple[SandboxInvoice, ...]
+    dialog: Dialog,
+    label: str,
+    texts: str,
+    invoices: tuple[SandboxInvoice, ...],
+    *,
+    wrongly: bool = True,
 ) -> None:
-    """Paste invoices, with something among them that isn't one, then without it."""
+    """Paste invoices, and before that some with something among them that isn't one."""
     ids = [invoice.id for invoice in invoices]
-    await dialog.field(label).fill("\n".join((NONSENSE, *ids)))
-    await dialog.submit()
-    await dialog.expect(f"{texts}.error.ids_malformed")
-    await dialog.look(f"{invoices[0].provider}-{texts}-wrong-invoices")
+    if wrongly:
+        await dialog.field(label).fill("\n".join((NONSENSE, *ids)))
+        await dialog.submit()
+        await dialog.expect(f"{texts}.error.ids_malformed")
+        await dialog.look(f"{invoices[0].provider}-{texts}-wrong-invoices")
     await dialog.field(label).fill(", ".join(ids))
     await dialog.submit()
 

@@ -10,7 +10,7 @@ from demo.sandbox import SandboxInvoice, SandboxProvider
 from tests.e2e.story import Figure, Outcome, Stage
 from tests.e2e.world import World, world
 
-from . import automations, everyday, many, newcomer, setting_up, upkeep
+from . import automations, everyday, many, newcomer, phone, setting_up, upkeep
 from .chromium import chromium, visitor
 from .dialog import Dialog
 from .encrypted import encrypted
@@ -31,7 +31,10 @@ async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Ou
     pictures = stage.folder / "pictures"
     pictures.mkdir()
     outcomes = []
-    async with world(stage, demo_invoices=True) as running, chromium() as browser:
+    async with (
+        world(stage, demo_invoices=True, more=phone.CONFIGURATION) as running,
+        chromium() as browser,
+    ):
         stage.step("Home Assistant and Chromium have started")
         await try_eyes(browser, pictures)
         async with Client.login(running.hass.url) as client:
@@ -53,6 +56,11 @@ async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Ou
                     clicks = await everyday.run(frontend, url, client, running.sandbox)
                     stage.step("an account without pasted IDs, one without a pasted key, and money")
                 outcomes.append(_outcome(eyes, left, clicks))
+            words = Words(ENGLISH)
+            eyes = Eyes(pictures, words, words)
+            async with visitor(browser, stage.folder, ENGLISH, eyes.wrong) as page:
+                frontend = Frontend(page=page, url=running.hass.url, eyes=eyes)
+                outcomes.append(await phone.run(stage, running, client, frontend))
         complaints = [each for each in running.hass.complaints() if EXPECTED_ERROR not in each]
     return Outcome(
         figures=(
@@ -100,7 +108,7 @@ class Tour:
         first, *others = self.providers
         if self.stage.short and not self._is_whole:
             others = []
-        await self._set_up(first, await setting_up.begin(self.frontend))
+        await self._set_up(first, await setting_up.begin(self.frontend), wrongly=True)
         await self._change_invoices(first)
         if self._is_whole:
             await self._keep_many(first)
@@ -112,7 +120,9 @@ class Tour:
         if asks_for_key := self._is_whole or not self.stage.short:
             await upkeep.refuse_key(self.frontend, first, self.running.sandbox)
         for provider in others:
-            await self._set_up(provider, await self.frontend.add_account())
+            dialog = await self.frontend.add_account()
+            # What is said of wrong keys is the same for all of them.
+            await self._set_up(provider, dialog, wrongly=not self.stage.short)
         if asks_for_key:
             await upkeep.reauthenticate(self.frontend, first, self.running.sandbox)
             self.stage.step("a new key is entered where Home Assistant asks for it")
@@ -129,10 +139,12 @@ class Tour:
         self.stage.step("all accounts are deleted")
         return left
 
-    async def _set_up(self, provider: SandboxProvider, dialog: Dialog) -> None:
+    async def _set_up(self, provider: SandboxProvider, dialog: Dialog, *, wrongly: bool) -> None:
         """Add an account."""
-        await setting_up.set_up(self.frontend, dialog, provider, self.running.sandbox.url)
-        self.stage.step(f"{provider.name}: wrong keys, wrong invoices, then it is set up")
+        url = self.running.sandbox.url
+        await setting_up.set_up(self.frontend, dialog, provider, url, wrongly=wrongly)
+        before = "wrong keys, wrong invoices, then " if wrongly else ""
+        self.stage.step(f"{provider.name}: {before}it is set up")
 
     async def _change_invoices(self, provider: SandboxProvider) -> None:
         """Add an invoice to the first account, and remove one."""
