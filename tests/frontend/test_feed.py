@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 from homeassistant.auth.models import Group, User
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
 from PIL import Image
 import pytest
 from pytest_homeassistant_custom_component.common import MockUser
@@ -130,6 +131,20 @@ async def test_all_then_changes(
     assert "code" not in row
     assert row["brought_amount"]
     assert card.rows_sent == 3
+
+
+async def test_invoices_are_called_as_their_devices(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, open_card: Open
+) -> None:
+    """Two that would be called the same are told apart, and a hash is no name."""
+    made = [sandbox.store.create("lnbits", order_id=None) for _ in range(2)]
+    entry = await add_account("lnbits", *(one.id for one in made))
+    card = await open_card()
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    names = {row["name"] for row in card.invoices.values()}
+    assert len(names) == 2
+    assert names <= {device.name for device in devices}
+    assert all(len(name) < 32 for name in names)
 
 
 @pytest.mark.parametrize(

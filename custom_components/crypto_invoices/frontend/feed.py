@@ -158,9 +158,10 @@ class Feed:
             account.changed.update(watched)
             await self._async_send_rest(entry.entry_id, account, runtime)
         changed, account.changed = account.changed, set()
+        names = runtime.coordinator.devices.names
         for some in batched(changed, _SENT_AT_ONCE, strict=False):
             rows = [
-                watched_values(entry.entry_id, one)
+                watched_values(entry.entry_id, names.name(one.record), one)
                 for id_ in some
                 if (one := watched.get(id_)) is not None and self._is_asked_for(one.record)
             ]
@@ -200,7 +201,12 @@ class Feed:
         except StorageError:
             # The book is being closed, or can't be read: what was sent stays.
             return
-        rows = [record_values(entry_id, one) for one in at_rest if self._is_asked_for(one)]
+        names = runtime.coordinator.devices.names
+        rows = [
+            record_values(entry_id, names.name(one), one)
+            for one in at_rest
+            if self._is_asked_for(one)
+        ]
         for some in batched(rows, _SENT_AT_ONCE, strict=False):
             self._send_rows(account, some)
             await asyncio.sleep(0)

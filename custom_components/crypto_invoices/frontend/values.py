@@ -20,11 +20,8 @@ from ..providers.model import Invoice
 from ..qr import text_to_scan
 from ..reading.watched import Watched
 from ..runtime import CryptoInvoicesConfigEntry
-from ..texts import one_line
 
 type Values = dict[str, Any]
-
-_LONGEST_NAME = 60
 
 
 @callback
@@ -48,24 +45,24 @@ def async_account_values(
     }
 
 
-def watched_values(entry_id: str, one: Watched) -> Values:
+def watched_values(entry_id: str, name: str, one: Watched) -> Values:
     """Return a watched invoice: what the book says, and what was last read of it."""
     invoice = as_asked(one.record, one.invoice) if one.invoice is not None else None
     problem = error_key(one.error) if one.error is not None else None
-    return _values(entry_id, one.record, invoice) | _told({"problem": problem})
+    return _values(entry_id, name, one.record, invoice) | _told({"problem": problem})
 
 
-def record_values(entry_id: str, record: Record) -> Values:
+def record_values(entry_id: str, name: str, record: Record) -> Values:
     """Return an invoice that nothing is read of any more."""
-    return _values(entry_id, record, None)
+    return _values(entry_id, name, record, None)
 
 
-def _values(entry_id: str, record: Record, invoice: Invoice | None) -> Values:
+def _values(entry_id: str, name: str, record: Record, invoice: Invoice | None) -> Values:
     """Return a record, and what its provider says beyond it."""
     values = {
         "account": entry_id,
         "id": record.id,
-        "name": one_line(record.order_id or record.id, _LONGEST_NAME),
+        "name": name,
         "status": record.status.value,
         **_amount("", record.asked),
         **_amount("received_", record.received),
