@@ -355,7 +355,7 @@ async def test_list_pages(
     found = [invoice.id for invoice in await listed(provider)]
     assert len(found) == len(set(found))
     assert [id_ for id_ in found if id_ in expected] == expected
-    assert len(wire.asked) <= count // 100 + 3
+    assert len(wire.asked) <= count // 100 + 4
 
 
 async def test_list_stops_where_it_is_left(wire: Wire, provider: CryptoCloud) -> None:
