@@ -19,6 +19,7 @@ from custom_components.crypto_invoices.providers.model import InvoiceNotFound, I
 from custom_components.crypto_invoices.runtime import AccountRuntime
 
 from .elsewhere import Elsewhere
+from .fulfilled import Fulfilled
 from .home import AUTOMATIONS, Announced, Home
 from .world import RECEIVED, TESTS, World
 
@@ -55,6 +56,7 @@ class Checks:
     def __post_init__(self) -> None:
         """Begin with nothing made elsewhere."""
         self.elsewhere = Elsewhere(self.home, self.world)
+        self.fulfilled = Fulfilled(self.home)
 
     def note_adding(self, id_: str, status: S) -> None:
         """Note that an invoice is to be watched once it is in the book."""
@@ -70,6 +72,7 @@ class Checks:
         self.adding.pop(id_, None)
         self.unsure.add(id_)
         self.elsewhere.note_deleted(id_)
+        self.fulfilled.note_forgotten(record)
 
     def note_watching_switched(self) -> None:
         """Note that automatic watching is switched on or off."""
@@ -124,6 +127,7 @@ class Checks:
         self.is_blurred = True
         self.forgivable |= self.world.truth.keys()
         self.elsewhere.note_loss()
+        self.fulfilled.note_loss()
 
     def note_begin(self) -> None:
         """Note that a new life begins: what was being added is, or isn't."""
@@ -167,6 +171,7 @@ class Checks:
         self._nothing_is_forgotten(account)
         self._sums_are_right(account)
         self._what_is_shown_is_known(account)
+        self.fulfilled.after_step(account)
 
     def _note_found(self, account: AccountRuntime) -> None:
         """Note what was found that was made elsewhere."""

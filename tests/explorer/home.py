@@ -33,6 +33,7 @@ from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.const import (
     CONF_AUTO_WATCH,
     CONF_ONLY_ORDER_ID,
+    CONF_TO_FULFILL,
     DOMAIN,
 )
 from custom_components.crypto_invoices.delivery.announcement import Announcement
@@ -160,7 +161,7 @@ class Home:
             "invoices": [looked_up(world.invoice(id_)) for id_ in INVOICES[:2]],
         }
         self._entry_before = dict(self._entry_data)
-        self.options: dict[str, Any] = {}
+        self.options: dict[str, Any] = {CONF_TO_FULFILL: True}
 
     @property
     def is_auto_watched(self) -> bool:
@@ -169,7 +170,7 @@ class Home:
 
     def set_options(self, *, auto_watch: bool, order_id: str | None) -> None:
         """Set the account's options, as its dialog does; what they are is never lost."""
-        self.options = {CONF_AUTO_WATCH: auto_watch, CONF_ONLY_ORDER_ID: order_id}
+        self.options |= {CONF_AUTO_WATCH: auto_watch, CONF_ONLY_ORDER_ID: order_id}
         if self.is_running:
             self.hass.config_entries.async_update_entry(self.entry, options=dict(self.options))
             self.loop.settle()

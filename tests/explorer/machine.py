@@ -3,9 +3,12 @@
 from .rules.account import AccountRules
 from .rules.automations import AutomationRules
 from .rules.elsewhere import ElsewhereRules
+from .rules.fulfillment import FulfillmentRules
 from .rules.machine import MachineRules
 from .rules.provider import ProviderRules
 
 
-class Explorer(ProviderRules, ElsewhereRules, AccountRules, AutomationRules, MachineRules):
+class Explorer(
+    ProviderRules, ElsewhereRules, AccountRules, AutomationRules, FulfillmentRules, MachineRules
+):
     """One account of three invoices and two automations, treated badly."""

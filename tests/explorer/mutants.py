@@ -146,8 +146,8 @@ MUTANTS = (
     Mutant(
         "the first of two transitions is enough",
         "delivery/account.py",
-        "        self._announce(invoice_id)\n\n\ndef",
-        "\n\ndef",
+        "        self._announce(sent.announcement.invoice_id)\n",
+        "",
     ),
     Mutant(
         "what is set up is not taken over",
@@ -232,6 +232,18 @@ MUTANTS = (
         "upkeep/horizon.py",
         "min(listed_to, now) - OVERLAP",
         "min(listed_to, now)",
+    ),
+    Mutant(
+        "a payment that comes again is owed again",
+        "book/transitions.py",
+        "        if item.is_open:\n            record.item = replace(item, tried_at=max(now, item.tried_at))\n",
+        "        record.item = replace(item, tried_at=now, fulfilled_at=None)\n",
+    ),
+    Mutant(
+        "what is taken back is owed no more before that is heard",
+        "fulfillment/account.py",
+        "            is_news = is_done and take_back(record)\n",
+        "            is_news = take_back(record)\n",
     ),
 )
 
