@@ -10,6 +10,7 @@ class FulfillmentRules(Steps):
 
     # What is taken back is doubted until then, and announced a moment ago.
     _BELIEVED_AFTER = 125.0
+    _HEARD_AFTER = 15.0
 
     @precondition(lambda self: self.home.is_loaded and self.home.entry.runtime_data.book.items.owed)
     @rule(id_=invoices)
@@ -34,10 +35,13 @@ class FulfillmentRules(Steps):
     @precondition(lambda self: self.home.is_loaded)
     @rule(id_=invoices)
     def stand_after_all(self, id_: str) -> None:
-        """A payment is taken back, stands after all while that is heard, and there is a power cut."""
-        self._do(f"{id_} is taken back, and stands after all when there is a power cut")
+        """A payment that was heard is taken back, stands after all while that is heard, and there is a power cut."""
+        self._do(f"{id_} is paid, taken back, and stands after all when there is a power cut")
+        self._push(id_, "is paid")
+        self._pass(self._HEARD_AFTER)
         self.home.actions.is_held = True
-        self._push(id_, "is taken back")
+        if self.home.is_loaded:
+            self._push(id_, "is taken back")
         self._pass(self._BELIEVED_AFTER)
         if self.home.is_loaded:
             self._push(id_, "is paid")
