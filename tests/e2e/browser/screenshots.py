@@ -24,8 +24,8 @@ from .words import Words
 FOLDER = CHECKOUT / "docs/images"
 # What is taken of which picture of the tour: left, upper, right and lower edge.
 OF_TOUR = {
-    "set-up": ("cryptocloud-config-wrong-invoices-desktop", (330, 190, 950, 710)),
-    "triggers": ("triggers-desktop", (112, 0, 1168, 612)),
+    "set-up": ("cryptocloud-config-wrong-invoices-desktop", (330, 82, 950, 818)),
+    "triggers": ("triggers-desktop", (112, 0, 1168, 300)),
     "trace": ("trace-desktop", (256, 0, 1280, 300)),
     "invoice": ("device-desktop", (256, 0, 1280, 640)),
     "phone": ("device-phone", (0, 0, 390, 844)),
