@@ -17,6 +17,8 @@ _RAW = re.compile(r"component\.|ui\.panel|\b[a-z]+_[a-z_]+\b|\{\w+\}")
 
 # What a user types where an ID or a key goes.
 _GAPS = ("{id}", "{key}")
+# So short that it also matches the model of a device, which Home Assistant doesn't translate.
+_AMBIGUOUS = frozenset({"common.invoice"})
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ class Eyes:
         return any(
             paragraph.fullmatch(text)
             for key, english in self.english.ours.items()
-            if self.words.ours.get(key, "") != english
+            if key not in _AMBIGUOUS and self.words.ours.get(key, "") != english
             for paragraph in self.english.paragraphs(key)
         )
 
