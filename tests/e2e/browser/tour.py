@@ -138,6 +138,7 @@ class Tour:
             self.frontend.eyes.wrong += await newcomer.describe(self.frontend)
             self.stage.step("a newcomer describes an API that is in no preset")
             await upkeep.delete(self.frontend, remaining=0)
+            await many.end(self.running.sandbox)
         storage = self.running.hass.folder / ".storage"
         left = await upkeep.left_behind(self.client, storage)
         self.stage.step("all accounts are deleted")
