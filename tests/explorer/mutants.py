@@ -152,8 +152,8 @@ MUTANTS = (
     Mutant(
         "what is set up is not taken over",
         "book/loading.py",
-        "        await _async_take_over(hass, entry, book)\n",
-        "        pass\n",
+        "        await book.async_add(record for id_, record in records.items() if id_ not in known)\n",
+        "",
     ),
     Mutant(
         "an invoice whose status is final is over",
@@ -176,7 +176,7 @@ MUTANTS = (
     Mutant(
         "who adds an invoice and leaves takes it along",
         "watching.py",
-        'asyncio.shield(entry.async_create_task(coordinator.hass, job, "watch"))\n',
+        'asyncio.shield(coordinator.async_start_job(job, "watch"))\n',
         "job\n",
     ),
     Mutant(
@@ -218,8 +218,8 @@ MUTANTS = (
     Mutant(
         "the first page says in which order a list is",
         "providers/pages.py",
-        "is_newest_first: bool | None = None",
-        "is_newest_first: bool | None = True",
+        "        return self.is_falling and not self.is_rising\n",
+        "        return not self.is_rising\n",
     ),
     Mutant(
         "it begins anew when the clock is wrong",
