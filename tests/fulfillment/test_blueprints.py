@@ -55,7 +55,7 @@ async def test_switched_on(shop: Shop, inputs: dict[str, Any], minutes: int) -> 
     assert await shop.open() == []
     await shop.wait(minutes=minutes - 0.5)
     assert is_on(shop)
-    await shop.wait(minutes=0.6)
+    await shop.wait(minutes=1)
     assert not is_on(shop)
 
 
