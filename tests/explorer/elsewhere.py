@@ -30,9 +30,11 @@ class Elsewhere:
         """Note that it was switched on or off: what was not seen until now isn't new."""
         self.since = None
         self.promised &= watched
+        # What was announced before the file was lost is no longer watched, and was no less promised.
+        announced = {one.invoice for one in self.home.announced if one.is_payment}
         self.paid_before = {
             id_ for id_ in self.world.made if self.world.truth[id_].status.is_paid
-        } - watched
+        } - {*watched, *announced}
 
     def note_made(self, id_: str) -> None:
         """Note that an invoice was made."""
