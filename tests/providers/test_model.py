@@ -71,7 +71,7 @@ def invoice(**changes: Any) -> Invoice:
 
 def test_what_is_not_told_is_none() -> None:
     """Beyond ID and status nothing is assumed: no zero, no guess."""
-    told = {"id", "status", "provider_status", "local_times"}
+    told = {"id", "status", "provider_status", "local_times", "is_final"}
     assert {field.name for field in fields(Invoice)} > told
     assert all(
         getattr(invoice(), field.name) is None
@@ -79,6 +79,7 @@ def test_what_is_not_told_is_none() -> None:
         if field.name not in told
     )
     assert not invoice().local_times
+    assert not invoice().is_final
 
 
 def test_unchanged_is_equal() -> None:
