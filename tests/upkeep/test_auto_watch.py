@@ -669,7 +669,7 @@ async def test_options_of_a_provider_that_lists_nothing(
     """What can't be watched automatically isn't offered to be."""
     entry = await add_account("cryptocloud_v1", sandbox.store.create("cryptocloud_v1").id)
     result = await hass.config_entries.options.async_init(entry.entry_id)
-    offered = {"cleanup_after", "fulfill", "fulfill_issue"}
+    offered = {"cleanup_after", "to_fulfill", "to_fulfill_issue"}
     assert fields_of(result["data_schema"]).keys() == offered
 
 
