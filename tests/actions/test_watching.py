@@ -346,6 +346,7 @@ async def test_account_not_loaded(
 # What the actions need beside their account.
 FILLED: dict[str, dict[str, Any]] = {
     "create_invoice": {"amount": 1, "currency": "USD"},
+    "create_static_wallet": {"currency": "USDT_TRC20", "identify": "till"},
     "get_statistics": {"start_date": "2026-11-01", "end_date": "2026-11-30"},
 }
 
