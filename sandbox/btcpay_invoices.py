@@ -116,7 +116,8 @@ def _row(request: web.Request, invoice: SandboxInvoice) -> dict[str, Any]:
         del row["paidAmount"]
     change = _CASES[settings["case"]]
     for name in ("status", "additionalStatus", "type"):
-        row[name] = change(str(row[name]))
+        if isinstance(word := row[name], str):
+            row[name] = change(word)
     return row
 
 
@@ -161,7 +162,7 @@ async def get_invoices(request: web.Request) -> web.Response:
     found = [
         row
         for row in rows
-        if (not words or row["status"].lower() in words)
+        if (not words or str(row["status"]).lower() in words)
         and (not orders or str(row["metadata"].get("orderId")) in orders)
         and since <= row["createdTime"] <= until
     ]
