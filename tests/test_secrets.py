@@ -311,7 +311,10 @@ async def async_enter_keys(
         seen.note("dialogs", flow["context"])
         settings = sandbox.settings(entry.data["provider"])
         asked = {key: settings[key] for key in settings if key in ("api_key", "api_secret")}
-        result = await async_submit(hass, flow, dict.fromkeys(asked, f"wrong-{MARK}"))
+        result: FlowResult = flow
+        if result["step_id"] == "reauth_key":
+            result = await async_submit(hass, result, {"next_step_id": "enter_key"})
+        result = await async_submit(hass, result, dict.fromkeys(asked, f"wrong-{MARK}"))
         assert result["errors"]
         result = await async_submit(hass, result, asked)
         assert result["reason"] == "reauth_successful"
