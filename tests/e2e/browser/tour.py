@@ -22,8 +22,9 @@ from .words import Words
 ENGLISH = "en"
 # Not yet for all of them there is a translation.
 OTHERS = ("de",)
-# What is logged of a key that is refused, and of a book that is taken away while it is open.
-EXPECTED_ERRORS = ("Error fetching", "attempt to write a readonly database")
+# What is logged of a key that is refused, of a book that is taken away while it is open, and of
+# an automation for an invoice that was deleted.
+EXPECTED_ERRORS = ("Error fetching", "attempt to write a readonly database", "is not a device")
 
 
 async def run(stage: Stage, languages: Iterable[str] = (ENGLISH, *OTHERS)) -> Outcome:
