@@ -114,9 +114,10 @@ class Shop:
 
     async def die(self) -> None:
         """Be killed."""
-        self.kills.append(monotonic())
         self.keep_log()
         await self._running.hass.kill()
+        # From now on it is dead: what was asked for until then may be asked for again.
+        self.kills.append(monotonic())
 
     def keep_log(self) -> None:
         """Keep what went wrong in this life."""
