@@ -8,6 +8,7 @@ from itertools import batched
 
 import pytest
 
+from custom_components.crypto_invoices.book.item import Item
 from custom_components.crypto_invoices.book.record import Record
 from custom_components.crypto_invoices.providers.model import (
     Answer,
@@ -154,6 +155,16 @@ def test_unknown_word_while_the_clock_is_ahead() -> None:
     read.world.loop.wall_offset = timedelta()
     read.intake.follow_jump(read.world.clocks.take_jump())
     assert (read.due_in("1") or 0.0) <= 5 * 60
+
+
+def test_owed_while_the_clock_is_ahead() -> None:
+    """What was announced an hour ago is owed for an hour when the clock is set right, too."""
+    read = Read(invoice("1", S.PAID, created_at=NOW), wall=timedelta(days=365))
+    record, ahead = read.world.book.records["1"], read.world.clocks.now()
+    record.item = Item(announcement_id="a", previous=S.PENDING, since=ahead, tried_at=ahead)
+    read.world.loop.wall_offset = timedelta()
+    read.intake.follow_jump(read.world.clocks.take_jump())
+    assert record.item.since == record.item.tried_at == read.world.clocks.now()
 
 
 @pytest.mark.parametrize("added", [1, 200])

@@ -19,6 +19,8 @@ from ..delivery.wording import announcement_text
 # Up to when it is known what has become long overdue; what came after has to be said.
 _REMINDED_UNTIL = "reminded_until"
 _MOMENT = timedelta(microseconds=1)
+# More than two answers of a provider differ in what time it is.
+_SET_BACK = timedelta(minutes=2)
 
 
 class FollowUps:
@@ -43,6 +45,9 @@ class FollowUps:
         """Do what is due; return in how many seconds something is, None while nothing is owed."""
         now, owed = self._now(), tuple(self._book.items.owed.values())
         self._times |= async_get_listeners(self._hass).reminded_after
+        # A clock that was set back is no reason to be silent until it is there again.
+        if self._reminded_until - now > _SET_BACK:
+            self._reminded_until = now
         waits = [float("inf")]
         for record in owed:
             if (item := record.item) is None:

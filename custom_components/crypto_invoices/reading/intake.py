@@ -218,3 +218,6 @@ class Intake:
             if record.is_dated_here and record.ended_at is not None:
                 record.ended_at += jump
                 self._book.changed(record)
+            if record.item is not None and not self._clocks.is_server_known:
+                record.item = record.item.moved(jump)
+                self._book.changed(record)
