@@ -1,13 +1,13 @@
 """Pushes that name no invoice: all open ones are read, and none of that too often."""
 
 from collections.abc import Callable, Collection
-from datetime import datetime
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import HomeAssistant, callback
 
+from ..const import DOMAIN
 from ..providers.push import Hint
+from ..reading.timer import Timer
 
 # At most once in so many seconds.
 INTERVAL = 10.0
@@ -25,38 +25,30 @@ class NamelessHints:
         open_invoices: Callable[[], Collection[str]],
     ) -> None:
         """Begin with none, and stop with the account."""
-        self._hass = hass
         self._hint = hint
         self._open_invoices = open_invoices
         self._is_wanted = False
-        self._cancel: CALLBACK_TYPE | None = None
-        entry.async_on_unload(self._stop)
+        self._timer = Timer(hass, f"{DOMAIN} {entry.title} nameless hints", self._ring)
+        entry.async_on_unload(self._timer.disarm)
 
     @callback
     def async_pass_on(self, hint: Hint) -> None:
         """Pass a hint on, now or as soon as it may be."""
         if hint.invoice_ids:
             self._hint(hint)
-        elif self._cancel is None:
-            self._read(is_verified=hint.is_verified)
-        else:
+        elif self._timer.is_armed:
             self._is_wanted = True
+        else:
+            self._read(is_verified=hint.is_verified)
 
     def _read(self, *, is_verified: bool) -> None:
         """Have all open ones read, and not again for a while."""
         self._is_wanted = False
-        self._cancel = async_call_later(self._hass, INTERVAL, self._ring)
+        self._timer.arm(INTERVAL)
         self._hint(Hint(invoice_ids=frozenset(self._open_invoices()), is_verified=is_verified))
 
     @callback
-    def _ring(self, now: datetime) -> None:
+    def _ring(self) -> None:
         """Read what came meanwhile."""
-        self._cancel = None
         if self._is_wanted:
             self._read(is_verified=False)
-
-    @callback
-    def _stop(self) -> None:
-        """Read nothing any more."""
-        if self._cancel is not None:
-            self._cancel()

@@ -12,8 +12,7 @@ from aiohttp.web import Request, Response
 from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID, EVENT_CORE_CONFIG_UPDATE
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 
@@ -24,6 +23,7 @@ from ..issues import WEBHOOK_MOVED, async_create_issue, async_delete_issue
 from ..providers.model import Invoice
 from ..providers.provider import fingerprint
 from ..providers.push import CanPush, Hint, PushRejected, RejectReason
+from ..reading.timer import Timer
 from .address import webhook_address
 from .body import BodyRejected, async_read_body
 from .cloudhook import async_ensure_cloudhook, async_follow_cloud
@@ -73,7 +73,7 @@ class WebhookManager:
         self._hint = hint
         self._seen_deliveries: dict[str, None] = {}
         self._not_logged: Counter[str] = Counter()
-        self._stop_logging: CALLBACK_TYPE | None = None
+        self._log_timer = Timer(hass, f"{DOMAIN} {entry.title} rejected pushes", self._log_summary)
         self._address: str | None = None
         self.registration = registration
         """None where the address is entered by hand."""
@@ -200,26 +200,19 @@ class WebhookManager:
     def _reject(self, reason: str, status: HTTPStatus) -> Response:
         """Count a push that is not believed, and log the first of many."""
         self.rejected[reason] += 1
-        if self._stop_logging is None:
+        if not self._log_timer.is_armed:
             _LOGGER.warning(
                 "%s: rejected a push (%s); more of them are counted", self._entry.title, reason
             )
-            self._stop_logging = async_call_later(self._hass, LOG_INTERVAL, self._log_interval_over)
+            self._log_timer.arm(LOG_INTERVAL)
         else:
             self._not_logged[reason] += 1
         return Response(status=status)
 
     @callback
-    def _log_interval_over(self, now: datetime) -> None:
-        """Log what came in the interval, and the next rejection immediately."""
-        self._log_summary()
-
-    @callback
     def _log_summary(self) -> None:
-        """Log how many pushes were rejected since the last line."""
-        if self._stop_logging is not None:
-            self._stop_logging()
-            self._stop_logging = None
+        """Log how many pushes were rejected since the last line, and the next one immediately."""
+        self._log_timer.disarm()
         if self._not_logged:
             _LOGGER.warning(
                 "%s: rejected %s more pushes: %s",
