@@ -1,5 +1,6 @@
 """QR codes: what there is to scan of an invoice, and the picture of it."""
 
+from base64 import b64encode
 from io import BytesIO
 import logging
 
@@ -30,6 +31,18 @@ async def async_can_draw(hass: HomeAssistant) -> bool:
         _LOGGER.warning("QR codes can't be drawn: %s", err)
         return False
     return True
+
+
+async def async_draw_link(hass: HomeAssistant, text: str) -> str | None:
+    """Return a link with the QR code of a text in it, None where none can be drawn."""
+    if not await async_can_draw(hass):
+        return None
+    try:
+        # A long text takes its time.
+        picture = await hass.async_add_executor_job(make_qr, text)
+    except ImportError:
+        return None
+    return f"data:image/png;base64,{b64encode(picture).decode()}"
 
 
 def text_to_scan(invoice: Invoice) -> str | None:

@@ -1,6 +1,5 @@
 """What the cards ask for over Home Assistant's websocket."""
 
-import base64
 from typing import Any
 
 from homeassistant.components.websocket_api import async_register_command
@@ -15,7 +14,7 @@ import voluptuous as vol
 from .const import DOMAIN
 from .frontend.feed import async_readable_accounts, async_start_feed
 from .frontend.values import Values, async_account_values
-from .qr import make_qr, text_to_scan
+from .qr import async_draw_link, text_to_scan
 from .runtime import CryptoInvoicesConfigEntry
 
 _CONFIG_ENTRY_ID = "config_entry_id"
@@ -86,15 +85,7 @@ async def qr_code(hass: HomeAssistant, connection: ActiveConnection, msg: dict[s
     if text is None:
         connection.send_error(msg["id"], ERR_NOT_FOUND, "There is nothing to pay")
         return
-    try:
-        # A long text takes its time.
-        picture = base64.b64encode(await hass.async_add_executor_job(make_qr, text)).decode()
-    except ImportError:
-        picture = None
-    connection.send_result(
-        msg["id"],
-        {"text": text, "image": picture and f"data:image/png;base64,{picture}"},
-    )
+    connection.send_result(msg["id"], {"text": text, "image": await async_draw_link(hass, text)})
 
 
 def _text_to_scan(entry: CryptoInvoicesConfigEntry, invoice_id: str) -> str | None:

@@ -1,16 +1,14 @@
 """Create a static wallet: an address that takes any amount, any number of times."""
 
-from base64 import b64encode
-
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID
-from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+from homeassistant.core import ServiceCall, ServiceResponse
 
 from ..book.database import StorageError
 from ..deposits import async_keep_wallet
 from ..providers.capabilities import CanCreateStaticWallet
 from ..providers.model import ProviderError
 from ..providers.new_invoice import check_text
-from ..qr import make_qr
+from ..qr import async_draw_link
 from .common import async_get_account, failure, provider_failure, refusal
 
 ATTR_CURRENCY = "currency"
@@ -44,14 +42,5 @@ async def async_create_static_wallet(call: ServiceCall) -> ServiceResponse:
         "currency": wallet.currency,
         "network": wallet.network,
         ATTR_IDENTIFY: wallet.identify,
-        "qr_code": await _async_draw(call.hass, wallet.address),
+        "qr_code": await async_draw_link(call.hass, wallet.address),
     }
-
-
-async def _async_draw(hass: HomeAssistant, text: str) -> str | None:
-    """Return a QR code as a link with the picture in it, None where none can be drawn."""
-    try:
-        picture = await hass.async_add_executor_job(make_qr, text)
-    except ImportError:
-        return None
-    return f"data:image/png;base64,{b64encode(picture).decode()}"

@@ -1,7 +1,6 @@
 """Subentry flow: ask for money, show what a wallet scans, and say when it is paid."""
 
 import asyncio
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,7 +25,7 @@ from ..providers.capabilities import CanCreateInvoice
 from ..providers.model import Invoice, InvoiceStatus, ProviderError, SettingNeeded
 from ..providers.new_invoice import InvalidField, NewInvoice, read_asked_amount
 from ..providers.provider import Provider
-from ..qr import async_can_draw, make_qr, text_to_scan
+from ..qr import async_draw_link, text_to_scan
 from ..runtime import CryptoInvoicesConfigEntry
 
 CONF_AMOUNT = "amount"
@@ -139,9 +138,7 @@ class AskForMoneyFlow(ConfigSubentryFlow):
     async def _async_begin_to_wait(self) -> SubentryFlowResult:
         """Draw what there is to scan, and show it."""
         text = text_to_scan(self._invoice)
-        if text and await async_can_draw(self.hass):
-            picture = await self.hass.async_add_executor_job(make_qr, text)
-            self._picture = f"data:image/png;base64,{b64encode(picture).decode()}"
+        self._picture = await async_draw_link(self.hass, text) if text else None
         return await self.async_step_pay()
 
     async def async_step_pay(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
