@@ -86,6 +86,15 @@ def deposit(hass: HomeAssistant, sandbox: SandboxServer) -> Deposit:
     return pay
 
 
+def asked_at(account: ConfigEntry) -> dict[str, str]:
+    """Return what a wallet is asked for with."""
+    return {
+        "config_entry_id": account.entry_id,
+        "currency": "USDT_TRC20",
+        "identify": "Box 1",
+    }
+
+
 async def test_create(hass: HomeAssistant, account: ConfigEntry) -> None:
     """The answer says where to pay to, also as a picture."""
     wallet = await create(hass, account)
@@ -232,13 +241,7 @@ async def test_setting_missing(
     given = {**provider.push_credentials, **provider.invoicing_credentials}
     del given[missing]
     entry = await add_account(PROVIDER, **given)
-    error = await async_refused(
-        hass,
-        "create_static_wallet",
-        config_entry_id=entry.entry_id,
-        currency="USDT_TRC20",
-        identify="Box 1",
-    )
+    error = await async_refused(hass, "create_static_wallet", **asked_at(entry))
     assert error.translation_key == "setting_needed"
     assert (error.translation_placeholders or {})["setting"] == label
     assert not sandbox.sandbox.requests[PROVIDER, "wallet"]
@@ -249,13 +252,7 @@ async def test_provider_without_wallets(
 ) -> None:
     """Where there are none, the action says so."""
     entry = await add_account("btcpay")
-    error = await async_refused(
-        hass,
-        "create_static_wallet",
-        config_entry_id=entry.entry_id,
-        currency="BTC",
-        identify="Box 1",
-    )
+    error = await async_refused(hass, "create_static_wallet", **asked_at(entry))
     assert error.translation_key == "no_static_wallets"
 
 
@@ -264,13 +261,7 @@ async def test_trouble(
 ) -> None:
     """A wallet that was created though no answer came has its deposits announced, too."""
     sandbox.switch(PROVIDER, Fault.CUT_CONNECTION, count=1)
-    error = await async_refused(
-        hass,
-        "create_static_wallet",
-        config_entry_id=account.entry_id,
-        currency="USDT_TRC20",
-        identify="Box 1",
-    )
+    error = await async_refused(hass, "create_static_wallet", **asked_at(account))
     assert error.translation_key == "cannot_connect"
     [address] = sandbox.wallets
     assert await deposit(address=address) == [200]
@@ -289,12 +280,6 @@ async def test_disk_is_full(
         return False
 
     monkeypatch.setattr(Writer, "async_commit", fail)
-    error = await async_refused(
-        hass,
-        "create_static_wallet",
-        config_entry_id=account.entry_id,
-        currency="USDT_TRC20",
-        identify="Box 1",
-    )
+    error = await async_refused(hass, "create_static_wallet", **asked_at(account))
     assert error.translation_key == "wallet_not_kept"
     assert not sandbox.sandbox.requests[PROVIDER, "wallet"]
