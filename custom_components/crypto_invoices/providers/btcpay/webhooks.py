@@ -11,7 +11,6 @@ from typing import Any, Literal
 from ..model import BadResponse, InvoiceNotFound, ProviderError
 from ..parse import read_object, read_text, read_word
 from ..push import Hint, PushRejected, RejectReason, parse_body
-from .invoices import parse_invoice_id
 from .store import BTCPayStore, is_plain, read_list
 
 # What a webhook of ours is told of. Older servers don't know the last two, and refuse what they
@@ -64,7 +63,7 @@ class BTCPayWebhooks(BTCPayStore):
         named = read_text(fields.get("invoiceId")) or ""
         return Hint(
             # Its test button names an invoice that can't be one.
-            invoice_ids=frozenset({named if parse_invoice_id(named) == named else ""}),
+            invoice_ids=frozenset({named if is_plain(named) else ""}),
             delivery_id=next(filter(None, deliveries), None),
         )
 
