@@ -20,7 +20,7 @@ from .identifiers import entity_unique_id, invoice_identifier
 from .providers.model import Invoice, InvoiceNotFound
 
 # The entities of so many invoices are added before others get their turn.
-_ADDED_AT_ONCE = 20
+_ADDED_AT_ONCE = 10
 
 
 async def async_add_invoice_entities(
