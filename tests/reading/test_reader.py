@@ -423,6 +423,19 @@ def test_hints_come_all_the_time() -> None:
     assert world.polls["2"][-1] == pytest.approx(before, abs=0.2)
 
 
+def test_hints_at_others_put_no_poll_off() -> None:
+    """What nobody hints at is polled in time, however often something else is planned anew."""
+    world = World(Unlimited, answer_seconds=0.1)
+    world.start(*some(100), invoice("silent"))
+    world.run(2)
+    begin = world.now
+    for number in range(600):
+        world.hint(f"{number % 100}")
+        world.run(0.2)
+    assert world.now - begin > 100
+    assert max(world.gaps("silent")) <= YOUNG_INTERVAL + 1
+
+
 def test_hints_take_all_there_is() -> None:
     """When hints have taken the whole budget, polls wait in line, and that is no failure."""
     world = World(OneByOne, answer_seconds=0.4)

@@ -186,7 +186,7 @@ class Fulfillment:
         if soonest is None:
             self._timer.disarm()
         else:
-            self._timer.arm(min(max(soonest, 1.0), _LONGEST_WAIT))
+            self._timer.arm_at_latest(min(max(soonest, 1.0), _LONGEST_WAIT))
 
     @callback
     def _say(self, key: str, count: int) -> None:

@@ -135,11 +135,10 @@ class Reader:
     @callback
     def async_arm(self) -> None:
         """Derive the one timer from what is planned."""
-        self._timer.disarm()
-        if not self._is_started or self.is_polling_off or self._plan_lane.is_running:
-            return
         due = next_due(self._intake.planned)
-        if due is None:
+        is_off = not self._is_started or self.is_polling_off or self._plan_lane.is_running
+        if is_off or due is None:
+            self._timer.disarm()
             return
         wait = max(
             1.0,
@@ -147,7 +146,8 @@ class Reader:
             self._allowance.seconds_until_poll(),
             self.standing.left + _EARLY if self.is_backing_off else 0.0,
         )
-        self._timer.arm(min(wait, LONGEST_SLEEP))
+        # Never later than before: whoever plans something again and again puts no poll off.
+        self._timer.arm_at_latest(min(wait, LONGEST_SLEEP))
 
     @callback
     def check_clock(self) -> None:
