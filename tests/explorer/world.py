@@ -68,7 +68,7 @@ class Truth:
     lied_since: float | None = None
     """When the first of the false answers was received that no true one has contradicted."""
     answered_at: float = 0.0
-    """When the last answer was received."""
+    """When the last reading of it was received, which no page of the list is."""
     was_last_false: bool = False
     """Whether it was false."""
     false_reverts: int = 0
@@ -98,6 +98,8 @@ class Question:
     """What was so when it was sent."""
     asked: float
     """When it was sent."""
+    is_list: bool = False
+    """Whether it asks for a page of the list, which says nothing new of what is watched."""
 
 
 @dataclass
@@ -186,7 +188,11 @@ class World:
         now = question.answer.get_loop().time()
         for id_, row in rows.items():
             if isinstance(row, Invoice):
-                self._note_answer(self.truth[id_], row.status, question.asked, now)
+                truth = self.truth[id_]
+                self._note_answer(truth, row.status, question.asked, now)
+                if not question.is_list and row.status is not S.UNKNOWN:
+                    truth.answered_at = now
+                    truth.was_last_false = row.status is not truth.status
         question.answer.set_result(rows)
 
     def is_misled(self, id_: str) -> bool:
@@ -210,8 +216,6 @@ class World:
                 truth.lied_since = now
         elif asked >= truth.answered_at:
             truth.lied_since = None
-        truth.answered_at = now
-        truth.was_last_false = said is not truth.status
 
 
 class MadeUpProvider(Provider):
@@ -255,16 +259,19 @@ class MadeUpProvider(Provider):
         ids = tuple(listed[offset : offset + size])
         try:
             async with asyncio.timeout(_PAGE_TIMEOUT):
-                found = await self._async_ask(ids)
+                found = await self._async_ask(ids, is_list=True)
         except TimeoutError as err:
             raise ProviderUnavailable(UnavailableReason.TIMEOUT) from err
         return Page(len(ids), found, len(listed))
 
-    async def _async_ask(self, ids: tuple[str, ...]) -> Mapping[str, Invoice | ProviderError]:
+    async def _async_ask(
+        self, ids: tuple[str, ...], *, is_list: bool = False
+    ) -> Mapping[str, Invoice | ProviderError]:
         """Ask a question, and wait until it is answered."""
         world = self.world
         then = {id_: truth.status for id_, truth in world.truth.items()}
-        question = Question(ids, asyncio.get_running_loop().create_future(), then, self.clock())
+        answer = asyncio.get_running_loop().create_future()
+        question = Question(ids, answer, then, self.clock(), is_list)
         world.questions.append(question)
         if not world.is_held:
             world.release(question, world.mood)
