@@ -2,34 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from typing import Any
-from unittest.mock import MagicMock, patch
+from typing import Any, override
+from unittest.mock import patch
 
-from homeassistant.components import automation
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
-from homeassistant.config import async_process_component_and_handle_errors
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
-from homeassistant.core import CoreState, HomeAssistant, ServiceCall
-from homeassistant.helpers import entity_registry as er, trigger as trigger_helper
-from homeassistant.loader import DATA_CUSTOM_COMPONENTS, async_get_integration
-from homeassistant.setup import async_setup_component
-from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import (
-    INSTANCES,
-    MockConfigEntry,
-    async_test_home_assistant,
-    mock_storage,
-)
+from homeassistant.core import CoreState, ServiceCall
+from homeassistant.helpers import entity_registry as er
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.crypto_invoices.book.database import StorageError
 from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.book.record import Record
-from custom_components.crypto_invoices.book.storage import Storage
 from custom_components.crypto_invoices.const import (
     CONF_AUTO_WATCH,
     CONF_ONLY_ORDER_ID,
@@ -45,13 +31,11 @@ from custom_components.crypto_invoices.delivery.listeners import (
 )
 from custom_components.crypto_invoices.providers import PROVIDERS
 
+from .host import Gate, Host
 from .virtual import VirtualLoop
 from .world import INVOICES, MadeUpProvider, World
 
-_OURS = f"custom_components.{DOMAIN}"
 AUTOMATIONS = ("payments", "changes")
-# What they need is there: no web server, no files.
-_LOADED = ("http", "websocket_api", "auth", "webhook", "system_log")
 
 
 @dataclass(frozen=True)
@@ -94,52 +78,16 @@ class Run:
         return now >= self.began + RUN_TIMEOUT - 0.1
 
 
-@dataclass
-class Gate:
-    """A place where what is under way waits, while that is wanted."""
-
-    is_held: bool = False
-    waiting: list[asyncio.Future[str]] = field(default_factory=list)
-
-    async def async_pass(self) -> str:
-        """Wait until it is let through; return how."""
-        if not self.is_held:
-            return "well"
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.waiting.append(future)
-        try:
-            return await future
-        finally:
-            if future in self.waiting:
-                self.waiting.remove(future)
-
-    def release(self, how: str = "well") -> None:
-        """Let the first through."""
-        future = self.waiting.pop(0)
-        if not future.done():
-            future.set_result(how)
-
-
-class Home:
+class Home(Host):
     """One account in a Home Assistant that is not treated well."""
 
     def __init__(self, folder: Path, loop: VirtualLoop, world: World) -> None:
         """Prepare an empty disk."""
-        self.folder = folder
-        self.loop = loop
+        super().__init__(folder, loop)
         self.world = world
-        self.life = 0
         self.heard: list[Heard] = []
-        self.disk = Gate()
-        self.reads = Gate()
         self.actions = Gate()
-        self.arming = Gate()
-        self.gates = {
-            "writes": self.disk,
-            "reads": self.reads,
-            "actions": self.actions,
-            "arming": self.arming,
-        }
+        self.gates["actions"] = self.actions
         self.versions = dict.fromkeys(AUTOMATIONS, 0)
         self.deleted: set[str] = set()
         self.callers: list[asyncio.Task[Any]] = []
@@ -151,9 +99,7 @@ class Home:
         self.absent_since: dict[str, float] = {}
         """Since when automations have had no triggers."""
         self.off: set[str] = set()
-        self.storages: list[Storage] = []
         self.setting_up: asyncio.Task[Any]
-        self._manager: AbstractAsyncContextManager[HomeAssistant] | None = None
         self._entry_data: dict[str, Any] = {
             "provider": "made_up",
             "url": "http://made.up",
@@ -186,57 +132,21 @@ class Home:
         account.auto_watch.async_hint(ids, is_trusted=is_trusted)
         self.loop.settle()
 
+    @override
     @contextmanager
     def patched(self) -> Iterator[None]:
         """Let time, disk and provider be ours."""
         MadeUpProvider.world = self.world
-        with ExitStack() as stack:
-            stack.enter_context(mock_storage())
-            stack.enter_context(patch.dict(PROVIDERS, {"made_up": MadeUpProvider}))
-            stack.enter_context(patch.object(dt_util, "utcnow", self.loop.wall))
-            for module in ("account", "clients"):
-                stack.enter_context(
-                    patch(f"custom_components.{DOMAIN}.{module}.monotonic", self.loop.time)
-                )
-            for module in ("account", "coordinator"):
-                # The same story ends the same way each time.
-                stack.enter_context(
-                    patch(f"custom_components.{DOMAIN}.{module}.Random", lambda: Random(0))
-                )
-            get_platform = trigger_helper._async_get_trigger_platform
-
-            async def slow(*args: Any) -> Any:
-                await self.arming.async_pass()
-                return await get_platform(*args)
-
-            stack.enter_context(patch.object(trigger_helper, "_async_get_trigger_platform", slow))
-            stack.enter_context(
-                patch(f"custom_components.{DOMAIN}.clients.async_get_clientsession")
-            )
-            opened = Storage.open
-
-            def opening(storage: Storage, **how: Any) -> Any:
-                self.storages.append(storage)
-                return opened(storage, **how)
-
-            stack.enter_context(patch.object(Storage, "open", opening))
+        with (
+            super().patched(),
+            patch.dict(PROVIDERS, {"made_up": MadeUpProvider}),
+            patch(f"custom_components.{DOMAIN}.clients.async_get_clientsession"),
+        ):
             yield
 
     async def async_start(self) -> None:
         """Start Home Assistant, up to where the account is set up."""
-        self._manager = async_test_home_assistant(
-            config_dir=str(self.folder), initial_state=CoreState.starting
-        )
-        self.hass = hass = await self._manager.__aenter__()
-        vars(hass)["async_add_executor_job"] = self._executor(self.life)
-        hass.http = MagicMock()
-        hass.config.components.update(_LOADED)
-        hass.data.pop(DATA_CUSTOM_COMPONENTS, None)
-        await async_get_integration(hass, DOMAIN)
-        hass.services.async_register("test", "report", self._report(self.life))
-        assert await async_setup_component(hass, AUTOMATION_DOMAIN, self._automations())
-        component = hass.data[automation.DATA_COMPONENT]
-        vars(component)["async_prepare_reload"] = self._prepare_reload
+        hass = await self.async_begin()
         self.entry = MockConfigEntry(
             domain=DOMAIN,
             entry_id="account",
@@ -248,7 +158,13 @@ class Home:
         async_get_listeners(hass).subscribe(Subscriber(self._watch, self._never))
         await hass.config_entries.async_setup(self.entry.entry_id)
 
-    def _automations(self) -> dict[str, Any]:
+    @override
+    def register_actions(self) -> None:
+        """Register the action that automations run."""
+        self.hass.services.async_register("test", "report", self._report(self.life))
+
+    @override
+    def automations(self) -> dict[str, Any]:
         """Return the automations as they are saved now."""
         triggers = {"payments": "crypto_invoices.paid", "changes": "crypto_invoices.status_changed"}
         return {
@@ -277,13 +193,6 @@ class Home:
                 if name not in self.deleted
             ]
         }
-
-    async def _prepare_reload(self, *, skip_reset: bool = False) -> Any:
-        """Return what the file of automations says."""
-        integration = await async_get_integration(self.hass, AUTOMATION_DOMAIN)
-        return await async_process_component_and_handle_errors(
-            self.hass, self._automations(), integration
-        )
 
     def _report(self, life: int) -> Callable[[ServiceCall], Any]:
         """Return the action that automations run."""
@@ -349,34 +258,6 @@ class Home:
         latest = self.loop.passed - ABSENT_TIMEOUT
         return {name for name, since in self.absent_since.items() if since <= latest}
 
-    def _executor(self, life: int) -> Callable[..., asyncio.Future[Any]]:
-        """Return what does blocking work: at once, but for the disk."""
-
-        async def execute(target: Callable[..., Any], *args: Any) -> Any:
-            is_write = getattr(target, "__func__", None) is Storage.write
-            if is_write and await self.disk.async_pass() == "badly":
-                raise StorageError("the disk is full")
-            is_ours = str(getattr(target, "__module__", "")).startswith(_OURS)
-            if is_ours and not is_write:
-                how, name = await self.reads.async_pass(), target.__qualname__
-                # What only closes or deletes a file doesn't fail.
-                if how == "badly" and "<locals>" in name and "close" not in name:
-                    raise StorageError("the disk is not there")
-            if life != self.life:
-                raise asyncio.CancelledError
-            result = target(*args)
-            if is_ours and not is_write:
-                await self.reads.async_pass()
-            if is_write:
-                # Written, but nobody knows it yet.
-                await self.disk.async_pass()
-            return result
-
-        def executor(target: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
-            return self.loop.create_task(execute(target, *args))
-
-        return executor
-
     def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Begin something that may be cancelled."""
         self.callers.append(self.loop.create_task(coroutine))
@@ -388,36 +269,18 @@ class Home:
         if self.entry.data != self._entry_data:
             self._entry_before, self._entry_data = self._entry_data, dict(self.entry.data)
 
+    @override
     def stop(self) -> None:
         """Stop Home Assistant in an orderly way."""
-        for gate in self.gates.values():
-            gate.is_held = False
-        self._release_all()
         self.remember_entry()
-        stopping = self.loop.create_task(self.hass.async_stop(force=True))
-        self.loop.advance(0.1)
-        for _ in range(60):
-            if stopping.done():
-                break
-            self._release_all()
-            self.loop.advance(5)
-        assert stopping.done(), "Home Assistant does not stop"
-        stopping.result()
-        self._bury()
-
-    def _release_all(self) -> None:
-        """Let all through that waits at a gate."""
-        for gate in self.gates.values():
-            while gate.waiting:
-                gate.release()
-                self.loop.settle()
+        super().stop()
 
     def kill(self, *, entry_is_older: bool) -> None:
         """Lose everything but the disk."""
         self.remember_entry()
         if entry_is_older:
             self._entry_data = dict(self._entry_before)
-        self._bury()
+        self.bury()
 
     def lose_file(self, *, is_there: bool) -> None:
         """Let the account's file be damaged, or gone."""
@@ -426,35 +289,13 @@ class Home:
             if is_there:
                 path.write_text("Once upon a time there was a database here.")
 
-    def _bury(self) -> None:
-        """Let nothing be left of this life."""
-        self.life += 1
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        self.loop.settle()
+    @override
+    def note_end(self) -> None:
+        """Let nobody wait any more."""
         self.world.questions.clear()
         # A start that waits for its first reading would wait for ever: nobody lets time pass.
         self.world.is_held = False
-        for gate in self.gates.values():
-            gate.waiting.clear()
-            gate.is_held = False
-        for storage in self.storages:
-            storage.close()
-        self.storages.clear()
         self.callers.clear()
-        self.loop.drop_timers()
-        self.hass.import_executor.shutdown(wait=True)
-        if self.hass in INSTANCES:
-            INSTANCES.remove(self.hass)
-        assert self._manager is not None
-        self.loop.run_until_complete(self._manager.__aexit__(None, None, None))
-        self._manager = None
-
-    def started(self) -> None:
-        """Let Home Assistant have started."""
-        self.hass.set_state(CoreState.running)
-        self.hass.bus.async_fire_internal(EVENT_HOMEASSISTANT_STARTED)
-        self.loop.settle()
 
     def state(self, unique_id: str) -> str | None:
         """Return what a sensor shows, None where there never was such a sensor."""
@@ -469,11 +310,6 @@ class Home:
         """Return what was written of an invoice that is watched."""
         found = self.storages[-1].find((id_,)).get(id_)
         return found if isinstance(found, Record) else None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether there is a Home Assistant."""
-        return self._manager is not None
 
     @property
     def is_loaded(self) -> bool:

@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
-from itertools import count
 import selectors
 from typing import Any, override
 
@@ -18,9 +17,13 @@ _MOST_RINGS = 50_000
 class _NoWait(selectors.SelectSelector):
     """Waits for nothing: what is not ready now only becomes ready by moving time."""
 
+    loop: VirtualLoop
+
     @override
     def select(self, timeout: float | None = None) -> Any:
-        return super().select(0)
+        found = super().select(0)
+        self.loop._turn(is_quiet=timeout != 0 and not found)
+        return found
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -30,13 +33,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     _ready: deque[asyncio.Handle]
     _scheduled: list[asyncio.TimerHandle]
 
-    def __init__(self) -> None:
+    def __init__(self, begin: datetime = _EPOCH) -> None:
         """Begin at some moment."""
+        self._begin = begin
+        self._until: float | None = None
+        """How far time may move; None while it must not."""
+        self._turns = self._rings = 0
+        self._turns_left: int | None = None
+        self.is_halted = False
+        """Whether it was ended before its time."""
         self.passed = 1000.0
         self._wall_offset = timedelta()
         self.was_set = False
         """Whether the clock on the wall was ever wrong."""
-        super().__init__(_NoWait())
+        selector = _NoWait()
+        selector.loop = self
+        super().__init__(selector)
 
     @override
     def time(self) -> float:
@@ -55,11 +67,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def wall(self) -> datetime:
         """Return what the clock on the wall says."""
-        return _EPOCH + timedelta(seconds=self.passed) + self.wall_offset
+        return self.right() + self.wall_offset
 
     def right(self) -> datetime:
         """Return what time it is, whatever the clock on the wall says."""
-        return _EPOCH + timedelta(seconds=self.passed)
+        return self._begin + timedelta(seconds=self.passed)
 
     def run[T](self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine, and whatever else is ready, without letting time pass."""
@@ -69,31 +81,49 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def settle(self) -> None:
         """Run what is ready until nothing is."""
-        for _ in range(_MOST_TURNS):
-            if not self._ready:
-                return
-            self.call_soon(self.stop)
-            self.run_forever()
-        raise AssertionError("something never comes to rest")
+        self.advance(0)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and each timer ring when it is its turn."""
-        until = self.passed + seconds
-        for turn in count():
-            assert turn < _MOST_RINGS, "timers ring again and again"
-            self.settle()
-            due = [handle.when() for handle in self._scheduled if not handle.cancelled()]
-            following = min(due, default=until)
-            if following > until:
-                break
-            self.passed = max(self.passed, following) + 1e-6
-            # One turn moves what is due to what is ready.
-            self.call_soon(self.stop)
+        self._until = until = self.passed + seconds
+        self._turns = self._rings = 0
+        self.is_halted = False
+        try:
             self.run_forever()
-            if following == until and not due:
-                break
-        self.passed = max(self.passed, until)
-        self.settle()
+        finally:
+            self._until = None
+        if not self.is_halted:
+            self.passed = max(self.passed, until)
+
+    def halt_in(self, turns: int | None) -> None:
+        """End the next advance after so many turns, in the middle of what is under way."""
+        self._turns_left = turns
+
+    def halt(self) -> None:
+        """End the advance that is under way."""
+        self.is_halted, self._turns_left = True, None
+        self.stop()
+
+    def _turn(self, *, is_quiet: bool) -> None:
+        """Let time move to the next timer where nothing is ready, up to where it may."""
+        if self._until is None:
+            return
+        if self._turns_left is not None:
+            self._turns_left -= 1
+            if self._turns_left <= 0:
+                self.halt()
+                return
+        if not is_quiet:
+            self._turns += 1
+            assert self._turns < _MOST_TURNS, "something never comes to rest"
+            return
+        following = self._scheduled[0].when() if self._scheduled else None
+        if following is None or following > self._until:
+            self.stop()
+            return
+        self._turns, self._rings = 0, self._rings + 1
+        assert self._rings < _MOST_RINGS, "timers ring again and again"
+        self.passed = max(self.passed, following) + 1e-6
 
     @property
     def timers(self) -> list[asyncio.TimerHandle]:
