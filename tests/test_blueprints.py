@@ -41,7 +41,8 @@ ACTIONS = "invoice_paid_actions.yaml"
 REMIND = "invoice_expiry_reminder.yaml"
 SHIP = "invoice_paid_ship.yaml"
 SWITCH_ON = "invoice_paid_switch_on.yaml"
-ALL = (NOTIFY, ACTIONS, REMIND, SHIP, SWITCH_ON)
+MQTT = "invoice_paid_mqtt.yaml"
+ALL = (NOTIFY, ACTIONS, REMIND, SHIP, SWITCH_ON, MQTT)
 
 
 @pytest.fixture

@@ -1,14 +1,17 @@
-"""The blueprints that deliver: one switches something on, the other reminds until it is ticked."""
+"""The blueprints that deliver: to a device, to a person, to a broker."""
 
+import json
 from pathlib import Path
 import shutil
 from typing import Any
 
 from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.common import async_fire_mqtt_message
+from pytest_homeassistant_custom_component.typing import MqttMockHAClient, MqttMockPahoClient
 
 from tests.delivery.conftest import turns
-from tests.test_blueprints import FOLDER, SHIP, SWITCH_ON, using
+from tests.test_blueprints import FOLDER, MQTT, SHIP, SWITCH_ON, using
 
 from .conftest import Shop
 
@@ -121,3 +124,71 @@ async def test_shipped(shop: Shop) -> None:
     reminded = f"{shop.home.order(second)} is paid, but not fulfilled: $25.00"
     assert shop.home.orders() == [*told, reminded]
     assert {run.trigger for run in shop.home.runs()} == {shop.entry.title}
+
+
+@pytest.fixture
+def mock_hass_config() -> None:
+    """Leave the configuration alone when MQTT is set up: the automation is in it."""
+
+
+def published(mqtt_mock: MqttMockHAClient) -> list[tuple[str, str]]:
+    """Return the topics and payloads of what was published, all of it retained."""
+    told = [call.args for call in mqtt_mock.async_publish.mock_calls]
+    assert all(
+        isinstance(payload, str) and (qos, retain) == (1, True) for _, payload, qos, retain in told
+    )
+    return [(topic, payload) for topic, payload, _, _ in told]
+
+
+async def come_back(shop: Shop, topic: str, payload: str) -> None:
+    """Let the broker send what it has."""
+    async_fire_mqtt_message(shop.hass, topic, payload, qos=1, retain=True)
+    await turns()
+
+
+async def test_forwarded(shop: Shop, mqtt_mock: MqttMockHAClient) -> None:
+    """Each payment has a topic of its own, and is fulfilled when the broker has it."""
+    await use(shop, MQTT)
+    paid = await shop.pay()
+    [(topic, payload)] = published(mqtt_mock)
+    message = json.loads(payload)
+    assert topic == f"crypto_invoices/paid/{message['announcement_id']}"
+    assert {name: message[name] for name in ("invoice_id", "status", "amount", "currency")} == {
+        "invoice_id": paid,
+        "status": "paid",
+        "amount": 25,
+        "currency": "USD",
+    }
+    assert message["text"] == f"{shop.home.order(paid)} was paid: $25.00"
+    assert message["is_test"] is False
+    assert list(await shop.items("needs_action")) == [paid]
+    await come_back(shop, topic, payload)
+    assert await shop.open() == []
+    await shop.wait(hours=2)
+    assert len(published(mqtt_mock)) == 1
+
+
+async def test_broker_is_silent(shop: Shop, mqtt_mock: MqttMockHAClient) -> None:
+    """What was sent into the void comes again, and is the same message."""
+    await use(shop, MQTT, topic="shop")
+    await shop.pay()
+    await shop.wait(seconds=31)
+    await shop.wait(seconds=30)
+    first, again = published(mqtt_mock)
+    assert first == again
+    assert first[0].startswith("shop/")
+    await come_back(shop, *again)
+    assert await shop.open() == []
+
+
+async def test_broker_is_away(
+    shop: Shop, mqtt_mock: MqttMockHAClient, mqtt_client_mock: MqttMockPahoClient
+) -> None:
+    """What can't be sent is kept by the client, and fulfilled as soon as the broker has it."""
+    mqtt_client_mock.publish.side_effect = lambda *_: type("Info", (), {"mid": 1, "rc": 4})
+    await use(shop, MQTT)
+    await shop.pay()
+    [(topic, payload)] = published(mqtt_mock)
+    assert len(await shop.open()) == 1
+    await come_back(shop, topic, payload)
+    assert await shop.open() == []
