@@ -170,7 +170,7 @@ async def async_follow_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEnt
     """Call the devices what the account is called now, and its invoices by its options."""
     await _async_take_over_left(hass, entry)
     async_register_account_device(hass, entry)
-    await entry.runtime_data.coordinator.devices.async_rename(entry.runtime_data.book.records)
+    await entry.runtime_data.coordinator.devices.async_follow(entry.runtime_data.book.records)
 
 
 async def _async_take_over_left(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:

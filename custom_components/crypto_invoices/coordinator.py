@@ -170,7 +170,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
             self._close_key_dialog()
         try:
             await self._async_publish_watched()
-            await self.devices.async_rename(taken.changed)
+            await self.devices.async_follow(taken.changed)
             await self.publisher.async_publish(taken.changed)
         finally:
             # Whatever goes wrong with showing it, a payment is announced.
@@ -183,7 +183,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
         """Show what is watched now, unless it is shown; whoever is cut leaves the rest to the next."""
         version = self.intake.version
         if version != self._published_version:
-            await self.devices.async_rename()
+            await self.devices.async_name()
             await self.publisher.async_publish_watched()
             self._published_version = version
 

@@ -93,9 +93,17 @@ class InvoiceDevices:
                     registry.async_remove_device(device_id)
             await asyncio.sleep(0)
 
-    async def async_rename(self, changed: Iterable[str] = ()) -> None:
-        """Call devices what their invoices are called now, some of which changed."""
-        for some in batched(self.names.compare(changed), _RENAMED_AT_ONCE, strict=False):
+    async def async_name(self) -> None:
+        """Rename the devices whose invoices are called otherwise with those that there are now."""
+        await self._async_rename(self.names.compare())
+
+    async def async_follow(self, changed: Iterable[str]) -> None:
+        """Rename the devices of invoices that changed, and of those that are called the same."""
+        await self._async_rename(self.names.follow(changed))
+
+    async def _async_rename(self, invoice_ids: Iterable[str]) -> None:
+        """Call the devices of some invoices what these are called now, a few at a time."""
+        for some in batched(invoice_ids, _RENAMED_AT_ONCE, strict=False):
             for invoice_id in some:
                 self._rename(invoice_id)
             await asyncio.sleep(0)

@@ -108,13 +108,16 @@ def test_follows() -> None:
     assert names.compare() == {"AAAAAA", "BBBBBB"}
     assert names.name(first) == "Order · €24.90"
     second.order_id = "Other"
-    assert names.compare(["BBBBBB", "CCCCCC"]) == {"AAAAAA", "BBBBBB"}
+    assert names.follow(["BBBBBB", "CCCCCC"]) == {"AAAAAA", "BBBBBB"}
     assert [names.name(first), names.name(second)] == ["Order", "Other"]
     second.order_id = "Order"
-    names.compare(["BBBBBB"])
+    names.follow(["BBBBBB"])
     del records["BBBBBB"]
     assert names.compare() == {"AAAAAA"}
     assert names.name(first) == "Order"
+    # What doesn't name it renames nothing.
+    first.status = InvoiceStatus.PAID
+    assert names.follow(["AAAAAA"]) == set()
     first.has_device = False
     assert names.compare() == set()
 

@@ -64,17 +64,28 @@ class Names:
             added += f"{_BETWEEN}{id_tail(record.id)}" if self._count[key] > 1 else ""
         return one_line(base, _LONGEST_NAME - len(added)) + added
 
-    def compare(self, changed: Iterable[str] = ()) -> set[str]:
-        """Follow the records, some of which changed; return whose names may be others now."""
-        records, touched = self._records, set[str]()
-        old = {*(self._known.keys() - records.keys()), *changed}
-        for invoice_id in old & self._known.keys():
-            key = self._known.pop(invoice_id)
-            touched.add(key[0])
-            self._count.subtract((key[0], key))
-        for invoice_id, record in records.items():
-            if record.has_device and invoice_id not in self._known:
-                key = self._known[invoice_id] = self._base(record), record.asked
+    def compare(self) -> set[str]:
+        """Follow which invoices have a device; return whose names may be others now."""
+        named = {id_ for id_, record in self._records.items() if record.has_device}
+        return self.follow(self._known.keys() ^ named)
+
+    def follow(self, changed: Iterable[str]) -> set[str]:
+        """Follow the records of some invoices; return whose names may be others now."""
+        touched = set[str]()
+        for invoice_id in changed:
+            record, key = self._records.get(invoice_id), None
+            if record is not None and record.has_device:
+                key = self._base(record), record.asked
+            if (before := self._known.get(invoice_id)) == key:
+                continue
+            if before is not None:
+                del self._known[invoice_id]
+                touched.add(before[0])
+                self._count.subtract((before[0], before))
+            if key is not None:
+                self._known[invoice_id] = key
                 touched.add(key[0])
                 self._count.update((key[0], key))
+        if not touched:
+            return touched
         return {id_ for id_, (base, _) in self._known.items() if base in touched}
