@@ -19,7 +19,7 @@ from pytest_homeassistant_custom_component.typing import (
 )
 import zxingcpp
 
-from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.const import CONF_TO_FULFILL, DOMAIN
 from sandbox.faults import Fault
 from tests.conftest import (
     AddAccount,
@@ -51,7 +51,27 @@ class Card:
         """Take in all that was sent until now."""
         await async_settle(self.hass)
         await self.client.send_json_auto_id({"type": "ping"})
-        while (message := await self.client.receive_json())["type"] != "pong":
+        await self._async_hear_until("pong")
+
+    async def async_act(self, action: str, **data: Any) -> dict[str, Any]:
+        """Run one of our actions, and return what is answered."""
+        await self.client.send_json_auto_id(
+            {
+                "type": "call_service",
+                "domain": DOMAIN,
+                "service": action,
+                "service_data": data,
+                "return_response": True,
+            }
+        )
+        return await self._async_hear_until("result")
+
+    async def _async_hear_until(self, kind: str) -> dict[str, Any]:
+        """Take in what is sent until an answer comes, and return that."""
+        while True:
+            message: dict[str, Any] = await self.client.receive_json()
+            if message["type"] == kind:
+                return message
             assert message["id"] == self.id
             self._take(message["event"])
 
@@ -254,6 +274,77 @@ async def test_permissions(
     assert (await client.receive_json())["error"]["code"] == "not_found"
     await client.send_json_auto_id({"type": f"{DOMAIN}/accounts"})
     assert (await client.receive_json())["result"]["accounts"] == card.accounts
+
+
+async def test_owed(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, open_card: Open
+) -> None:
+    """A card hears what is to be fulfilled, and when it is: of that row alone."""
+    ids = [sandbox.store.create("cryptocloud").id for _ in range(3)]
+    entry = await add_account("cryptocloud", *ids)
+    card = await open_card()
+
+    def owed() -> set[str]:
+        return {id_ for (_, id_), row in card.invoices.items() if row.get("is_owed")}
+
+    assert [account["to_fulfill"] for account in card.accounts] == [False]
+    hass.config_entries.async_update_entry(entry, options={**entry.options, CONF_TO_FULFILL: True})
+    await card.async_hear()
+    assert [account["to_fulfill"] for account in card.accounts] == [True]
+    for id_ in ids[:2]:
+        sandbox.store.act("cryptocloud", id_, "pay")
+    await async_later(hass)
+    await card.async_hear()
+    assert owed() == set(ids[:2])
+    before = card.rows_sent
+    await async_act(hass, "fulfill", invoice_id=ids[0])
+    await card.async_hear()
+    assert owed() == {ids[1]}
+    assert card.rows_sent == before + 1
+    hass.config_entries.async_update_entry(entry, options={**entry.options, CONF_TO_FULFILL: False})
+    await card.async_hear()
+    # What is open stays to be fulfilled.
+    assert [account["to_fulfill"] for account in card.accounts] == [True]
+    await async_act(hass, "fulfill", invoice_id=ids[1])
+    await card.async_hear()
+    assert not owed()
+    assert [account["to_fulfill"] for account in card.accounts] == [False]
+
+
+@pytest.mark.parametrize("may_control", [True, False], ids=["control", "read"])
+async def test_owed_by_rights(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    open_card: Open,
+    token_for: Token,
+    *,
+    may_control: bool,
+) -> None:
+    """Who may see an account sees what is owed; who may control it may fulfill it."""
+    invoice, other = (sandbox.store.create(key) for key in ("cryptocloud", "btcpay"))
+    entry = await add_account("cryptocloud", invoice.id)
+    hidden = await add_account("btcpay", other.id)
+    for each in (entry, hidden):
+        hass.config_entries.async_update_entry(each, options={CONF_TO_FULFILL: True})
+    for one in (invoice, other):
+        sandbox.store.act(one.provider, one.id, "pay")
+    await async_later(hass)
+    rights = {"read": True} | ({"control": True} if may_control else {})
+    entity_id = find_entity(hass, entry, "open_invoices")
+    card = await open_card(await token_for({"entities": {"entity_ids": {entity_id: rights}}}))
+    [account] = card.accounts
+    assert account["can_fulfill"] is may_control
+    [row] = card.invoices.values()
+    assert (row["id"], row["is_owed"]) == (invoice.id, True)
+    answer = await card.async_act("fulfill", invoice_id=invoice.id)
+    assert answer["success"] is may_control
+    await card.async_hear()
+    [row] = card.invoices.values()
+    assert ("is_owed" in row) is not may_control
+    await hass.config_entries.async_unload(entry.entry_id)
+    await card.async_hear()
+    assert [account["can_fulfill"] for account in card.accounts] == [False]
 
 
 async def test_many(

@@ -178,6 +178,11 @@ class Feed:
             account.changed.update(ids)
             self.async_compare()
 
+        def fulfilled() -> None:
+            shown = (id_ for id_, row in account.sent.items() if "is_owed" in row)
+            account.changed.update(runtime.book.items.owed, shown)
+            self.async_compare()
+
         def others_watched() -> Iterator[bool]:
             self.async_compare()
             yield False
@@ -186,6 +191,7 @@ class Feed:
             publisher.async_add_change_listener(invoices_changed),
             publisher.async_add_watched_listener(others_watched),
             runtime.coordinator.async_add_listener(self.async_compare),
+            runtime.fulfillment.async_add_listener(fulfilled),
         ]
 
     async def _async_send_rest(

@@ -41,6 +41,8 @@ def async_account_values(
         "can_create": may_control and isinstance(provider, CanCreateInvoice),
         "takes_description": "description" in getattr(provider, "supported_fields", ()),
         "can_cancel": may_control and isinstance(provider, CanCancelInvoice),
+        "can_fulfill": may_control and is_loaded,
+        "to_fulfill": is_loaded and entry.runtime_data.fulfillment.is_shown,
         "can_untrack": user.is_admin,
     }
 
@@ -73,6 +75,7 @@ def _values(entry_id: str, name: str, record: Record, invoice: Invoice | None) -
         "paid_at": record.paid_at,
         "payment_url": record.payment_url,
         "is_test": record.is_test or None,
+        "is_owed": record.is_owed or None,
     }
     if invoice is not None:
         values |= {

@@ -50,6 +50,8 @@ export class Card extends HTMLElement {
   #status = el("div", { class: "hidden", role: "status" });
   #frame;
   #rows;
+  /** The entities that what is shown depends on. */
+  needed = [];
 
   constructor(style) {
     super();
@@ -66,7 +68,9 @@ export class Card extends HTMLElement {
     this.#hass = hass;
     if (old?.language !== hass.language) loadTexts(hass).catch(() => {});
     if (old?.connection !== hass.connection) this.connectedCallback();
-    if (["localize", "locale", "connected"].some((key) => old?.[key] !== hass[key])) this.update();
+    const isOther = (key) => old?.[key] !== hass[key];
+    const hasChanged = (id) => old?.states[id] !== hass.states[id];
+    if (["localize", "locale", "connected"].some(isOther) || this.needed.some(hasChanged)) this.update();
   }
 
   connectedCallback() {

@@ -2,10 +2,9 @@
 
 import { InvoiceList } from "./list.js";
 import { Dashboard } from "./strategy.js";
-import { loadTexts, text } from "./texts.js";
+import { hass, loadTexts, text } from "./texts.js";
 import { Till } from "./till.js";
 
-const hass = () => document.querySelector("home-assistant")?.hass;
 /** Offers something in the user's language; until there are texts, in English. */
 const offer = (type, name, more) => ({
   type: `crypto-invoices${type && `-${type}`}`,

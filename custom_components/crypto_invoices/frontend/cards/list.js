@@ -1,12 +1,12 @@
 // A list of invoices, live: rows are made as somebody scrolls to them.
 
 import { Card, button, code, el, icon, safe } from "./card.js";
-import { DOMAIN, add, age, errorText, money, statusText } from "./texts.js";
+import { DOMAIN, add, age, errorText, hass, money, statusText, text } from "./texts.js";
 
 const PAGE = 40;
 const OPEN = ["pending", "processing", "partially_paid", "unknown"];
 const PAID = ["paid", "overpaid"];
-const FILTERS = { all: () => true, open: (row) => OPEN.includes(row.status), paid: (row) => PAID.includes(row.status) };
+const FILTERS = { all: () => true, open: (row) => OPEN.includes(row.status), paid: (row) => PAID.includes(row.status), to_fulfill: (row) => row.is_owed };
 const ICONS = {
   pending: "clock-outline",
   processing: "progress-clock",
@@ -53,11 +53,11 @@ export class InvoiceList extends Card {
   }
 
   static getConfigForm() {
-    const options = Object.keys(FILTERS);
+    const options = Object.keys(FILTERS).map((value) => ({ value, label: text(hass(), `show_${value}`) }));
     const schema = [
       { name: "account", selector: { config_entry: { integration: DOMAIN } } },
       { name: "title", selector: { text: {} } },
-      { name: "filter", selector: { select: { options, translation_key: "filter", mode: "dropdown" } } },
+      { name: "filter", selector: { select: { options, mode: "dropdown" } } },
     ];
     const said = (field, localize) => localize(`component.${DOMAIN}.common.card_field_${field.name}`);
     return { schema, computeLabel: said };
@@ -110,6 +110,8 @@ export class InvoiceList extends Card {
     const lost = !this.hass.connected && this.text("offline");
     const away = accounts.filter((each) => !each.is_available);
     const search = this.hass.localize("ui.common.search");
+    // Who keeps nothing to be fulfilled has no use for that filter.
+    const isUsed = (name) => name !== "to_fulfill" || this.#filter === name || accounts.some((each) => each.to_fulfill);
     const filter = (name) =>
       button(this.text(`show_${name}`), () => {
         this.#filter = name;
@@ -122,7 +124,7 @@ export class InvoiceList extends Card {
       lost && this.alert(lost, { "alert-type": "warning" }),
       ...away.map(({ title }) => this.alert(this.text("unavailable", { account: title }), { "alert-type": "warning" })),
       el("div", { class: "tools" }, [
-        el("div", { role: "group", "aria-label": this.text("field_filter") }, Object.keys(FILTERS).map(filter)),
+        el("div", { role: "group", "aria-label": this.text("field_filter") }, Object.keys(FILTERS).filter(isUsed).map(filter)),
         el("input", {
           type: "search",
           placeholder: search,
@@ -189,7 +191,7 @@ export class InvoiceList extends Card {
     // Gone, and so will its place be in a moment.
     if (!row) return;
     const isOpen = this.#open === key;
-    const about = [statusText(this.hass, row.status), row.is_test && this.text("test"), row.problem && this.text("unread")];
+    const about = [statusText(this.hass, row.status), row.is_owed && this.text("show_to_fulfill"), row.is_test && this.text("test"), row.problem && this.text("unread")];
     node.className = row.status === "overpaid" ? "paid" : row.status;
     const focus = node.contains(this.shadowRoot.activeElement);
     node.replaceChildren(
@@ -244,6 +246,7 @@ export class InvoiceList extends Card {
         link && plain(this.text("copy_link"), (event) =>
           navigator.clipboard.writeText(link).then(() => (event.target.textContent = this.hass.localize("ui.common.copied")))),
         state && plain(this.text("more_info"), about),
+        row.is_owed && account.can_fulfill && plain(this.text("fulfill"), run("fulfill", { invoice_id: row.id })),
         account.can_cancel && OPEN.includes(row.status) &&
           sure(this.hass.localize("ui.common.cancel"), run("cancel_invoice", { invoice_id: row.id })),
         account.can_untrack && sure(this.text("untrack"), run("untrack_invoices", { invoice_ids: row.id })),

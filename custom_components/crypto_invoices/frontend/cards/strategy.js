@@ -1,6 +1,6 @@
 // A whole dashboard from the accounts that there are.
 
-import { DOMAIN, loadTexts, text } from "./texts.js";
+import { DOMAIN, hass as everybodys, loadTexts, text } from "./texts.js";
 
 const PAGE = (title, icon, path, sections) => ({ type: "sections", title, icon: `mdi:${icon}`, path, max_columns: 3, sections });
 
@@ -9,7 +9,7 @@ export class Dashboard extends HTMLElement {
   static async generate(config, hass) {
     await loadTexts(hass);
     const { accounts } = await hass.callWS({ type: `${DOMAIN}/accounts` });
-    const said = (key) => text(document.querySelector("home-assistant").hass, key);
+    const said = (key) => text(everybodys(), key);
     const ours = (...keys) =>
       Object.values(hass.entities)
         .filter((each) => each.platform === DOMAIN && keys.includes(each.translation_key))

@@ -6,6 +6,9 @@ export const DOMAIN = "crypto_invoices";
 /** Which version this is: the folder that it was loaded from. */
 export const VERSION = new URL(import.meta.url).pathname.split("/").at(-2);
 
+/** What the frontend has for everybody. @returns {Hass} */
+export const hass = () => document.querySelector("home-assistant")?.hass;
+
 /** Loads our texts, and those of our errors. @param {Hass} hass */
 export const loadTexts = (hass) =>
   Promise.all(["common", "exceptions"].map((part) => hass.loadBackendTranslation(part, DOMAIN)));

@@ -14,6 +14,7 @@ const ICONS = {
   failed: "help-circle-outline",
   gone: "receipt-text-remove-outline",
   unavailable: "cloud-off-outline",
+  not_ready: "power-plug-off-outline",
   late: "timer-sand-complete",
   over: "close-circle-outline",
   seen: "progress-clock",
@@ -73,6 +74,7 @@ export class Till extends Card {
       amounts: { text: { multiple: true } },
       lifetime: { duration: {} },
       payment_method: { text: {} },
+      ready: { entity: { multiple: true } },
       return_after: { number: { min: 3, max: 600, mode: "box", unit_of_measurement: "s" } },
       sound: { boolean: {} },
     };
@@ -86,6 +88,7 @@ export class Till extends Card {
 
   setConfig(config) {
     this.config = config;
+    this.needed = [config.ready ?? []].flat();
     this.#shown = "";
     this.connectedCallback();
   }
@@ -155,16 +158,26 @@ export class Till extends Card {
     return add([this.#typed || "0", ...this.#products.map(([, amount]) => amount)]);
   }
 
+  /** Returns what is needed to deliver, and isn't ready. */
+  get #missing() {
+    const { states } = this.hass;
+    const isMissing = (id) => ["unavailable", "unknown", undefined].includes(states[id]?.state);
+    const name = (id) => states[id]?.attributes.friendly_name ?? id;
+    return this.needed.filter(isMissing).map(name).join(", ");
+  }
+
   #now() {
     const { feed, hass } = this;
     if (!hass.connected) return "offline";
     if (!feed.isComplete) return "loading";
     if (!this.#account) return "no_account";
-    if (!this.#order) return "pad";
+    if (!this.#order) return this.#missing ? "not_ready" : "pad";
     if (!this.#row) return this.#order.error ? "failed" : this.#order.isSeen ? "gone" : "asking";
     if (!this.#account.is_available || this.#row.problem) return "unavailable";
     const state = STATES[this.#row.status] ?? "over";
-    return state === "pay" && this.#secondsLeft() <= 0 ? "late" : state;
+    if (state !== "pay") return state;
+    if (this.#secondsLeft() <= 0) return "late";
+    return this.#missing ? "not_ready" : "pay";
   }
 
   draw() {
@@ -173,7 +186,7 @@ export class Till extends Card {
     const state = this.#now();
     this.#load(state === "pay" ? this.#row : undefined);
     const { accounts, version } = this.feed;
-    const shown = [state, this.#row, accounts, version, this.#code, this.#isBusy, this.#error, this.#order?.isSlow, this.text("next")];
+    const shown = [state, this.#row, accounts, version, this.#code, this.#isBusy, this.#error, this.#order?.isSlow, this.#missing, this.text("next")];
     if (JSON.stringify(shown) !== this.#shown) {
       this.#shown = JSON.stringify(shown);
       if (state !== this.#state) this.#enter(state);
@@ -189,6 +202,8 @@ export class Till extends Card {
     const isOver = ["paid", "over", "gone"].includes(state);
     this.#leaveAt = isOver ? Date.now() + 1000 * (this.config.return_after || 10) : Infinity;
     if (state === "paid" && this.#state && this.config.sound) this.#play();
+    // What Home Assistant said of it is old when it is ready again.
+    if (state === "not_ready") this.#error = "";
     this.#state = state;
     this.#keepAwake(state === "pay" || state === "seen");
   }
@@ -245,7 +260,7 @@ export class Till extends Card {
     const { config_entry_id, takes_description } = this.#account;
     const names = this.#products.map(([name]) => name).filter(Boolean);
     const description = takes_description && names.join(", ");
-    const asked = { amount, currency: this.#currency, order_id, description, lifetime, payment_method };
+    const asked = { amount, currency: this.#currency, order_id, description, lifetime, payment_method, ready: this.needed };
     this.#keep({ id: order_id, at: Date.now() });
     this.feed.open(this.wanted());
     await this.#do("create_invoice", { config_entry_id, ...asked }, (error, words) => {
@@ -348,9 +363,9 @@ export class Till extends Card {
       over: row && statusText(hass, row.status),
       paid: row && statusText(hass, row.status),
     };
-    const said = words[state] || this.text(state, { account });
+    const said = words[state] || this.text(state, { account, entities: this.#missing });
     const isMore = state === "paid" && row.received_currency === row.currency;
-    const isWaiting = ["loading", "asking", "offline", "no_account", "seen"].includes(state);
+    const isWaiting = !this.#order || ["loading", "asking", "offline", "no_account", "seen"].includes(state);
     this.show(
       el("div", { class: "center" }, [
         ICONS[state] ? icon(ICONS[state], { class: `sign ${state}` }) : el("ha-spinner"),

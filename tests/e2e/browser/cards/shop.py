@@ -1,7 +1,7 @@
 """A shop with accounts at the sandbox, dashboards with cards, and people."""
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from playwright.async_api import Browser, Locator, Page, ViewportSize
 
@@ -66,7 +66,6 @@ class Shop:
         *,
         viewport: ViewportSize = DESKTOP,
         script: str = "",
-        language: str = "en",
     ) -> AbstractAsyncContextManager[Page]:
         """Sit down at a screen of one's own."""
         return at_screen(
@@ -77,12 +76,22 @@ class Shop:
             user=user,
             viewport=viewport,
             script=script,
-            language=language,
+            language=self.words.language,
         )
+
+    def speaking(self, language: str) -> Shop:
+        """Return the same shop in another language."""
+        words = Words(language)
+        eyes = replace(self.eyes, words=words, english=self.words)
+        return replace(self, words=words, eyes=eyes)
 
     def text(self, key: str, **gaps: str) -> str:
         """Return a text of the cards."""
         return self.words(f"common.card_{key}").format(**gaps)
+
+    def status(self, key: str) -> str:
+        """Return what a status is called."""
+        return self.words(f"entity.sensor.status.state.{key}")
 
     async def hang(self, path: str, *cards: Json) -> str:
         """Make a dashboard with a section for each card; return its address."""
@@ -121,6 +130,15 @@ class Shop:
         await self.sandbox.act(invoice, action)
         await self.read(invoice.provider)
 
+    async def set_state(self, entity_id: str, state: str | None, name: str = "") -> None:
+        """Let an entity have a state, or not be there."""
+        path = f"/api/states/{entity_id}"
+        if state is None:
+            await self.client.request("DELETE", path)
+        else:
+            about = {"state": state, "attributes": {"friendly_name": name}}
+            await self.client.request("POST", path, about)
+
     async def read(self, provider: str) -> None:
         """Read an account now."""
         data = {"config_entry_id": self.entries[provider]}
@@ -129,6 +147,11 @@ class Shop:
     async def reload(self, provider: str) -> None:
         """Reload an account."""
         await self.client.request("POST", f"{ENTRIES}/entry/{self.entries[provider]}/reload")
+
+    async def look(self, card: Locator, name: str) -> None:
+        """Look at a card, and read every text of it, on a desktop and on a phone."""
+        await self.eyes.look(card.locator("ha-card"), name)
+        self.wrong += await find_faults(card, name)
 
     async def check(self, card: Locator, name: str) -> None:
         """Look at a card as anybody can, and as those who can't see it well."""

@@ -17,6 +17,12 @@ SHORT = {("phone", "dark"), ("tablet", "light"), ("desktop", "dark")}
 # Let the clock of the page go forward by an hour, which is longer than any lifetime.
 HOUR_LATER = "const now = Date.now; Date.now = () => now() + 3600e3"
 
+# Let Home Assistant have another version of the cards, whenever it says which.
+UPDATED = """till => {
+    Object.defineProperty(till.feed, "version", { get: () => "newer", set() {} });
+    till.update();
+}"""
+
 
 @dataclass(frozen=True, slots=True)
 class Till:
@@ -34,7 +40,17 @@ class Till:
     async def ask(self, amount: str) -> None:
         """Tap an amount and ask for it, impatiently."""
         await self.type(amount)
-        await self.button(re.compile(r"^Ask for")).dblclick()
+        await self.ask_for()
+
+    async def ask_for(self) -> None:
+        """Ask for what is there, impatiently."""
+        await self.ask_button.dblclick()
+
+    @property
+    def ask_button(self) -> Locator:
+        """Return the button that asks for an amount."""
+        before, after = map(re.escape, self.shop.words("common.card_ask").split("{amount}"))
+        return self.button(re.compile(f"^{before}.+{after}$"))
 
     async def press(self, key: str) -> None:
         """Press a button of the card."""
@@ -193,7 +209,7 @@ async def _be_lost(till: Till) -> None:
     await shop.check(till.root, "till-refused")
     before = len(await shop.all_asked())
     await shop.sandbox.switch_fault("btcpay", "cut_connection", count=1)
-    await till.button(re.compile(r"^Ask for")).click()
+    await till.ask_button.click()
     await till.expect_code()
     made = (await shop.all_asked())[before:]
     if len(made) != 1:
@@ -230,7 +246,7 @@ async def _be_unknown(till: Till) -> None:
 
 async def _be_old(till: Till) -> None:
     """Be older than the integration, after an update."""
-    await till.root.evaluate("till => { till.feed.version = 'newer'; till.update(); }")
+    await till.root.evaluate(UPDATED)
     await till.expect(till.shop.text("newer"))
     await till.shop.check(till.root, "till-old")
     await till.press("reload")
@@ -245,7 +261,7 @@ async def _be_without_rights(shop: Shop, url: str) -> None:
         till = Till(shop, cards(page, TILL))
         await till.type("1")
         await till.expect("can't create invoices, or you may not")
-        await expect(till.button(re.compile(r"^Ask for"))).to_be_disabled()
+        await expect(till.ask_button).to_be_disabled()
         await shop.check(till.root, "till-guest")
     shop.stage.step("who may only look can't ask")
 
