@@ -3,10 +3,12 @@
 import { Feed } from "./feed.js";
 import { DOMAIN, VERSION, loadTexts, text } from "./texts.js";
 
-/** Makes an element. Texts are never HTML. */
-export function el(tag, props = {}, ...children) {
+/** Makes an element, with a class after a dot, and attributes first. Texts are never HTML. */
+export function el(what, ...children) {
+  const [tag, name] = what.split(".");
   const node = document.createElement(tag);
-  for (const [key, value] of Object.entries(props)) {
+  const props = children[0]?.constructor === Object ? children.shift() : {};
+  for (const [key, value] of Object.entries({ class: name, ...props })) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else if (value !== undefined && value !== false) node.setAttribute(key, value === true ? "" : value);
   }
@@ -17,15 +19,20 @@ export function el(tag, props = {}, ...children) {
 export const icon = (name, props) => el("ha-icon", { icon: `mdi:${name}`, ...props });
 
 /** Makes one of Home Assistant's buttons. */
-export const button = (label, onclick, props) =>
-  el("ha-button", { appearance: "filled", onclick, ...props }, label);
+export const button = (label, onclick, props) => el("ha-button", { appearance: "filled", onclick, ...props }, label);
 
 /** Returns a link that may be followed. */
 export const safe = (url) => (/^(https?:\/\/|lightning:|bitcoin:)/i.test(url) ? url : undefined);
 
 /** Makes the code of an invoice, or what there is in place of it. */
-export const code = (image, label, words) =>
-  el("div", { class: "code" }, image ? el("img", { src: image, alt: label }) : (words ?? el("ha-spinner")));
+export const code = (image, alt, words) => el("div.code", image ? el("img", { src: image, alt }) : (words ?? el("ha-spinner")));
+
+/** Describes the form in which a card is set up. */
+export function form(selectors) {
+  const said = (part) => (field, localize) => localize(`component.${DOMAIN}.common.card_${part}_${field.name}`);
+  const schema = Object.entries(selectors).map(([name, selector]) => ({ name, selector }));
+  return { schema, computeLabel: said("field"), computeHelper: said("help") };
+}
 
 const STYLE = `
 * { box-sizing: border-box; }
@@ -36,6 +43,7 @@ ha-button { flex: none; max-width: 100%; white-space: nowrap; overflow-wrap: nor
 button { font: inherit; color: inherit; border: 0; background: none; cursor: pointer; touch-action: manipulation; }
 :focus-visible { outline: 2px solid var(--primary-color); outline-offset: -2px; }
 .muted { color: var(--secondary-text-color); }
+.row { display: flex; flex-wrap: wrap; gap: 8px; justify-content: center; }
 .center { flex: 1; display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 12px; padding: 16px; text-align: center; }
 .code { width: min(100%, 60vh); aspect-ratio: 1; padding: 8px; border-radius: 12px; background: #fff; color: #000; display: grid; place-items: center; text-align: center; }
 .code img { width: 100%; image-rendering: pixelated; }
@@ -44,19 +52,34 @@ button { font: inherit; color: inherit; border: 0; background: none; cursor: poi
 
 /** A card that shows what a feed brings. */
 export class Card extends HTMLElement {
-  /** @type {import("./texts.js").Hass} */
   #hass;
   #content = el("ha-card");
-  #status = el("div", { class: "hidden", role: "status" });
+  #status = el("div.hidden", { role: "status" });
   #frame;
   #rows;
+  #drawn;
+  #timer;
   /** The entities that what is shown depends on. */
   needed = [];
 
-  constructor(style) {
+  /** How often it ticks is in milliseconds. */
+  constructor(style, every) {
     super();
-    const root = this.attachShadow({ mode: "open" });
-    root.append(el("style", {}, STYLE + style), this.#content, this.#status);
+    this.every = every;
+    this.attachShadow({ mode: "open" }).append(el("style", STYLE + style), this.#content, this.#status);
+  }
+
+  getCardSize() {
+    return 9;
+  }
+
+  getGridOptions() {
+    return { columns: 12, min_columns: 6 };
+  }
+
+  setConfig(config) {
+    this.config = config;
+    this.connectedCallback();
   }
 
   get hass() {
@@ -74,16 +97,25 @@ export class Card extends HTMLElement {
   }
 
   connectedCallback() {
-    if (!this.isConnected || !this.#hass) return;
-    this.feed?.close();
+    if (!this.isConnected || !this.#hass || !this.config) return;
+    this.disconnectedCallback();
+    this.begin?.();
+    this.#timer = setInterval(() => this.tick(), this.every);
     this.feed = new Feed(this.#hass.connection, (keys) => this.update(keys));
     this.feed.open(this.wanted());
     this.update();
   }
 
   disconnectedCallback() {
+    clearInterval(this.#timer);
     this.feed?.close();
     this.feed = undefined;
+  }
+
+  /** What the feed is asked for: one account or all. */
+  wanted() {
+    const { account } = this.config;
+    return account ? { config_entry_id: account } : {};
   }
 
   /** Draws once for each frame: the rows that changed, or all of it. */
@@ -94,8 +126,16 @@ export class Card extends HTMLElement {
     this.#frame ??= requestAnimationFrame(() => {
       this.#frame = undefined;
       // Without texts there is nothing to say yet.
-      if (this.feed && this.config && this.text("asking")) this.draw(this.#rows);
+      if (this.feed && this.text("asking")) this.draw(this.#rows);
     });
+  }
+
+  /** Whether there is something else to draw than the last time. */
+  isNews(...what) {
+    const { accounts, version } = this.feed;
+    const before = this.#drawn;
+    this.#drawn = JSON.stringify([what, accounts, version, this.config, this.text("next"), this.#hass.locale]);
+    return this.#drawn !== before;
   }
 
   text(key, gaps) {
@@ -109,10 +149,10 @@ export class Card extends HTMLElement {
     const isOld = version && version !== VERSION;
     const reload = () => button(this.text("reload"), () => location.reload(), { slot: "action", size: "s" });
     const head = [
-      this.config.title && el("h2", {}, this.config.title),
-      isOld && this.alert(this.text("newer"), { "alert-type": "info" }, reload()),
+      this.config.title && el("h2", this.config.title),
+      isOld && this.alert(this.text("newer"), "info", reload()),
     ];
-    this.#content.replaceChildren(...[...head, ...nodes].filter(Boolean));
+    this.#content.replaceChildren(...[...head, ...nodes].flat().filter(Boolean));
     const next = hadFocus && this.$("[autofocus]");
     // One of Home Assistant's elements can have it only when it is drawn.
     if (next) next.updateComplete?.then(() => next.focus());
@@ -122,8 +162,8 @@ export class Card extends HTMLElement {
     return this.shadowRoot.querySelector(selector);
   }
 
-  alert(words, props, ...more) {
-    return el("ha-alert", { "alert-type": "error", ...props }, words, ...more);
+  alert(words, type = "error", ...more) {
+    return el("ha-alert", { "alert-type": type }, words, ...more);
   }
 
   /** Tells a screen reader. */
@@ -137,8 +177,7 @@ export class Card extends HTMLElement {
   }
 
   /** Asks for what there is to scan of an invoice. */
-  scan(row) {
-    const wanted = { config_entry_id: row.account, invoice_id: row.id };
-    return this.#hass.callWS({ type: `${DOMAIN}/qr_code`, ...wanted });
+  scan({ account, id }) {
+    return this.#hass.callWS({ type: `${DOMAIN}/qr_code`, config_entry_id: account, invoice_id: id });
   }
 }

@@ -10,14 +10,12 @@ export class Feed {
   /** How far this device's clock is ahead, in milliseconds. */
   ahead = 0;
   isComplete = false;
-  #attempt = 0;
   #coming;
-  #stop;
+  #leave = () => {};
 
-  /** @param {(keys?: string[]) => void} changed gets which rows changed, nothing for all */
+  /** ``changed`` is called with the keys of the rows that did, with nothing for all. */
   constructor(connection, changed) {
-    this.connection = connection;
-    this.changed = changed;
+    Object.assign(this, { connection, changed });
     this.again = () => {
       // What was known before may be old by now.
       this.isComplete = false;
@@ -29,21 +27,23 @@ export class Feed {
   /** Asks for one account or all, and for one order or all. */
   async open(wanted) {
     this.#leave();
-    const attempt = this.#attempt;
+    let isLeft = false;
+    let stop;
+    this.#leave = () => {
+      isLeft = true;
+      stop?.().catch(() => {});
+    };
     if (wanted.order_id !== this.wanted?.order_id) this.rows = new Map();
     this.wanted = wanted;
     this.#coming = new Map();
+    const take = (news) => isLeft || this.#take(news);
+    const asked = { type: `${DOMAIN}/subscribe`, ...wanted };
     try {
-      const stop = await this.connection.subscribeMessage(
-        (news) => attempt === this.#attempt && this.#take(news),
-        { type: `${DOMAIN}/subscribe`, ...wanted },
-        { resubscribe: false },
-      );
-      if (attempt === this.#attempt) this.#stop = stop;
-      else stop().catch(() => {});
+      stop = await this.connection.subscribeMessage(take, asked, { resubscribe: false });
+      if (isLeft) stop().catch(() => {});
     } catch {
       // Home Assistant is starting, or the connection was lost.
-      setTimeout(() => attempt === this.#attempt && this.open(wanted), 3000);
+      setTimeout(() => isLeft || this.open(wanted), 3000);
     }
   }
 
@@ -52,23 +52,15 @@ export class Feed {
     this.connection.removeEventListener("ready", this.again);
   }
 
-  #leave() {
-    this.#attempt += 1;
-    this.#stop?.().catch(() => {});
-    this.#stop = undefined;
-  }
-
   #take({ accounts, version, now, invoices = [], gone = [], is_complete }) {
     const rows = this.#coming ?? this.rows;
     if (accounts) Object.assign(this, { accounts, version, ahead: Date.now() - Date.parse(now) });
-    const key = (account, id) => `${account} ${id}`;
-    for (const row of invoices) rows.set(key(row.account, row.id), row);
-    for (const pair of gone) rows.delete(key(...pair));
-    if (is_complete) {
-      [this.rows, this.#coming, this.isComplete] = [rows, undefined, true];
-    }
-    if (this.#coming) return;
-    const changed = [...invoices.map((row) => key(row.account, row.id)), ...gone.map((pair) => key(...pair))];
-    this.changed(accounts || is_complete ? undefined : changed);
+    const changed = new Map([
+      ...invoices.map((row) => [`${row.account} ${row.id}`, row]),
+      ...gone.map(([account, id]) => [`${account} ${id}`, undefined]),
+    ]);
+    changed.forEach((row, key) => (row ? rows.set(key, row) : rows.delete(key)));
+    if (is_complete) [this.rows, this.#coming, this.isComplete] = [rows, undefined, true];
+    if (!this.#coming) this.changed(accounts || is_complete ? undefined : [...changed.keys()]);
   }
 }

@@ -1,6 +1,6 @@
 // A till: asks for an amount, shows a code, and says when it is paid.
 
-import { Card, button, code, el, icon, safe } from "./card.js";
+import { Card, button, code, el, form, icon, safe } from "./card.js";
 import { DOMAIN, add, clock, decimals, errorText, money, point, statusText } from "./texts.js";
 
 // In milliseconds: when it is called slow, and until when an invoice is waited for.
@@ -8,6 +8,9 @@ const SLOW = 6e3;
 const PATIENCE = 9e4;
 // What a status means here; anything else is over.
 const STATES = { pending: "pay", partially_paid: "pay", processing: "seen", paid: "paid", overpaid: "paid" };
+const OVER = ["paid", "over", "gone"];
+// What goes on by itself.
+const WAITING = ["loading", "asking", "offline", "no_account", "seen"];
 const ICONS = {
   offline: "lan-disconnect",
   no_account: "account-off-outline",
@@ -20,6 +23,7 @@ const ICONS = {
   seen: "progress-clock",
   paid: "check-circle",
 };
+const NOT_READY = ["unavailable", "unknown", undefined];
 
 const STYLE = `
 :host { container-type: inline-size; }
@@ -27,7 +31,6 @@ ha-card { min-height: 560px; }
 .said { font-size: var(--ha-font-size-l); }
 .pad { flex: 1; display: flex; flex-direction: column; gap: 12px; padding: 16px; }
 output, .amount { font-size: clamp(28px, 11cqi, 56px); line-height: 1.2; text-align: center; font-variant-numeric: tabular-nums; }
-.row { display: flex; flex-wrap: wrap; gap: 8px; justify-content: center; }
 .keys { flex: 1; display: grid; grid-template-columns: repeat(3, 1fr); gap: 8px; direction: ltr; }
 .keys button { min-height: 56px; border-radius: 12px; background: var(--secondary-background-color); font-size: 24px; }
 .keys button:active { background: var(--divider-color); }
@@ -40,6 +43,12 @@ output, .amount { font-size: clamp(28px, 11cqi, 56px); line-height: 1.2; text-al
 /** The tills on the page: each has an invoice of its own. @type {Set<Till>} */
 const tills = new Set();
 
+/** Reads a product, or an amount alone, as it is written in the configuration. */
+function product(line) {
+  const [, name, amount] = /^(.*?)\s*(\d{1,12}(?:[.,]\d{1,8})?)$/.exec(String(line).trim()) ?? [];
+  return { line, name, amount: amount?.replace(",", ".") };
+}
+
 export class Till extends Card {
   #typed = "";
   #products = [];
@@ -47,7 +56,6 @@ export class Till extends Card {
   #order;
   #row;
   #state = "";
-  #shown = "";
   #error = "";
   #isBusy = false;
   #code = {};
@@ -56,7 +64,7 @@ export class Till extends Card {
   #place;
 
   constructor() {
-    super(STYLE);
+    super(STYLE, 1000);
     this.onkeydown = this.pressed = (event) => this.#press(event);
   }
 
@@ -67,7 +75,7 @@ export class Till extends Card {
   }
 
   static getConfigForm() {
-    const selectors = {
+    return form({
       account: { config_entry: { integration: DOMAIN } },
       currency: { text: {} },
       title: { text: {} },
@@ -77,58 +85,21 @@ export class Till extends Card {
       ready: { entity: { multiple: true } },
       return_after: { number: { min: 3, max: 600, mode: "box", unit_of_measurement: "s" } },
       sound: { boolean: {} },
-    };
-    const said = (part) => (field, localize) => localize(`component.${DOMAIN}.common.card_${part}_${field.name}`);
-    return {
-      schema: Object.entries(selectors).map(([name, selector]) => ({ name, selector })),
-      computeLabel: said("field"),
-      computeHelper: said("help"),
-    };
+    });
   }
 
   setConfig(config) {
-    this.config = config;
     this.needed = [config.ready ?? []].flat();
-    this.#shown = "";
-    this.connectedCallback();
-  }
-
-  getCardSize() {
-    return 9;
-  }
-
-  getGridOptions() {
-    return { columns: 12, min_columns: 6 };
+    super.setConfig(config);
   }
 
   wanted() {
-    const { account } = this.config;
-    return { ...(account && { config_entry_id: account }), order_id: this.#order?.id ?? "" };
-  }
-
-  connectedCallback() {
-    if (!this.isConnected || !this.config || !this.hass) return;
-    this.#stop();
-    this.#take();
-    this.timer = setInterval(() => this.#tick(), 1000);
-    document.addEventListener("keydown", this.pressed);
-    super.connectedCallback();
-  }
-
-  disconnectedCallback() {
-    this.#stop();
-    super.disconnectedCallback();
-  }
-
-  #stop() {
-    clearInterval(this.timer);
-    document.removeEventListener("keydown", this.pressed);
-    this.#keepAwake(false);
-    tills.delete(this);
+    return { ...super.wanted(), order_id: this.#order?.id ?? "" };
   }
 
   /** Finds the place of this card in what outlives a reload, and the invoice that is there. */
-  #take() {
+  begin() {
+    document.addEventListener("keydown", this.pressed);
     if (this.preview) return;
     const { account, title } = this.config;
     const taken = [...tills].map((till) => till.#place);
@@ -136,6 +107,13 @@ export class Till extends Card {
       this.#place = [DOMAIN, location.pathname, account, title, number].join();
     tills.add(this);
     this.#order = JSON.parse(sessionStorage.getItem(this.#place)) ?? undefined;
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("keydown", this.pressed);
+    this.#keepAwake(false);
+    tills.delete(this);
+    super.disconnectedCallback();
   }
 
   #keep(order) {
@@ -146,35 +124,35 @@ export class Till extends Card {
 
   get #account() {
     const { accounts } = this.feed;
-    const own = (each) => each.config_entry_id === this.config.account;
-    return accounts.find(this.config.account ? own : (each) => each.can_create) ?? accounts[0];
+    return (!this.config.account && accounts.find((each) => each.can_create)) || accounts[0];
   }
 
   get #currency() {
-    return (this.config.currency || this.hass.config.currency).toUpperCase();
+    return String(this.config.currency || this.hass.config.currency).toUpperCase();
   }
 
   get #amount() {
-    return add([this.#typed || "0", ...this.#products.map(([, amount]) => amount)]);
+    return add([this.#typed || "0", ...this.#products.map(({ amount }) => amount)]);
   }
 
   /** Returns what is needed to deliver, and isn't ready. */
   get #missing() {
     const { states } = this.hass;
-    const isMissing = (id) => ["unavailable", "unknown", undefined].includes(states[id]?.state);
-    const name = (id) => states[id]?.attributes.friendly_name ?? id;
-    return this.needed.filter(isMissing).map(name).join(", ");
+    const missing = this.needed.filter((id) => NOT_READY.includes(states[id]?.state));
+    return missing.map((id) => states[id]?.attributes.friendly_name ?? id).join(", ");
   }
 
   #now() {
     const { feed, hass } = this;
+    const order = this.#order;
+    const row = this.#row;
     if (!hass.connected) return "offline";
     if (!feed.isComplete) return "loading";
     if (!this.#account) return "no_account";
-    if (!this.#order) return this.#missing ? "not_ready" : "pad";
-    if (!this.#row) return this.#order.error ? "failed" : this.#order.isSeen ? "gone" : "asking";
-    if (!this.#account.is_available || this.#row.problem) return "unavailable";
-    const state = STATES[this.#row.status] ?? "over";
+    if (!order) return this.#missing ? "not_ready" : "pad";
+    if (!row) return order.error ? "failed" : order.isSeen ? "gone" : "asking";
+    if (!this.#account.is_available || row.problem) return "unavailable";
+    const state = STATES[row.status] ?? "over";
     if (state !== "pay") return state;
     if (this.#secondsLeft() <= 0) return "late";
     return this.#missing ? "not_ready" : "pay";
@@ -185,22 +163,17 @@ export class Till extends Card {
     if (this.#row && !this.#order.isSeen) this.#keep({ id: this.#order.id, isSeen: true });
     const state = this.#now();
     this.#load(state === "pay" ? this.#row : undefined);
-    const { accounts, version } = this.feed;
-    const shown = [state, this.#row, accounts, version, this.#code, this.#isBusy, this.#error, this.#order?.isSlow, this.#missing, this.text("next")];
-    if (JSON.stringify(shown) !== this.#shown) {
-      this.#shown = JSON.stringify(shown);
+    if (this.isNews(state, this.#row, this.#code, this.#isBusy, this.#error, this.#order?.isSlow, this.#missing)) {
       if (state !== this.#state) this.#enter(state);
       if (state === "pad") this.#showPad();
-      else if (state === "pay") this.#showCode(this.#row);
-      else this.#say(state);
+      else this.#showState(state);
     }
     if (state === "pad") this.#showAmount();
-    this.#tick();
+    this.tick();
   }
 
   #enter(state) {
-    const isOver = ["paid", "over", "gone"].includes(state);
-    this.#leaveAt = isOver ? Date.now() + 1000 * (this.config.return_after || 10) : Infinity;
+    this.#leaveAt = OVER.includes(state) ? Date.now() + 1000 * (this.config.return_after || 10) : Infinity;
     if (state === "paid" && this.#state && this.config.sound) this.#play();
     // What Home Assistant said of it is old when it is ready again.
     if (state === "not_ready") this.#error = "";
@@ -225,7 +198,7 @@ export class Till extends Card {
     this.update();
   }
 
-  #tick() {
+  tick() {
     const timer = this.$("[role=timer]");
     if (timer) timer.textContent = clock(Math.max(0, this.#secondsLeft()));
     if (this.#state === "pay" && this.#secondsLeft() <= 0) this.update();
@@ -258,7 +231,7 @@ export class Till extends Card {
     const mark = crypto.getRandomValues(new Uint16Array(1))[0].toString(36);
     const order_id = `${(title || "Till").slice(0, 40)} ${time} ${mark}`;
     const { config_entry_id, takes_description } = this.#account;
-    const names = this.#products.map(([name]) => name).filter(Boolean);
+    const names = this.#products.map(({ name }) => name).filter(Boolean);
     const description = takes_description && names.join(", ");
     const asked = { amount, currency: this.#currency, order_id, description, lifetime, payment_method, ready: this.needed };
     this.#keep({ id: order_id, at: Date.now() });
@@ -277,10 +250,8 @@ export class Till extends Card {
     this.#isBusy = true;
     this.#error = "";
     this.update();
-    const given = Object.entries(data).filter(([, value]) => value);
-    await this.act(action, Object.fromEntries(given)).catch((error) =>
-      failed(error, errorText(this.hass, error)),
-    );
+    const given = Object.fromEntries(Object.entries(data).filter(([, value]) => value));
+    await this.act(action, given).catch((error) => failed(error, errorText(this.hass, error)));
     this.#isBusy = false;
     this.update();
   }
@@ -315,7 +286,7 @@ export class Till extends Card {
 
   #showAmount() {
     const amount = this.#amount;
-    const shown = money(this.hass, amount, this.#currency);
+    const shown = this.#money(amount, this.#currency);
     const ask = this.$(".ask");
     this.$("output").textContent = shown;
     ask.textContent = Number(amount) ? this.text("ask", { amount: shown }) : this.text("no_amount");
@@ -324,26 +295,28 @@ export class Till extends Card {
 
   #showPad() {
     const { title: account, is_loaded, can_create } = this.#account;
-    const lines = (this.config.amounts ?? []).map((line) => [line, /^(.*?)\s*(\d{1,12}([.,]\d{1,8})?)$/.exec(line.trim())]);
-    const wrong = lines.flatMap(([line, found]) => (found ? [] : line)).join(", ");
-    const products = lines.flatMap(([, found]) => (found ? [[found[1], found[2].replace(",", ".")]] : []));
-    const key = (value, label, shown = value) =>
+    const products = [this.config.amounts ?? []].flat().map(product);
+    const line = products.flatMap(({ amount, line }) => (amount ? [] : line)).join(", ");
+    const key = (value, label = value, shown = value) =>
       el("button", { "aria-label": label, onclick: () => this.#type(value) }, shown);
+    const sold = (each) => {
+      const sell = () => {
+        this.#products.push(each);
+        this.#showAmount();
+      };
+      return button(`${each.name} ${this.#money(each.amount, this.#currency)}`.trim(), sell, { size: "s" });
+    };
     this.show(
       this.#error && this.alert(this.#error),
       !can_create && this.alert(this.text(is_loaded ? "cannot_create" : "not_loaded", { account })),
-      wrong && this.alert(this.text("wrong_product", { line: wrong })),
-      el("div", { class: "pad" }, [
+      line && this.alert(this.text("wrong_product", { line })),
+      el("div.pad", [
         el("output", { "aria-label": this.text("amount") }),
-        el("div", { class: "row" }, products.map((product) =>
-          button([product[0], money(this.hass, product[1], this.#currency)].join(" "), () => {
-            this.#products.push(product);
-            this.#showAmount();
-          }, { size: "s" }))),
-        el("div", { class: "keys", role: "group", "aria-label": this.text("amount") }, [
-          [..."123456789"].map((digit) => key(digit, digit)),
+        el("div.row", products.filter(({ amount }) => amount).map(sold)),
+        el("div.keys", { role: "group", "aria-label": this.text("amount") }, [
+          [..."123456789"].map((digit) => key(digit)),
           key(".", this.text("point"), point(this.hass)),
-          key("0", "0"),
+          key("0"),
           key("Backspace", this.text("backspace"), icon("backspace-outline")),
         ]),
         button("", () => this.#ask(), { class: "ask", appearance: "accent", size: "l" }),
@@ -352,67 +325,67 @@ export class Till extends Card {
     this.announce(this.#error);
   }
 
-  #say(state) {
-    const { hass } = this;
+  #showState(state) {
     const row = this.#row;
-    const { title: account } = this.#account ?? {};
-    const words = {
-      loading: hass.localize("ui.common.loading"),
-      asking: this.text(this.#order?.isSlow ? "asking_slow" : "asking"),
-      failed: this.#order?.error,
-      over: row && statusText(hass, row.status),
-      paid: row && statusText(hass, row.status),
-    };
-    const said = words[state] || this.text(state, { account, entities: this.#missing });
+    const status = row && statusText(this.hass, row.status);
+    const isPay = state === "pay";
+    const isPart = isPay && row.status === "partially_paid" && row.missing_amount;
     const isMore = state === "paid" && row.received_currency === row.currency;
-    const isWaiting = !this.#order || ["loading", "asking", "offline", "no_account", "seen"].includes(state);
+    const amount = row && this.#amountOf(isPart ? "missing_" : isMore ? "received_" : "");
+    const words = {
+      loading: this.hass.localize("ui.common.loading"),
+      asking: this.#order?.isSlow && this.text("asking_slow"),
+      failed: this.#order?.error,
+      over: status,
+      paid: status,
+      pay: this.text(isPart ? "rest" : "please_pay"),
+    };
+    const said = words[state] || this.text(state, { account: this.#account?.title, entities: this.#missing });
+    const sign = ICONS[state] ? icon(ICONS[state], { class: `sign ${state}` }) : el("ha-spinner");
     this.show(
-      el("div", { class: "center" }, [
-        ICONS[state] ? icon(ICONS[state], { class: `sign ${state}` }) : el("ha-spinner"),
-        el("div", { class: "said" }, said),
-        row && el("div", { class: "amount" }, this.#money(isMore ? "received_" : "")),
-        !isWaiting && button(this.text("next"), () => this.#leave(), { autofocus: true }),
+      isPay && this.#error && this.alert(this.#error),
+      el("div.center", [
+        !isPay && sign,
+        el("div.said", said),
+        amount && el("div.amount", amount),
+        isPay ? this.#toPay(row, amount, isPart) : this.#order && !WAITING.includes(state) && this.#next("filled"),
       ]),
     );
-    this.announce(said);
+    this.announce(`${said} ${amount || ""}`.trim());
   }
 
-  #showCode(row) {
-    const isPart = row.status === "partially_paid" && row.missing_amount;
+  /** What there is to pay with, and how long. */
+  #toPay(row, amount, isPart) {
     const { image } = this.#code;
     const href = safe(row.payment_url);
-    const amount = this.#money(isPart ? "missing_" : "");
-    const said = this.text(isPart ? "rest" : "please_pay");
-    const parts = { received: this.#money("received_"), amount: this.#money("") };
-    this.show(
-      this.#error && this.alert(this.#error),
-      el("div", { class: "center" }, [
-        el("div", { class: "said" }, said),
-        el("div", { class: "amount" }, amount),
-        row.pay_amount && el("div", { class: "muted" }, money(this.hass, row.pay_amount, row.pay_currency ?? "")),
-        isPart && el("div", {}, this.text("part_paid", parts)),
-        row.code && code(image, this.text("code", { amount }), image === null && this.text("no_code")),
-        row.expires_at && el("div", { class: "muted" }, this.text("time_left"), " ", el("span", { role: "timer" })),
-        el("div", { class: "row" }, [
-          href && button(this.text("pay_here"), () => {}, { href, target: "_blank", autofocus: true }),
-          this.#account.can_cancel
-            ? button(this.hass.localize("ui.common.cancel"), () => this.#cancel(), { appearance: "plain", disabled: this.#isBusy })
-            : button(this.text("next"), () => this.#leave(), { appearance: "plain" }),
-        ]),
+    const cancel = () =>
+      this.#do("cancel_invoice", { invoice_id: row.id }, (_, words) => {
+        this.#error = words;
+      });
+    const plain = { appearance: "plain", disabled: this.#isBusy };
+    return [
+      row.pay_amount && el("div.muted", this.#money(row.pay_amount, row.pay_currency ?? "")),
+      isPart && el("div", this.text("part_paid", { received: this.#amountOf("received_"), amount: this.#amountOf("") })),
+      row.code && code(image, this.text("code", { amount }), image === null && this.text("no_code")),
+      row.expires_at && el("div.muted", this.text("time_left"), " ", el("span", { role: "timer" })),
+      el("div.row", [
+        href && button(this.text("pay_here"), undefined, { href, target: "_blank", autofocus: true }),
+        this.#account.can_cancel ? button(this.hass.localize("ui.common.cancel"), cancel, plain) : this.#next("plain"),
       ]),
-    );
-    this.announce(`${said} ${amount}`);
+    ];
   }
 
-  #cancel() {
-    this.#do("cancel_invoice", { invoice_id: this.#row.id }, (_, words) => {
-      this.#error = words;
-    });
+  #next(appearance) {
+    return button(this.text("next"), () => this.#leave(), { appearance, autofocus: appearance === "filled" });
   }
 
-  #money(prefix) {
+  #money(amount, currency) {
+    return money(this.hass, amount, currency);
+  }
+
+  #amountOf(prefix) {
     const amount = this.#row[`${prefix}amount`];
-    return amount ? money(this.hass, amount, this.#row[`${prefix}currency`]) : "";
+    return amount ? this.#money(amount, this.#row[`${prefix}currency`]) : "";
   }
 
   /** Keeps the screen on while a code is shown, where the browser lets us. */
