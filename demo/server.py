@@ -61,8 +61,9 @@ class Server:
         output: Path,
         patience: float,
         folder: Path = CHECKOUT,
+        stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
-        """Take what to run and where it will answer."""
+        """Take what to run, where it will answer, and what asks it to end."""
         self.name = name
         self.url = url
         self.output = output
@@ -70,6 +71,7 @@ class Server:
         self._ready_path = ready_path
         self._patience = patience
         self._folder = folder
+        self._stop_signal = stop_signal
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -111,19 +113,26 @@ class Server:
     async def _until_it_answers(self, process: Process) -> None:
         """Ask until it answers, it dies or patience ends."""
         deadline = monotonic() + self._patience
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-            while process.returncode is None:
-                with suppress(aiohttp.ClientError, TimeoutError):
-                    async with session.get(self.url + self._ready_path) as answer:
-                        if answer.ok:
-                            return
-                if monotonic() > deadline:
-                    raise DemoError(
-                        f"{self.name} did not answer within {self._patience:.0f} seconds",
-                        *tail(self.output),
-                    )
-                await asyncio.sleep(0.05)
+        while process.returncode is None:
+            if await self._answers():
+                return
+            if monotonic() > deadline:
+                raise DemoError(
+                    f"{self.name} did not answer within {self._patience:.0f} seconds",
+                    *tail(self.output),
+                )
+            await asyncio.sleep(0.05)
         raise self._ended(process.returncode)
+
+    async def _answers(self) -> bool:
+        """Return whether it answers by now."""
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+                session.get(self.url + self._ready_path) as answer,
+            ):
+                return answer.ok
+        return False
 
     def _ended(self, code: int) -> DemoError:
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
@@ -146,7 +155,7 @@ class Server:
         """Ask it to end, and end it when it doesn't."""
         try:
             if self._process and self._process.returncode is None:
-                self._process.terminate()
+                self._process.send_signal(self._stop_signal)
                 async with asyncio.timeout(patience):
                     await self._process.wait()
         except TimeoutError:
