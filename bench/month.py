@@ -223,7 +223,7 @@ class Lists:
         self._account = account
         self._made: dict[str, Life] = {}
         self._listed_to = BEGIN + timedelta(seconds=due)
-        self._sweep = Sweep(None, lambda: account.now, REMEMBERED_FOR)
+        self._sweep = Sweep({}, lambda: account.now, REMEMBERED_FOR)
         self.due = due
 
     def add(self, life: Life) -> None:

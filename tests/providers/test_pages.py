@@ -6,8 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from custom_components.crypto_invoices.providers.model import Invoice, InvoiceStatus
-from custom_components.crypto_invoices.providers.pages import Page, each_once
+from custom_components.crypto_invoices.providers.model import (
+    BadResponse,
+    Invoice,
+    InvoiceStatus,
+    ListIncomplete,
+    ProviderError,
+)
+from custom_components.crypto_invoices.providers.pages import MOST_PAGES, Page, each_once
 
 SINCE = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -86,6 +92,36 @@ async def test_unreadable_row_where_two_pages_meet() -> None:
     found = [one.id async for one in each_once(read, since=since, order_id=None, size=10)]
     assert found == [f"{number}" for number in range(50) if number % 9]
     assert len(asked) < 15
+
+
+async def test_list_that_is_not_whole() -> None:
+    """A row that can't be read is reported after all that can, unless another page had it."""
+
+    async def read(offset: int, size: int) -> Page:
+        page = [row(f"{number}", -number) for number in range(offset, offset + size)]
+        spoiled = {id_ for id_ in spoiled_on if spoiled_on[id_] in (None, offset)}
+        found: dict[str, Invoice | ProviderError] = {
+            one.id: BadResponse("spoiled") if one.id in spoiled else one for one in page
+        }
+        return Page(len(page), found, 100 * MOST_PAGES)
+
+    async def collect(rows: set[str], since: datetime) -> None:
+        async for one in each_once(read, since=since, order_id=None, size=10):
+            rows |= {one.id}
+
+    day = SINCE - timedelta(minutes=30)
+    spoiled_on: dict[str, int | None] = {"9": 0}
+    found: set[str] = set()
+    await collect(found, day)
+    assert found == {f"{number}" for number in range(31)}
+    spoiled_on = {"5": None}
+    found = set()
+    with pytest.raises(ListIncomplete):
+        await collect(found, day)
+    assert found == {f"{number}" for number in range(31) if number != 5}
+    spoiled_on = {}
+    with pytest.raises(ListIncomplete):
+        await collect(set(), SINCE - timedelta(days=999))
 
 
 async def test_oldest_first_is_read_from_its_end() -> None:

@@ -14,8 +14,10 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.crypto_invoices.providers.model import (
     Account,
+    BadResponse,
     Invoice,
     InvoiceStatus,
+    ListIncomplete,
     ProviderError,
 )
 from custom_components.crypto_invoices.providers.provider import Field, FieldKind, Provider
@@ -36,6 +38,8 @@ class Orders:
         self.rows: dict[str, Invoice] = {}
         self.hidden_until: dict[str, datetime] = {}
         """When the list begins to show an invoice."""
+        self.spoiled: set[str] = set()
+        """What nobody can read."""
         self.trouble: ProviderError | None = None
         self.is_newest_first = True
         self.repeats = False
@@ -104,7 +108,11 @@ class Shop(Provider):
         self.orders.reads.append(ids)
         if self.orders.trouble:
             raise self.orders.trouble
-        return {id_: self.orders.rows[id_] for id_ in ids if id_ in self.orders.rows}
+        return {
+            id_: BadResponse("spoiled") if id_ in self.orders.spoiled else self.orders.rows[id_]
+            for id_ in ids
+            if id_ in self.orders.rows
+        }
 
     async def async_list_invoices(
         self, *, since: datetime, until: datetime | None = None, order_id: str | None = None
@@ -113,9 +121,13 @@ class Shop(Provider):
         self.orders.lists.append((since, until))
         rows: Iterable[Invoice] = list(self.orders.rows.values())
         rows = sorted(rows, key=lambda row: row.created_at or since)
+        is_whole = True
         for row in reversed(rows) if self.orders.is_newest_first else rows:
             made = row.created_at or since
             if not since <= made <= (until or made):
+                continue
+            if row.id in self.orders.spoiled:
+                is_whole = False
                 continue
             if TRUE_TIME() < self.orders.hidden_until.get(row.id, TRUE_TIME()):
                 continue
@@ -125,6 +137,8 @@ class Shop(Provider):
                 yield shown
         if self.orders.trouble:
             raise self.orders.trouble
+        if not is_whole:
+            raise ListIncomplete("spoiled")
 
 
 class TrueTime:

@@ -126,6 +126,33 @@ async def test_while_home_assistant_is_down(
     assert announced(runs) == [f"N{number}" for number in range(12)]
 
 
+@pytest.mark.parametrize("days", [0, 5])
+async def test_row_that_cannot_be_read(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs, days: int
+) -> None:
+    """What can't be read in the list is looked for until it can, after a restart too."""
+    entry = await async_open_shop(hass)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    freezer.tick(timedelta(hours=1))
+    orders.make_paid("spoiled")
+    orders.make_paid("fine")
+    orders.spoiled.add("spoiled")
+    freezer.tick(timedelta(days=days))
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await async_pass(hass, freezer, 5 * MINUTE, step=2)
+    assert announced(runs) == ["fine"]
+    await async_restart(hass, freezer, entry, 2 * DAY)
+    await async_pass(hass, freezer, HOUR)
+    orders.spoiled.clear()
+    await async_pass(hass, freezer, 30 * MINUTE)
+    assert announced(runs) == ["fine", "spoiled"]
+    # Nothing is missing any more.
+    orders.lists.clear()
+    await async_pass(hass, freezer, HOUR)
+    beginnings = [since for since, _ in orders.lists]
+    assert max(beginnings) - min(beginnings) < timedelta(days=2)
+
+
 async def test_during_an_outage(
     hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory, runs: Runs
 ) -> None:

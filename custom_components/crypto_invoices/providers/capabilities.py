@@ -92,7 +92,8 @@ class CanListInvoices(Protocol):
         """Yield the invoices made since then, and until then, page by page, in the provider's order.
 
         Mostly that is the newest first. One may come twice where new ones push it to the
-        next page. Stop iterating to make no more requests. Raises a ProviderError.
+        next page. Stop iterating to make no more requests. Raises ListIncomplete in the end where
+        some of them could not be read, and another ProviderError where nothing could.
         """
 
 

@@ -150,6 +150,10 @@ class AnswerTooLarge(BadResponse):
     """There is more in an answer than is read: less of it has to be asked for."""
 
 
+class ListIncomplete(BadResponse):
+    """A part of a list could not be read; what could be read came before this."""
+
+
 class ServerTooOld(BadResponse):
     """A server that people run themselves is older than what can be read."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from .model import AnswerTooLarge, Invoice, ProviderError
+from .model import AnswerTooLarge, Invoice, ListIncomplete, ProviderError
 
 PAGE = 100
 # Nobody has made more since the last list, and a server that never ends is left alone.
@@ -46,10 +46,11 @@ async def each_once(
     """Yield the invoices made since then, each once.
 
     ``read`` gets the page that starts at an offset, and how many rows it may have: fewer where
-    an answer was too large. What can't be read is left out: the next list may have it. Ends
-    after 100 pages at the latest.
+    an answer was too large. Reads 100 pages at most. Raises ListIncomplete in the end where
+    there was a row that can't be read, or more than that many pages, and a ProviderError.
     """
     seen: set[str] = set()
+    unread: set[str] = set()
     turns = _Turns(since)
     offset = 0
     for _ in range(MOST_PAGES):
@@ -60,15 +61,23 @@ async def each_once(
                 raise
             size = smaller(size)
             continue
-        for invoice in page.found.values():
-            if not isinstance(invoice, Invoice) or invoice.id in seen:
+        for id_, invoice in page.found.items():
+            if not isinstance(invoice, Invoice):
+                unread.add(id_)
+                continue
+            if invoice.id in seen:
                 continue
             seen.add(invoice.id)
             if _is_within(invoice, since, until) and order_id in (None, invoice.order_id):
                 yield invoice
         if (following := turns.next_offset(page, offset, size)) is None:
-            return
+            break
         offset = following
+    else:
+        raise ListIncomplete(f"more than {MOST_PAGES} pages")
+    # What is read on a second page was spoiled by the first.
+    if unread - seen:
+        raise ListIncomplete(f"{len(unread - seen)} rows can't be read")
 
 
 class _Turns:

@@ -1,6 +1,6 @@
 """Lists what was made in an account that is watched automatically."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 import logging
 import math
@@ -15,14 +15,14 @@ from ..coordinator import CryptoInvoicesCoordinator
 from ..errors import error_key
 from ..providers.budget import Budget, paced
 from ..providers.capabilities import CanListInvoices, PermissionMissing
-from ..providers.model import Invoice, ProviderError
+from ..providers.model import Invoice, ListIncomplete, ProviderError
 from ..reading.back_off import BackOff
 from ..reading.lane import Lane
 from ..reading.timer import Timer
 from .discovery import Since, newest_of
 from .hinted import HintedInvoices
 from .horizon import Horizon, forget_horizon
-from .places import Places, forget_unplaced
+from .places import Places, forget_gaps
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ REQUESTS_PER_MINUTE = 10
 def forget_list(account: CryptoInvoicesCoordinator) -> None:
     """Forget what automatic watching knows: whoever switches it on again begins anew."""
     forget_horizon(account.book)
-    forget_unplaced(account)
+    forget_gaps(account)
 
 
 class Lister:
@@ -152,7 +152,7 @@ class Lister:
         now = await self._horizon.async_now()
         since = self._horizon.since_at(now)
         start, end = self._horizon.window(since, now)
-        listed = await self._async_read_list(start, end)
+        listed = [one async for one in self._async_read_list(start, end)]
         if is_first := since is None:
             since = self._horizon.begin(listed, start, now)
         await self._places.async_watch(self._horizon.find_new(listed, since, now))
@@ -164,16 +164,22 @@ class Lister:
             await self._async_sweep(since, now)
         return end is not None
 
-    async def _async_read_list(self, start: datetime, end: datetime | None) -> list[Invoice]:
-        """Return what was made in a time. Raises a ProviderError."""
-        listing = self._provider.async_list_invoices(since=start, until=end)
-        return [invoice async for invoice in listing]
+    async def _async_read_list(
+        self, start: datetime, end: datetime | None
+    ) -> AsyncIterator[Invoice]:
+        """Yield what was made in a time, as far as it can be read. Raises a ProviderError."""
+        try:
+            async for invoice in self._provider.async_list_invoices(since=start, until=end):
+                yield invoice
+        except ListIncomplete as err:
+            _LOGGER.debug("%s: the list: %r", self._account.name, err)
+            self._places.note_unread(start)
 
     async def _async_sweep(self, since: Since, now: datetime) -> None:
         """List a piece anew, where it is time for that."""
         if (piece := self._places.sweep.next_piece(now)) is None:
             return
         start, end = piece
-        listed = await self._async_read_list(start, end)
+        listed = [one async for one in self._async_read_list(start, end)]
         await self._places.async_watch(self._horizon.find_new(listed, since, now))
         self._places.note_swept(end)

@@ -10,29 +10,28 @@ from ..coordinator import CryptoInvoicesCoordinator
 from ..issues import AUTO_WATCH_LIMIT, async_create_issue, async_delete_issue
 from ..watching import async_watch
 from .discovery import Filter, Found
-from .sweep import Sweep
+from .sweep import Gap, Sweep
 
 # So many open invoices of an account are watched automatically.
 MOST_WATCHED = 500
 # So many are added before others get their turn.
 _AT_ONCE = 20
-_UNPLACED = "unplaced_from"
 
 
 class Places:
-    """Watches what was found, as far as there is room, and remembers that there is more."""
+    """Watches what was found, as far as there is room, and remembers what is missing."""
 
     def __init__(self, account: CryptoInvoicesCoordinator) -> None:
         """Begin with what the book knows."""
         self._account = account
         self._book = account.book
-        unplaced = self._book.fact(_UNPLACED)
+        known = {gap: self._book.fact(gap) for gap in Gap}
         self.sweep = Sweep(
-            datetime.fromisoformat(unplaced) if unplaced else None,
+            {gap: datetime.fromisoformat(made) for gap, made in known.items() if made},
             account.clocks.monotonic,
             REMEMBERED_FOR,
         )
-        """Which part of the list is read anew, as something in it may have no place yet."""
+        """Which part of the list is read anew, as something in it may be missing."""
 
     async def async_watch(self, found: list[Found]) -> set[str]:
         """Watch what is wanted and not known yet; return the IDs. Raises StorageError."""
@@ -56,8 +55,9 @@ class Places:
                 added |= {invoice.id for invoice in watched}
         for one in new:
             if one.invoice.id in unplaced:
-                self.sweep.note_unplaced(one.invoice.created_at or self._account.clocks.now())
-        self._keep_unplaced()
+                made = one.invoice.created_at or self._account.clocks.now()
+                self.sweep.note(Gap.UNPLACED, made)
+        self._keep_gaps()
         return added
 
     @property
@@ -69,28 +69,32 @@ class Places:
         return max(MOST_WATCHED - watched, 0)
 
     @callback
+    def note_unread(self, start: datetime) -> None:
+        """Take down that some of what was made since then could not be read."""
+        self.sweep.note(Gap.UNREAD, start)
+        self._keep_gaps()
+
+    @callback
     def note_swept(self, end: datetime | None) -> None:
         """Take down that a piece of the list was read anew."""
         self.sweep.listed(end)
-        self._keep_unplaced()
+        self._keep_gaps()
 
     @callback
-    def _keep_unplaced(self) -> None:
-        """Keep whether there are more than are watched, and show it in the repairs."""
-        hass, entry, unplaced = (
-            self._account.hass,
-            self._account.config_entry,
-            self.sweep.unplaced,
-        )
-        self._book.set_fact(_UNPLACED, unplaced.isoformat() if unplaced else "")
-        if unplaced is None:
-            async_delete_issue(hass, entry, AUTO_WATCH_LIMIT)
-        else:
+    def _keep_gaps(self) -> None:
+        """Keep what is missing, and show in the repairs that there are more than are watched."""
+        hass, entry, gaps = self._account.hass, self._account.config_entry, self.sweep.gaps
+        for gap in Gap:
+            self._book.set_fact(gap, gaps[gap].isoformat() if gap in gaps else "")
+        if Gap.UNPLACED in gaps:
             async_create_issue(hass, entry, AUTO_WATCH_LIMIT, {"most": str(MOST_WATCHED)})
+        else:
+            async_delete_issue(hass, entry, AUTO_WATCH_LIMIT)
 
 
 @callback
-def forget_unplaced(account: CryptoInvoicesCoordinator) -> None:
-    """Forget that there is more than is watched: nobody asks for it any more."""
-    account.book.forget_fact(_UNPLACED)
+def forget_gaps(account: CryptoInvoicesCoordinator) -> None:
+    """Forget what is missing: nobody asks for it any more."""
+    for gap in Gap:
+        account.book.forget_fact(gap)
     async_delete_issue(account.hass, account.config_entry, AUTO_WATCH_LIMIT)
