@@ -11,7 +11,16 @@ from typing import Any
 import aiohttp
 from axe_playwright_python.async_playwright import Axe
 from PIL import Image
-from playwright.async_api import Browser, ConsoleMessage, Error, Locator, Page, ViewportSize, expect
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Error,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+)
 import zxingcpp
 
 from demo.client import Client, log_in
@@ -19,7 +28,12 @@ from tests.e2e.browser.chromium import PATIENCE
 from tests.e2e.browser.eyes import DESKTOP
 
 # What is wrong in the console, except what a network says that a scene takes away.
-_NETWORK = ("Failed to load resource", "WebSocket connection to", "net::ERR_")
+_NETWORK = (
+    "Failed to load resource",
+    "WebSocket connection to",
+    "net::ERR_",
+    "Failed to fetch dynamically imported module",
+)
 # How bad a fault of accessibility has to be.
 _BAD = ("serious", "critical")
 _AXE = "element => axe.run(element, {resultTypes: ['violations']})"
@@ -61,14 +75,20 @@ async def at_screen(
     page = await context.new_page()
 
     def hear(message: ConsoleMessage) -> None:
-        if message.type == "error" and not message.text.startswith(_NETWORK):
+        if message.type == "error" and not _is_network(message.text):
             wrong.append(f"console of {user}: {message.text}")
 
     def fail(error: Error) -> None:
         # What the frontend itself asked for when the connection was lost is an object.
-        if error.message != "Object":
+        if error.message != "Object" and not _is_network(error.message):
             wrong.append(f"page of {user}: {error}")
 
+    async def dismiss(dialog: Dialog) -> None:
+        # What a stranger wrote was run.
+        wrong.append(f"page of {user} says {dialog.message}")
+        await dialog.dismiss()
+
+    page.on("dialog", dismiss)
     page.on("console", hear)
     page.on("pageerror", fail)
     try:
@@ -80,6 +100,11 @@ async def at_screen(
         raise
     finally:
         await context.close()
+
+
+def _is_network(text: str) -> bool:
+    """Whether it is only said that something could not be loaded."""
+    return any(part in text for part in _NETWORK)
 
 
 async def _tokens(url: str, user: str) -> dict[str, Any]:
@@ -107,7 +132,8 @@ async def scan(page: Page) -> set[str]:
 
 async def find_faults(card: Locator, where: str) -> list[str]:
     """Return what keeps people from using a card."""
-    await card.page.evaluate(Axe().axe_script)
+    if not await card.page.evaluate("Boolean(window.axe)"):
+        await card.page.evaluate(Axe().axe_script)
     found = await card.evaluate(_AXE)
     return [
         f"{where}: {fault['id']}: {node['html']}"
