@@ -240,6 +240,22 @@ async def test_reload_outage_and_removal(
     assert not card.invoices
 
 
+async def test_deleted_at_the_provider(
+    hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, open_card: Open
+) -> None:
+    """A card is told why an invoice can't be read, with what is known of it."""
+    invoice = sandbox.store.create("btcpay")
+    entry = await add_account("btcpay", invoice.id)
+    card = await open_card()
+    assert "problem" not in card.invoices[entry.entry_id, invoice.id]
+    sandbox.store.act("btcpay", invoice.id, "delete")
+    await async_later(hass)
+    await card.async_hear()
+    row = card.invoices[entry.entry_id, invoice.id]
+    assert (row["status"], row["problem"]) == ("pending", "invoice_not_found")
+    assert "code" not in row
+
+
 async def test_permissions(
     hass: HomeAssistant,
     sandbox: SandboxServer,

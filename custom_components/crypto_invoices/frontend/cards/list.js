@@ -1,7 +1,7 @@
 // A list of invoices, live: rows are made as somebody scrolls to them.
 
 import { Card, button, code, el, form, icon, safe } from "./card.js";
-import { DOMAIN, add, age, errorText, everybodys, money, statusText, text } from "./texts.js";
+import { DOMAIN, add, age, errorText, everybodys, money, problemText, statusText, text } from "./texts.js";
 
 const PAGE = 40;
 const OPEN = ["pending", "processing", "partially_paid", "unknown"];
@@ -163,7 +163,7 @@ export class InvoiceList extends Card {
       statusText(this.hass, row.status),
       row.is_owed && this.text("show_to_fulfill"),
       row.is_test && this.text("test"),
-      row.problem && this.text("unread"),
+      row.problem && (problemText(this.hass, row) || this.text("unread")),
     ];
     node.className = row.status === "overpaid" ? "paid" : row.status;
     const hadFocus = node.contains(this.shadowRoot.activeElement);

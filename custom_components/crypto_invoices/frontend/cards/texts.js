@@ -17,6 +17,9 @@ export const text = (hass, key, gaps) => hass.localize(`component.${DOMAIN}.comm
 export const statusText = (hass, status) =>
   hass.localize(`component.${DOMAIN}.entity.sensor.status.state.${status}`) || status;
 
+/** Returns what is said where an invoice was deleted at its provider; other problems pass. */
+export const problemText = (hass, { problem }) => problem === "invoice_not_found" && statusText(hass, "not_found");
+
 /** Returns what an error of an action says. */
 export function errorText(hass, { translation_domain, translation_key, translation_placeholders, message }) {
   const key = `component.${translation_domain}.exceptions.${translation_key}.message`;

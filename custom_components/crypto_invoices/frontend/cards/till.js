@@ -1,7 +1,7 @@
 // A till: asks for an amount, shows a code, and says when it is paid.
 
 import { Card, button, code, el, form, icon, safe } from "./card.js";
-import { DOMAIN, add, clock, decimals, errorText, money, point, statusText } from "./texts.js";
+import { DOMAIN, add, clock, decimals, errorText, money, point, problemText, statusText } from "./texts.js";
 
 // In milliseconds: when it is called slow, and until when an invoice is waited for.
 const SLOW = 6e3;
@@ -336,6 +336,7 @@ export class Till extends Card {
       loading: this.hass.localize("ui.common.loading"),
       asking: this.#order?.isSlow && this.text("asking_slow"),
       failed: this.#order?.error,
+      unavailable: row && problemText(this.hass, row),
       over: status,
       paid: status,
       pay: this.text(isPart ? "rest" : "please_pay"),
