@@ -25,13 +25,13 @@ NAMES = {provider.name for provider in PROVIDERS.values()} | {
     preset.name for preset in PRESETS.values()
 }
 SHARED = {
-    "de": {"Name", "Problem", "Status", "Test", "Link"},
+    "de": {"Coin", "Name", "Problem", "Status", "Test", "Link"},
     "es": {"Error"},
-    "fr": {"Date", "Message", "Test", "Action"},
+    "fr": {"Action", "Date", "Description", "Message", "Test", "{text} (test)"},
     "it": {"Account", "Password", "Server", "Test"},
     "ja": set[str](),
-    "nl": {"Account", "Accounts", "Link", "Open", "Status", "Test"},
-    "pl": {"Problem", "Status", "Test"},
+    "nl": {"Account", "Accounts", "Link", "Open", "Status", "Test", "{text} (test)"},
+    "pl": {"Problem", "Status", "Test", "{text} (test)"},
     "pt": {"Status"},
     "ru": set[str](),
     "uk": set[str](),
@@ -43,6 +43,91 @@ OWN_SCRIPT = {
     "uk": "[\u0430-\u044f\u0456]",
 }
 FOREIGN = {"ru": "[\u0491\u0454\u0456\u0457]", "uk": "[\u044a\u044b\u044d\u0451]"}
+
+# What Home Assistant itself calls what our texts send people to.
+HOME_ASSISTANT = ("Reconfigure", "Configure", "Change mode", "Queued", "Parallel", "Learn more")
+CALLED = {
+    "de": (
+        "Neu konfigurieren",
+        "Konfigurieren",
+        "Modus ändern",
+        "Warteschlange",
+        "Parallel",
+        "Weitere Informationen",
+    ),
+    "es": (
+        "Reconfigurar",
+        "Configurar",
+        "Cambiar modo",
+        "En cola",
+        "Paralelo",
+        "Más información",
+    ),
+    "fr": (
+        "Reconfigurer",
+        "Configurer",
+        "Modifier le mode",
+        "File d'attente",
+        "Parallèle",
+        "En savoir plus",
+    ),
+    "it": (
+        "Riconfigura",
+        "Configura",
+        "Cambia modalità",
+        "In coda",
+        "Parallelo",
+        "Ulteriori informazioni",
+    ),
+    "ja": ("再設定", "設定", "モード変更", "待機中", "並列", "もっと詳しく"),
+    "nl": (
+        "Herconfigureer",
+        "Configureer",
+        "Modus wijzigen",
+        "In de wachtrij geplaatst",
+        "Parallel",
+        "Meer informatie",
+    ),
+    "pl": (
+        "Rekonfiguracja",
+        "Konfiguruj",
+        "Zmień tryb",
+        "Kolejkowanie",
+        "Równoległy",
+        "Dowiedz się więcej",
+    ),
+    "pt": ("Reconfigurar", "Configurar", "Alterar modo", "Fila", "Paralelo", "Saiba mais"),
+    "ru": (
+        "Перенастроить",
+        "Настроить",
+        "Изменить режим",
+        "Очередь",
+        "Параллельный",
+        "Узнать больше",
+    ),
+    "uk": (
+        "Переналаштувати",
+        "Налаштувати",
+        "Змінити режим",
+        "\u0423 черзі",
+        "Паралельний",
+        "Дізнатись більше",
+    ),
+}
+# What people type where they look for a trigger, a condition or an action.
+TYPED = {
+    "en": "payment money Bitcoin Lightning crypto invoice",
+    "de": "Zahlung Geld Bitcoin Lightning Krypto Rechnung",
+    "es": "pago dinero Bitcoin Lightning cripto factura",
+    "fr": "paiement argent Bitcoin Lightning crypto facture",
+    "it": "pagamento denaro Bitcoin Lightning cripto fattura",
+    "ja": "支払 お金 ビットコイン Bitcoin Lightning 暗号資産 仮想通貨 請求書 インボイス",
+    "nl": "betaling geld Bitcoin Lightning crypto factuur",
+    "pl": "płatnoś pieniądze Bitcoin Lightning krypto faktur",
+    "pt": "pagamento dinheiro Bitcoin Lightning cripto fatura",
+    "ru": "платёж деньги Bitcoin биткоин Lightning криптовалют счёт",
+    "uk": "платіж гроші Bitcoin біткоїн Lightning криптовалют рахун",
+}
 
 CODE = re.compile(r"`[^`]*`|https?://[^\s),]+|\{\w+\}")
 BOLD = re.compile(r"\*\*[^*]+\*\*")
@@ -103,6 +188,28 @@ def test_is_translated(language: str) -> None:
             assert re.search(own, text.lower()), f"{path} has nothing of {language}"
         if foreign := FOREIGN.get(language):
             assert not re.search(foreign, text.lower()), path
+
+
+@each_language
+def test_names_in_bold(language: str) -> None:
+    """A text calls a button, an option or an action what it is called where people find it."""
+    translated = read(language)
+    names = dict(zip(HOME_ASSISTANT, CALLED[language], strict=True))
+    names |= {english: translated[path] for path, english in ENGLISH_TEXTS.items()}
+    for path, english in ENGLISH_TEXTS.items():
+        bold = BOLD.findall(translated[path])
+        for name in BOLD.findall(english):
+            if known := names.get(name.strip("*")):
+                assert f"**{known}**" in bold, path
+
+
+@pytest.mark.parametrize("language", TYPED)
+@pytest.mark.parametrize("group", ["triggers", "conditions", "services"])
+def test_is_found(group: str, language: str) -> None:
+    """Whatever people type, something is found: the picker searches names and descriptions."""
+    described = json.loads((FOLDER / f"{language}.json").read_text())[group].values()
+    found = "\n".join(f"{each['name']} {each['description']}" for each in described).casefold()
+    assert {word for word in TYPED[language].split() if word.casefold() not in found} == set()
 
 
 @each_language

@@ -79,7 +79,7 @@ async def test_one_sentence_each(
         sandbox.store.act("cryptocloud", invoice.id, action)
         await async_later(hass)
     expected = [
-        (entry.title, "A part of Coffee beans, 2 kg was paid: $24.90"),
+        (entry.title, "Coffee beans, 2 kg was partially paid: $24.90"),
         (entry.title, "Coffee beans, 2 kg was paid: $24.90"),
     ]
     assert await lines() == expected

@@ -205,7 +205,7 @@ async def test_unknown_status(
     assert not issues(hass)
     await look_for(hass, 2)
     text = issues(hass)["unknown_status"]
-    assert "1 of the invoices" in text
+    assert "Number of invoices: 1" in text
     assert "**On hold**" in text
     assert invoice.id not in text
     issue = ir.async_get(hass).async_get_issue(DOMAIN, f"unknown_status_{entry.entry_id}")
@@ -253,7 +253,7 @@ async def test_unreadable_answer(
     assert not issues(hass)
     await look_for(hass, 3)
     text = issues(hass)["unreadable_answer"]
-    assert "2 of the invoices" in text
+    assert "Number of invoices: 2" in text
     assert where in text
     sandbox.switch(provider, None)
     await async_later(hass)

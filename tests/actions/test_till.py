@@ -441,7 +441,7 @@ async def test_labels_in_another_language(hass: HomeAssistant, till: ConfigEntry
     hass.config.language = "de"
     await async_get_translations(hass, "de", "services", {DOMAIN})
     error = await async_refused(hass, "create_invoice", **asked(till, order_id="a\nb"))
-    assert (error.translation_placeholders or {})["field"] == "Bestell-ID"
+    assert (error.translation_placeholders or {})["field"] == "Bestellnummer"
 
 
 @pytest.mark.parametrize(
@@ -452,9 +452,13 @@ async def test_labels_in_another_language(hass: HomeAssistant, till: ConfigEntry
         (Rejected("x" * 10_000), "rejected", "x" * 80),
         (SettingNeeded("shop_id"), "setting_needed", "Shop ID"),
         (AuthError(), "invalid_auth", "key"),
-        (RateLimited(60), "rate_limited", "fewer requests"),
-        (BadResponse(), "bad_response", "unreadable"),
-        (ProviderUnavailable(UnavailableReason.CANNOT_CONNECT), "cannot_connect", "reached"),
+        (RateLimited(60), "rate_limited", "limits the number of requests"),
+        (BadResponse(), "bad_response", "invalid response"),
+        (
+            ProviderUnavailable(UnavailableReason.CANNOT_CONNECT),
+            "cannot_connect",
+            "failed to connect",
+        ),
         (OutcomeUnknown(), "outcome_unknown", "before you try again"),
     ],
 )

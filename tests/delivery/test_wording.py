@@ -20,7 +20,7 @@ PAID = {
     "pl": "Opłacono: Coffee beans, 2 kg, 24,90 $",
     "pt": "Pagamento recebido: Coffee beans, 2 kg, 24,90 $",
     "ru": "Coffee beans, 2 kg — оплачено: 24,90 $",
-    "uk": "Coffee beans, 2 kg — оплачено: 24,90 $",
+    "uk": "Coffee beans, 2 kg — сплачено: 24,90 $",
     # There are no texts in Swedish.
     "sv": "Coffee beans, 2 kg was paid: $24.90",
 }
@@ -59,7 +59,7 @@ async def test_every_language(
 @pytest.mark.parametrize(
     ("provider", "order_id", "actions", "text"),
     [
-        ("cryptocloud", "Order", ["partly_pay"], "A part of Order was paid: $12.21 / $24.90"),
+        ("cryptocloud", "Order", ["partly_pay"], "Order was partially paid: $12.21 / $24.90"),
         ("cryptocloud", "Order", ["overpay"], "Order was overpaid: $30.54 / $24.90"),
         ("egates", "Order", ["underpay"], "Order was underpaid: 19.92 USDT / 24.90 USDT"),
         ("cryptocloud", "Order", ["cancel"], "Order was canceled: $24.90"),

@@ -227,7 +227,7 @@ async def test_no_key(
     wrong.action, wrong.fields = right.action, fields
     status, text = await browser.post(wrong)
     assert status in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    assert "No key came" in text
+    assert "pass on a key" in text
     assert (await browser.post(right))[0] == HTTPStatus.OK
     assert (await browser.submit(dialog))["step_id"] == "invoices"
 

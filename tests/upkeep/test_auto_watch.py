@@ -673,7 +673,7 @@ async def test_permission_taken_away(
     orders.trouble = PermissionMissing("list_orders")
     await async_pass(hass, freezer, 10 * MINUTE)
     [line] = [record.message for record in caplog.records if record.levelname == "ERROR"]
-    assert "the key lacks the permission list_orders" in line
+    assert "the key doesn't have the permission list_orders" in line
     orders.trouble = None
     await async_pass(hass, freezer, 20 * MINUTE)
     assert "the list of invoices can be read again" in caplog.text

@@ -18,7 +18,7 @@ FAULTS = {
     "Title component.crypto_invoices.title": "shows a raw component.",
     "Refused: ids_not_found": "shows a raw ids_not_found",
     "Nothing was put in for {provider}": "shows a raw {provider}",
-    "This is needed.": "is not in the language xx",
+    "This field is empty.": "is not in the language xx",
 }
 PAGE = """
 <div style="width: 50px; overflow: hidden; white-space: nowrap">Too long for its box</div>
@@ -29,7 +29,7 @@ PAGE = """
 <p>Title component.crypto_invoices.title</p>
 <p>Refused: ids_not_found</p>
 <p>Nothing was put in for {provider}</p>
-<p>This is needed.</p>
+<p>This field is empty.</p>
 <p>In the middle</p>
 <div style="height: 40px; overflow: auto"><p style="margin-top: 100px">Far down</p></div>
 <p><code>callback_url</code></p>
