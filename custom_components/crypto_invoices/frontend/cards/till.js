@@ -65,6 +65,8 @@ export class Till extends Card {
 
   constructor() {
     super(STYLE, 1000);
+    // It can't be loaded any more when it is needed.
+    this.shadowRoot.append(icon(ICONS.offline, { class: "hidden" }));
     this.onkeydown = this.pressed = (event) => this.#press(event);
   }
 

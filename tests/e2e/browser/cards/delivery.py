@@ -35,7 +35,7 @@ async def _sell(shop: Shop) -> None:
     """Ask for money when the washer is ready, and not before."""
     await shop.set_state(WASHER, "unavailable", NAME)
     # What is in the middle of a sentence isn't a name of ours.
-    url = await shop.hang("car-wash", shop.till(title="Autos", ready=[WASHER], return_after=3))
+    url = await shop.hang("car-wash", shop.till(title="Autos", ready=[WASHER]))
     async with shop.screen("waiter") as page:
         await page.goto(url)
         till = Till(shop, cards(page, TILL))

@@ -90,7 +90,7 @@ class Till:
 
 async def use(shop: Shop) -> None:
     """Go through everything at a till."""
-    url = await shop.hang("one-till", shop.till(return_after=3, amounts=["Coffee 2.50", 10]))
+    url = await shop.hang("one-till", shop.till(return_after=600, amounts=["Coffee 2.50", 10]))
     async with shop.screen("waiter") as page:
         await page.goto(url)
         till = Till(shop, cards(page, TILL))
@@ -163,7 +163,9 @@ async def _be_paid(till: Till) -> None:
     await shop.act(invoice, "pay")
     await till.expect("Paid")
     await shop.check(till.root, "till-paid")
+    await page.evaluate(HOUR_LATER)
     await till.expect_amount("€0.00")
+    await page.reload()
 
 
 async def _be_over(till: Till) -> None:
