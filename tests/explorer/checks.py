@@ -6,21 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from homeassistant.core import CoreState
-from homeassistant.helpers import device_registry as dr
-
 from custom_components.crypto_invoices.book.book import Book
 from custom_components.crypto_invoices.book.record import Money, Record
 from custom_components.crypto_invoices.book.sums import add_up
 from custom_components.crypto_invoices.const import DOMAIN
-from custom_components.crypto_invoices.delivery.deliveries import async_get_deliveries
-from custom_components.crypto_invoices.identifiers import invoice_of_device
 from custom_components.crypto_invoices.providers.model import InvoiceNotFound, InvoiceStatus as S
 from custom_components.crypto_invoices.runtime import AccountRuntime
 
 from .elsewhere import Elsewhere
 from .fulfilled import Fulfilled
 from .home import AUTOMATIONS, Announced, Home
+from .promises import check_devices, check_news_are_announced, check_nothing_is_forgotten
 from .world import RECEIVED, TESTS, World
 
 _BROUGHT = (S.PAID, S.OVERPAID)
@@ -219,18 +215,7 @@ class Checks:
 
     def _nothing_is_forgotten(self, account: AccountRuntime) -> None:
         """P1: what can still change is planned, and something is going to happen."""
-        coordinator, book = account.coordinator, account.book
-        planned = False
-        for id_, record in book.records.items():
-            one = coordinator.data.get(id_)
-            assert one is not None, f"{id_} is in the book and not watched"
-            assert one.record is record, f"{id_} is watched with another record"
-            if not record.is_over:
-                assert one.due is not None, f"{id_} can change and is not planned"
-            planned = planned or one.due is not None
-        assert not coordinator.data.keys() - book.records.keys(), "watched without a record"
-        if planned:
-            assert coordinator.reader.is_timer_armed, "something is planned and no timer armed"
+        check_nothing_is_forgotten(account)
         for id_ in self.baseline:
             assert self._record(id_) is not None, f"{id_} is forgotten"
 
@@ -260,15 +245,7 @@ class Checks:
 
     def _what_is_shown_is_known(self, account: AccountRuntime) -> None:
         """P6: devices and states are those of the book, also in an outage."""
-        registry = dr.async_get(self.home.hass)
-        devices = {
-            invoice_id
-            for device in dr.async_entries_for_config_entry(registry, "account")
-            if (invoice_id := invoice_of_device("account", device.identifiers))
-        }
-        records = account.book.records
-        shown_ones = {id_ for id_, record in records.items() if record.has_device}
-        assert devices == shown_ones, "other devices than records"
+        shown_ones = check_devices(self.home.hass, "account", account)
         sums, state = account.book.sums, self.home.state
         assert state("account_open_invoices") == str(sums.open_count)
         for key, amounts in (("received", sums.received), ("outstanding", sums.outstanding)):
@@ -317,11 +294,8 @@ class Checks:
     def _what_is_new_is_announced(self, account: AccountRuntime) -> None:
         """P2: what differs is under way, unless it waits for the disk."""
         is_held = any(gate.is_held or gate.waiting for gate in self.home.gates.values())
-        if is_held or self.home.hass.state is not CoreState.running:
-            return
-        deliveries = async_get_deliveries(self.home.hass)
-        for id_ in account.book.unannounced:
-            assert deliveries.is_under_way("account", id_), f"nobody announces {id_}"
+        if not is_held:
+            check_news_are_announced(self.home.hass, "account", account)
 
     def in_the_end(self) -> None:
         """Check that nothing was lost."""

@@ -1,0 +1,170 @@
+"""What is true at the providers: the invoices, and what was paid."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.core import SANDBOX, Sandbox
+from sandbox.cryptocloud_row import FEE, usd
+from sandbox.invoice import SandboxInvoice
+from sandbox.lnbits_row import millisatoshi
+from sandbox.states import SandboxError, State
+from sandbox.store import Change
+
+from .log import Log
+from .plan import ACCOUNTS, Event
+
+PAID = frozenset({State.PAID, State.OVERPAID, State.MARKED_PAID})
+# In these, what was received is final.
+_BROUGHT = PAID | {State.UNDERPAID}
+_CENT = Decimal("0.01")
+# What is older is over for everybody: the providers need not look through it each time.
+_KEPT = timedelta(days=12)
+
+
+@dataclass(slots=True)
+class Bill:
+    """An invoice of the plan, as it came to be."""
+
+    number: int
+    account: str
+    invoice: SandboxInvoice
+    is_promised: bool = False
+    """Whether each of its payments is to be announced."""
+    is_deleted: bool = False
+    """Whether staff want to watch it no more."""
+    was_paid_before: bool = False
+    """Whether it was, or may have been, paid when it was added: that is announced to nobody."""
+    left: Decimal | None = None
+    """What it brought when it was deleted."""
+    is_being_added: bool = False
+    payments: int = 0
+    """How often it became paid."""
+    reverts: int = 0
+    """How often its payment was taken back."""
+
+    @property
+    def brought(self) -> tuple[str, Decimal] | None:
+        """What it adds to the money received, as its provider says it."""
+        if self.invoice.state not in _BROUGHT:
+            return None
+        return _AMOUNTS[self.account](self.invoice)
+
+
+def _in_satoshi_or_fiat(invoice: SandboxInvoice) -> tuple[str, Decimal]:
+    """Return what LNbits says."""
+    if invoice.currency == "sat":
+        return "sat", Decimal(millisatoshi(invoice)) / 1000
+    return invoice.currency, invoice.amount
+
+
+def _in_dollars(invoice: SandboxInvoice) -> tuple[str, Decimal]:
+    """Return what CryptoCloud credits, whatever was asked for."""
+    return "USD", (usd(invoice, invoice.received) * (1 - FEE)).quantize(_CENT)
+
+
+def _as_received(invoice: SandboxInvoice) -> tuple[str, Decimal]:
+    """Return what was received."""
+    return invoice.currency, invoice.received
+
+
+_AMOUNTS: Mapping[str, Callable[[SandboxInvoice], tuple[str, Decimal]]] = {
+    "lnbits": _in_satoshi_or_fiat,
+    "cryptocloud": _in_dollars,
+    "btcpay": _as_received,
+    "egates": _as_received,
+    "own_api": _as_received,
+}
+
+
+class Bills:
+    """All invoices of the plan, by number."""
+
+    def __init__(self, app: web.Application, log: Log) -> None:
+        """Begin with none."""
+        self._sandbox: Sandbox = app[SANDBOX]
+        self._log = log
+        self.all: dict[int, Bill] = {}
+        self._by_id: dict[str, Bill] = {}
+        self._sandbox.store.subscribe(self._changed)
+
+    def __iter__(self) -> Iterator[Bill]:
+        """Yield them in the order they were made."""
+        return iter(self.all.values())
+
+    def of(self, account: str) -> Iterator[Bill]:
+        """Yield those of an account."""
+        return (bill for bill in self.all.values() if bill.account == account)
+
+    def get(self, number: int) -> Bill | None:
+        """Return one, None while it isn't made."""
+        return self.all.get(number)
+
+    def find(self, id_: str) -> Bill | None:
+        """Return one by its provider's ID."""
+        return self._by_id.get(id_)
+
+    def make(self, event: Event) -> Bill:
+        """Let an invoice be made at its provider."""
+        invoice = self._sandbox.store.create(
+            event.account,
+            amount=event.amount,
+            currency=event.what,
+            order_id=f"order-{event.invoice}",
+        )
+        return self.take(event, invoice)
+
+    def take(self, event: Event, invoice: SandboxInvoice) -> Bill:
+        """Take an invoice that was made."""
+        bill = Bill(event.invoice, event.account, invoice)
+        bill.is_promised = ACCOUNTS[event.account].is_auto_watched
+        self.all[event.invoice] = self._by_id[invoice.id] = bill
+        return bill
+
+    def made_for(self, event: Event) -> SandboxInvoice | None:
+        """Return the invoice that was made for an event, if it was."""
+        order = f"order-{event.invoice}"
+        for invoice in reversed(self._sandbox.store._invoices[event.account].values()):
+            if invoice.order_id == order:
+                return invoice
+        return None
+
+    def act(self, bill: Bill, what: str) -> None:
+        """Let something happen to an invoice, if it can."""
+        try:
+            self._sandbox.store.act(bill.account, bill.invoice.id, what)
+        except SandboxError as err:
+            self._log.write(f"{bill.number} can't {what}: {type(err).__name__}")
+
+    def age(self) -> None:
+        """Let providers look through what is not too old."""
+        oldest = self._sandbox.store.clock() - _KEPT
+        for invoices in self._sandbox.store._invoices.values():
+            for id_ in [one.id for one in invoices.values() if one.created_at < oldest]:
+                del invoices[id_]
+
+    def _changed(self, change: Change) -> None:
+        """Count payments."""
+        invoice, before, after = change.invoice, change.before, change.after
+        self._log.write(f"{invoice.provider} {invoice.id} is {after}")
+        bill = self._by_id.get(invoice.id)
+        if bill is None or before is None:
+            return
+        bill.payments += after in PAID and before not in PAID
+        bill.reverts += before in PAID and after not in PAID
+
+
+def credentials_of(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+    """Return what is entered in the dialogs."""
+    return {
+        key: {
+            **sandbox.providers[key].credentials,
+            **sandbox.providers[key].push_credentials,
+            **sandbox.providers[key].invoicing_credentials,
+        }
+        for key in ACCOUNTS
+    }

@@ -1,0 +1,127 @@
+"""What is promised (docs/once.md), checked all along and in the end."""
+
+import asyncio
+from collections import defaultdict
+from decimal import Decimal
+
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.runtime import AccountRuntime
+from tests.explorer.promises import (
+    check_devices,
+    check_news_are_announced,
+    check_nothing_is_forgotten,
+)
+
+from .bills import PAID, Bills
+from .heard import Announced
+from .home import ShopHome
+
+# Of so many steps, all that is shown is looked at after one.
+_SELDOM = 25
+
+
+class Checks:
+    """Sees whether what is promised is kept."""
+
+    def __init__(self, home: ShopHome, bills: Bills) -> None:
+        """Begin with the first step."""
+        self._home = home
+        self._bills = bills
+        self.steps = 0
+
+    def note_death(self) -> None:
+        """Note that everything but the disk was lost."""
+
+    def after_step(self) -> None:
+        """Check what has to be so at any time."""
+        self.steps += 1
+        if not self._home.is_running or self._home.loop.is_halted:
+            return
+        hass = self._home.hass
+        for key, account in self._home.loaded():
+            entry_id = self._home.entry_ids[key]
+            check_nothing_is_forgotten(account)
+            check_news_are_announced(hass, entry_id, account)
+            if self.steps % _SELDOM == 0:
+                check_devices(hass, entry_id, account)
+                self._sums_are_shown(key, account)
+
+    def _sums_are_shown(self, key: str, account: AccountRuntime) -> None:
+        """P6: what is shown is what the book says."""
+        registry = er.async_get(self._home.hass)
+        sums = account.book.sums
+        for name, amounts in (("received", sums.received), ("outstanding", sums.outstanding)):
+            for currency, amount in amounts.items():
+                unique_id = f"{self._home.entry_ids[key]}_{name}_{currency}"
+                entity_id = registry.async_get_entity_id("sensor", DOMAIN, unique_id)
+                state = self._home.hass.states.get(entity_id) if entity_id else None
+                if state is not None and state.state not in ("unavailable", "unknown"):
+                    shown = Decimal(state.state)
+                    assert shown == amount, f"{key}: {name} is shown as {shown}, not {amount}"
+
+    def at_the_end_of_a_day(self) -> None:
+        """Check what takes longer."""
+
+    def in_the_end(self) -> None:
+        """Check that nothing was lost: payments, deliveries, money."""
+        self.after_step()
+        for key in self._home.entry_ids:
+            account = self._home.account(key)
+            entry = self._home.entry(key)
+            assert account is not None, f"{key} is {entry and entry.state}"
+            assert account.coordinator.last_update_success, f"{key} answers, and nobody asks"
+            assert not account.book.writer.failed, f"{key} is not written"
+            self._payments_are_announced(key)
+            self._money_is_right(key, account)
+
+    def _payments_are_announced(self, key: str) -> None:
+        """P2 and P3: as many IDs as payments, and all have heard them."""
+        entry_id, heard = self._home.entry_ids[key], self._home.heard
+        for bill in self._bills.of(key):
+            announced = heard.by_invoice.get((entry_id, bill.invoice.id), [])
+            payments = [one for one in announced if one.is_payment]
+            reverts = [one for one in announced if one.is_revert]
+            what = f"invoice {bill.number} at {key} ({bill.invoice.id}) is {bill.invoice.state}"
+            assert len(payments) <= bill.payments, f"{what}, announced {len(payments)} times"
+            assert len(reverts) <= bill.reverts, f"{what}, announced as taken back"
+            if not bill.is_promised or bill.is_deleted or bill.was_paid_before:
+                continue
+            if bill.invoice.state in PAID:
+                assert len(payments) == bill.payments, f"{what}, and that was never announced"
+                self._is_heard(what, payments[-1])
+            if announced:
+                self._is_heard(what, announced[-1])
+
+    def _is_heard(self, what: str, announced: Announced) -> None:
+        """P3: an announcement was heard by all who were to hear it."""
+        unheard = self._home.heard.unheard(announced)
+        assert not unheard, f"{what}: {', '.join(unheard)} never heard of it"
+
+    def _money_is_right(self, key: str, account: AccountRuntime) -> None:
+        """P6: the sums are the provider's to the last digit, and those of the records."""
+        book = account.book
+        expected: defaultdict[str, Decimal] = defaultdict(Decimal)
+        blurred: set[str] = set()
+        for bill in self._bills.of(key):
+            brought = bill.brought
+            if brought is None or not (bill.is_promised or bill.is_deleted):
+                continue
+            if bill.is_deleted:
+                blurred.add(brought[0])
+            expected[brought[0]] += brought[1]
+        for currency in {*expected, *book.sums.received} - blurred:
+            is_, should = book.sums.received.get(currency, Decimal(0)), expected[currency]
+            assert is_ == should, f"{key}: {is_} {currency} were received, not {should}"
+
+    def after_removal(self) -> None:
+        """P7: nothing is left of the accounts."""
+        loop = self._home.loop
+        tasks = [repr(task) for task in asyncio.all_tasks(loop) if DOMAIN in repr(task)]
+        timers = [repr(timer) for timer in loop.timers if DOMAIN in repr(timer)]
+        assert not tasks, f"a task is left: {tasks}"
+        assert not timers, f"a timer is left: {timers}"
+        assert all(storage._database is None for storage in self._home.storages), "a file is open"
+        files = [*self._home.folder.glob(f".storage/{DOMAIN}*")]
+        assert not files, f"a file is left: {files}"

@@ -1,0 +1,297 @@
+"""What customers, staff and strangers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
+
+from custom_components.crypto_invoices import async_remove_config_entry_device
+from custom_components.crypto_invoices.const import (
+    CONF_CLEANUP_AFTER,
+    CONF_EVERY_DEVICE,
+    DOMAIN,
+    SUBENTRY_TYPE_INVOICE,
+)
+from custom_components.crypto_invoices.identifiers import invoice_device
+from sandbox.core import SANDBOX
+from sandbox.letter import Signature
+from sandbox.lnbits import LISTENERS
+from sandbox.store import Change
+
+from .bills import PAID, Bill
+from .home import fill_in
+from .plan import ACCOUNTS, MINUTE, Event
+
+if TYPE_CHECKING:
+    from .shop import Shop
+
+_LATER = 10 * MINUTE
+_KNOWN = {"invoices": "ids_tracked"}
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "cleanup after a day": {CONF_CLEANUP_AFTER: 1},
+    "cleanup after a week": {CONF_CLEANUP_AFTER: 7},
+    "every device": {CONF_EVERY_DEVICE: True},
+}
+
+
+class People:
+    """Customers who pay, and staff who do what is to be done."""
+
+    def __init__(self, shop: Shop) -> None:
+        """Begin with a shop that is closed."""
+        self._shop = shop
+        self._home = shop.home
+        self._bills = shop.bills
+        self._log = shop.log
+        self._sandbox = shop.app[SANDBOX]
+        self._does: dict[str, Callable[[Event], None]] = {
+            "made": self._made,
+            "created": self._created,
+            "added": self._added,
+            "act": self._act,
+            "deleted": self._deleted,
+            "forged": self._forged,
+            "weather": self._weather,
+            "hung up": self._hung_up,
+            "new key": self._new_key,
+            "options": self._options,
+            "reloaded": self._reloaded,
+            "saved": self._saved,
+            "switched": self._switched,
+        }
+
+    def do(self, event: Event) -> None:
+        """Let an event happen."""
+        self._does[event.kind](event)
+
+    def calm(self) -> None:
+        """Let what was put off be done."""
+        for bill in self._bills:
+            if not bill.is_promised and not bill.is_deleted:
+                self._add(bill)
+
+    def _made(self, event: Event) -> None:
+        """An invoice is made at its provider."""
+        self._expire_in_time(self._bills.make(event))
+
+    def _expire_in_time(self, bill: Bill) -> None:
+        """Let an invoice expire at its time, though nobody looks at it."""
+        store, invoice = self._sandbox.store, bill.invoice
+        left = (invoice.expires_at - store.clock()).total_seconds()
+
+        def look() -> None:
+            store.find(invoice.provider, invoice.id)
+            self._shop.session.note_time()
+
+        self._shop.later(left + 0.001, look)
+
+    def _created(self, event: Event) -> None:
+        """Staff make an invoice with an action; without Home Assistant, at the provider."""
+        if self._home.account(event.account) is None:
+            self._made(event)
+            if not ACCOUNTS[event.account].is_auto_watched:
+                self._shop.later(_LATER, lambda: self._added(event))
+            return
+        self._home.start(self._async_create(event))
+
+    async def _async_create(self, event: Event) -> None:
+        """Make an invoice with an action."""
+        is_known = False
+        try:
+            await self._home.hass.services.async_call(
+                DOMAIN,
+                "create_invoice",
+                {
+                    "config_entry_id": self._home.entry_ids[event.account],
+                    "amount": str(event.amount),
+                    "currency": event.what,
+                    "order_id": f"order-{event.invoice}",
+                },
+                blocking=True,
+                return_response=True,
+            )
+            is_known = True
+        except HomeAssistantError as err:
+            self._log.write(f"it is not made: {err.translation_key}")
+        finally:
+            # Also where the answer was lost, or whoever waited for it.
+            self._shop.later(0, lambda: self._take_created(event, is_known=is_known))
+
+    def _take_created(self, event: Event, *, is_known: bool) -> None:
+        """See whether an invoice was made."""
+        invoice = self._bills.made_for(event)
+        if invoice is None:
+            return
+        bill = self._bills.take(event, invoice)
+        if is_known:
+            bill.is_promised = True
+        elif not bill.is_promised:
+            self._add(bill)
+        self._expire_in_time(bill)
+
+    def _added(self, event: Event) -> None:
+        """Staff add an invoice by its ID."""
+        bill = self._bills.get(event.invoice)
+        if bill is not None and not bill.is_promised and not bill.is_deleted:
+            self._add(bill)
+
+    def _add(self, bill: Bill) -> None:
+        """Add an invoice; if that fails, try again later."""
+        if bill.is_being_added:
+            return
+        bill.is_being_added = True
+        bill.was_paid_before |= bill.invoice.state in PAID
+        if self._home.account(bill.account) is None:
+            self._add_later(bill)
+        else:
+            self._home.start(self._async_add(bill))
+
+    def _add_later(self, bill: Bill) -> None:
+        """Try again later."""
+        bill.is_being_added = False
+        self._shop.later(_LATER, lambda: None if bill.is_deleted else self._add(bill))
+
+    async def _async_add(self, bill: Bill) -> None:
+        """Add an invoice in the dialog."""
+        flows = self._home.hass.config_entries.subentries
+        is_added = False
+        try:
+            handler = self._home.entry_ids[bill.account], SUBENTRY_TYPE_INVOICE
+            result: Any = await flows.async_init(handler, context={"source": "user"})
+            if result["type"] is FlowResultType.FORM:
+                result = await flows.async_configure(
+                    result["flow_id"], {"invoices": bill.invoice.id}
+                )
+            reason = result.get("reason") or result.get("errors")
+            self._log.write(f"{bill.number} is added: {reason}")
+            is_added = reason in ("invoice_added", "already_configured", _KNOWN)
+            if result["type"] is FlowResultType.FORM:
+                flows.async_abort(result["flow_id"])
+        finally:
+            self._shop.later(0, lambda: self._note_added(bill, is_added=is_added))
+
+    def _note_added(self, bill: Bill, *, is_added: bool) -> None:
+        """Note what became of it."""
+        # Between the answer and the end of the dialog, somebody may have paid.
+        bill.was_paid_before |= bill.payments > 0
+        if is_added:
+            bill.is_promised, bill.is_being_added = True, False
+        else:
+            self._add_later(bill)
+
+    def _act(self, event: Event) -> None:
+        """A customer does something, or doesn't succeed."""
+        if (bill := self._bills.get(event.invoice)) is not None:
+            self._bills.act(bill, event.what)
+            self._shop.session.note_time()
+
+    def _deleted(self, event: Event) -> None:
+        """Staff delete an invoice's device, if it has one."""
+        bill, entry = self._bills.get(event.invoice), self._home.entry(event.account)
+        account = self._home.account(event.account)
+        if bill is None or entry is None or account is None:
+            return
+        device = dr.async_get(self._home.hass).async_get_device_by_identifier(
+            invoice_device(entry.entry_id, bill.invoice.id), entry.entry_id
+        )
+        record = account.book.records.get(bill.invoice.id)
+        if device is None or record is None:
+            return
+        bill.is_deleted = True
+        self._home.start(async_remove_config_entry_device(self._home.hass, entry, device))
+
+    def _forged(self, event: Event) -> None:
+        """Somebody posts what nobody signed."""
+        bill = self._bills.get(event.invoice)
+        if bill is not None and event.account in self._shop.mail.webhook_ids:
+            provider = self._sandbox.providers[event.account]
+            change = Change(bill.invoice, None, bill.invoice.state)
+            self._shop.mail.send(provider, change, Signature.WRONG_SECRET)
+
+    def _weather(self, event: Event) -> None:
+        """Something goes wrong at a provider for a while."""
+        self._shop.weather.begin(event.account, event.what, event.seconds, event.number)
+
+    def _hung_up(self, event: Event) -> None:
+        """LNbits ends its connections."""
+        for listener in tuple(self._shop.app[LISTENERS]._all):
+            listener.waiting.put_nowait("")
+
+    def _new_key(self, event: Event) -> None:
+        """A provider accepts another key from now on; staff enter it later."""
+        credentials: Any = self._sandbox.providers[event.account].credentials
+        for name, key in credentials.items():
+            credentials[name] = f"{key}-{event.at:.0f}"
+        self._shop.session.note_time()
+        self._shop.later(event.seconds, lambda: self._enter_key(event))
+
+    def _enter_key(self, event: Event) -> None:
+        """Staff enter the key, again later if that fails."""
+        if self._home.account(event.account) is None:
+            self._shop.later(_LATER, lambda: self._enter_key(event))
+        else:
+            self._home.start(self._async_enter_key(event))
+
+    async def _async_enter_key(self, event: Event) -> None:
+        """Enter the key in the dialog for it."""
+        flows = self._home.hass.config_entries.flow
+        entry_id = self._home.entry_ids[event.account]
+        is_entered = False
+        try:
+            result: Any = await flows.async_init(
+                DOMAIN, context={"source": SOURCE_REAUTH, "entry_id": entry_id}
+            )
+            if result["type"] is FlowResultType.FORM:
+                credentials = self._sandbox.providers[event.account].credentials
+                form = fill_in(result, credentials)
+                result = await flows.async_configure(result["flow_id"], form)
+            is_entered = result.get("reason") == "reauth_successful"
+            self._log.write(f"a key: {result.get('reason') or result.get('errors')}")
+        finally:
+            if not is_entered:
+                self._shop.later(_LATER, lambda: self._enter_key(event))
+
+    def _options(self, event: Event) -> None:
+        """Staff change an account's options."""
+        if (entry := self._home.entry(event.account)) is not None:
+            self._home.hass.config_entries.async_update_entry(
+                entry, options={**entry.options, **_OPTIONS[event.what]}
+            )
+
+    def _reloaded(self, event: Event) -> None:
+        """Staff reload an account."""
+        entry = self._home.entry(event.account)
+        if entry is not None and entry.state is ConfigEntryState.LOADED:
+            self._home.start(self._home.hass.config_entries.async_reload(entry.entry_id))
+
+    def _saved(self, event: Event) -> None:
+        """Staff save an automation."""
+        self._home.versions[event.what] += 1
+        if self._home.is_running:
+            self._home.heard.cuts[event.what] += 1
+            self._call("reload", {"id": event.what})
+
+    def _switched(self, event: Event) -> None:
+        """Staff switch an automation off, and on again later."""
+        if not self._home.is_running:
+            return
+        data, life = {"entity_id": f"automation.{event.what}"}, self._home.life
+        self._home.heard.note_off(event.what)
+        self._call("turn_off", data)
+
+        def switch_on() -> None:
+            if self._home.life == life and self._home.is_running:
+                self._call("turn_on", data)
+
+        self._shop.later(event.seconds, switch_on)
+
+    def _call(self, service: str, data: dict[str, Any]) -> None:
+        """Run an action of the automations."""
+        self._home.start(
+            self._home.hass.services.async_call("automation", service, data, blocking=True)
+        )

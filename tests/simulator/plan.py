@@ -1,0 +1,331 @@
+"""What is going to happen in a shop: drawn from a seed before anything does."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from random import Random
+
+from .chance import Chance
+from .weather import ANSWERED, ON_THE_WAY
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+# A shop of some size: 250 invoices in a week.
+INVOICES_PER_DAY = 250 / 7
+# Shops open at one of these: an ordinary week, and those in which a clock is set by an hour.
+BEGINNINGS = (
+    datetime(2026, 11, 2, 9, tzinfo=UTC),
+    datetime(2026, 10, 24, 20, tzinfo=UTC),
+    datetime(2027, 3, 27, 20, tzinfo=UTC),
+    datetime(2026, 12, 30, 12, tzinfo=UTC),
+)
+AUTOMATIONS = ("payments", "changes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account of the shop."""
+
+    key: str
+    """What the sandbox calls its provider."""
+    name: str
+    share: int
+    """Of the invoices, beside the others."""
+    currencies: tuple[str, ...]
+    is_auto_watched: bool = False
+    can_make: bool = True
+    """Whether Home Assistant can make invoices there."""
+
+
+ACCOUNTS = {
+    account.key: account
+    for account in (
+        Account(
+            key="btcpay",
+            name="BTCPay Server",
+            share=4,
+            currencies=("EUR", "USD", "BTC"),
+            is_auto_watched=True,
+        ),
+        Account(
+            key="cryptocloud",
+            name="CryptoCloud",
+            share=3,
+            currencies=("USD", "EUR", "RUB"),
+            is_auto_watched=True,
+        ),
+        Account(
+            key="lnbits",
+            name="LNbits",
+            share=3,
+            currencies=("sat", "EUR"),
+            is_auto_watched=True,
+        ),
+        Account(key="egates", name="E-Gates", share=2, currencies=("USDT", "ETH")),
+        Account(
+            key="own_api",
+            name="the shop's own API",
+            share=2,
+            currencies=("EUR", "USD"),
+            can_make=False,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happens, in the order of its time."""
+
+    at: float
+    kind: str
+    account: str = ""
+    invoice: int = 0
+    """By its number; what is about none has none."""
+    what: str = ""
+    seconds: float = 0.0
+    number: float = 0.0
+    amount: Decimal = Decimal(0)
+
+    def __str__(self) -> str:
+        """Say what happens."""
+        return _WORDS[self.kind].format(
+            e=self,
+            name=ACCOUNTS[self.account].name if self.account else "",
+            lasts=duration(self.seconds),
+        )
+
+
+_WORDS = {
+    "made": "invoice {e.invoice} over {e.amount} {e.what} is made at {name}",
+    "created": "staff make invoice {e.invoice} over {e.amount} {e.what} at {name}",
+    "added": "staff add invoice {e.invoice}",
+    "act": "invoice {e.invoice} at {name}: {e.what}",
+    "deleted": "staff delete invoice {e.invoice}",
+    "forged": "somebody forges a push about invoice {e.invoice} to {name}",
+    "weather": "{name}: {e.what} for {lasts}, {e.number:.0%} of requests",
+    "hung up": "{name} hangs up",
+    "new key": "{name} accepts another key only, which staff enter {lasts} later",
+    "options": "staff change the options of {name}: {e.what}",
+    "reloaded": "staff reload {name}",
+    "saved": "staff save the automation for {e.what}",
+    "switched": "staff switch the automation for {e.what} off for {lasts}",
+    "stopped": "Home Assistant is stopped, and begins again {lasts} later",
+    "killed": "Home Assistant is killed {e.what}, and begins again {lasts} later",
+    "disk": "the disk is {e.what} for {lasts}",
+    "clock": "the clock on the wall is wrong by {e.number:g} hours for {lasts}",
+    "backup": "a backup takes {lasts}",
+}
+
+
+def duration(seconds: float) -> str:
+    """Return how long something takes, in words."""
+    for unit, length in (("days", DAY), ("hours", HOUR), ("minutes", MINUTE)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of it."""
+
+    seed: int
+    days: float
+    begin: datetime
+    events: tuple[Event, ...] = field(repr=False)
+
+
+def make_plan(seed: int, days: float) -> Plan:
+    """Draw what is going to happen."""
+    chance = Chance(seed)
+    invoices = list(_invoices(chance.of("customers"), days * DAY))
+    events = [
+        *invoices,
+        *_staff(chance.of("staff"), days * DAY),
+        *_providers(chance.of("providers"), days * DAY),
+        *_machine(chance.of("machine"), days * DAY, invoices),
+    ]
+    begin = chance.of("begin").choice(BEGINNINGS)
+    return Plan(seed, days, begin, tuple(sorted(events, key=lambda event: event.at)))
+
+
+def _times(dice: Random, per_day: float, until: float) -> Iterator[float]:
+    """Yield moments that come so often."""
+    at = dice.expovariate(per_day / DAY)
+    while at < until:
+        yield at
+        at += dice.expovariate(per_day / DAY)
+
+
+def _invoices(dice: Random, until: float) -> Iterator[Event]:
+    """Draw the life of each invoice."""
+    accounts = list(ACCOUNTS.values())
+    shares = [account.share for account in accounts]
+    for number, at in enumerate(_times(dice, INVOICES_PER_DAY, until), 1):
+        account = dice.choices(accounts, shares)[0]
+        currency = dice.choice(account.currencies)
+        yield from _invoice(dice, number, at + MINUTE, account, currency)
+
+
+def _amount(dice: Random, currency: str) -> Decimal:
+    """Draw an amount that has as many digits as the currency."""
+    match currency:
+        case "sat":
+            return Decimal(dice.randint(1, 250_000))
+        case "BTC" | "ETH":
+            return Decimal(dice.randint(1000, 900_000)) / Decimal(10**8)
+    return Decimal(dice.randint(150, 45_000)) / 100
+
+
+def _invoice(
+    dice: Random, number: int, at: float, account: Account, currency: str
+) -> Iterator[Event]:
+    """Draw the life of one invoice."""
+
+    def event(kind: str, when: float, what: str = "") -> Event:
+        return Event(at=when, kind=kind, account=account.key, invoice=number, what=what)
+
+    by_staff = account.can_make and dice.random() < 0.35
+    kind = "created" if by_staff else "made"
+    amount = _amount(dice, currency)
+    yield Event(at=at, kind=kind, account=account.key, invoice=number, what=currency, amount=amount)
+    if not account.is_auto_watched and not by_staff:
+        yield event("added", at + dice.uniform(5, 5 * MINUTE))
+    if dice.random() < 0.03:
+        yield event("forged", at + dice.uniform(0, HOUR))
+    for when, what in _fate(dice, at, account):
+        yield event("act", when, what)
+    if dice.random() < 0.03:
+        yield event("deleted", at + dice.uniform(MINUTE, 3 * DAY))
+
+
+# What a customer may do, and how often: at a provider where all of that is possible.
+_FATES: Mapping[str, tuple[int, frozenset[str]]] = {
+    "pays": (50, frozenset(ACCOUNTS)),
+    "never pays": (9, frozenset(ACCOUNTS)),
+    "pays late": (6, frozenset(ACCOUNTS) - {"lnbits"}),
+    "pays too much": (8, frozenset(ACCOUNTS) - {"lnbits"}),
+    "pays in two parts": (6, frozenset({"btcpay", "cryptocloud", "own_api"})),
+    "pays too little": (5, frozenset({"btcpay", "egates"})),
+    "is confirmed later": (25, frozenset({"btcpay"})),
+    "replaces a transaction": (6, frozenset({"btcpay"})),
+    "is never confirmed": (3, frozenset({"btcpay"})),
+    "is marked as paid": (2, frozenset({"btcpay"})),
+    "is canceled": (3, frozenset({"cryptocloud", "egates", "own_api"})),
+}
+
+
+def _fate(dice: Random, at: float, account: Account) -> list[tuple[float, str]]:
+    """Draw what a customer does."""
+    possible = {what: often for what, (often, where) in _FATES.items() if account.key in where}
+    soon = at + min(dice.lognormvariate(5.3, 0.9), 40 * MINUTE)
+    later = soon + dice.uniform(MINUTE, 30 * MINUTE)
+    late = soon + dice.uniform(MINUTE, 18 * HOUR)
+    seen = [(soon, "process"), (soon + 20, "revert"), (soon + 25, "process")]
+    return {
+        "pays": [(soon, "pay")],
+        "never pays": [],
+        "pays late": [(soon, "expire"), (late, "pay")],
+        "pays too much": [(soon, "overpay")],
+        "pays in two parts": [(soon, "partly_pay"), (later, "pay")],
+        "pays too little": [(soon, "underpay")],
+        "is confirmed later": [seen[0], (later, "pay")],
+        "replaces a transaction": [*seen, (later, "pay")],
+        "is never confirmed": [seen[0], (later, "fail")],
+        "is marked as paid": [(later, "mark_paid")],
+        "is canceled": [(soon, "cancel")],
+    }[dice.choices(list(possible), list(possible.values()))[0]]
+
+
+def _staff(dice: Random, until: float) -> Iterator[Event]:
+    """Draw what staff do beside."""
+    keys = list(ACCOUNTS)
+    for at in _times(dice, 2.0, until):
+        yield Event(at=at, kind="saved", what=dice.choice(AUTOMATIONS))
+    for at in _times(dice, 1.0, until):
+        yield Event(at=at, kind="reloaded", account=dice.choice(keys))
+    for at in _times(dice, 0.3, until):
+        yield Event(
+            at=at, kind="switched", what=dice.choice(AUTOMATIONS), seconds=dice.uniform(5, HOUR)
+        )
+    for at in _times(dice, 0.5, until):
+        what = dice.choice(("cleanup after a day", "cleanup after a week", "every device"))
+        yield Event(at=at, kind="options", account=dice.choice(keys), what=what)
+    for at in _times(dice, 1 / 7, until):
+        yield Event(
+            at=at,
+            kind="new key",
+            account=dice.choice(("cryptocloud", "egates", "own_api")),
+            seconds=dice.uniform(MINUTE, 8 * HOUR),
+        )
+
+
+def _providers(dice: Random, until: float) -> Iterator[Event]:
+    """Draw what goes wrong at the providers."""
+    keys = list(ACCOUNTS)
+    for at in _times(dice, 4.0, until):
+        fault = dice.choice((*ANSWERED, *ON_THE_WAY))
+        seconds = min(dice.lognormvariate(6.5, 1.5), 9 * HOUR)
+        if fault == "lag":
+            # What is old for longer has to be believed.
+            seconds = min(seconds, 90.0)
+        yield Event(
+            at=at,
+            kind="weather",
+            account=dice.choice(keys),
+            what=fault,
+            seconds=seconds,
+            number=dice.choice((0.2, 0.5, 1.0, 1.0)),
+        )
+    for at in _times(dice, 1 / 14, until):
+        key = dice.choice(keys)
+        seconds = dice.uniform(DAY, 5 * DAY)
+        yield Event(
+            at=at, kind="weather", account=key, what="no connection", seconds=seconds, number=1.0
+        )
+    for at in _times(dice, 0.5, until):
+        yield Event(at=at, kind="hung up", account="lnbits")
+
+
+def _machine(dice: Random, until: float, events: list[Event]) -> Iterator[Event]:
+    """Draw what happens to the machine; most kills come while something is going on."""
+    for at in _times(dice, 0.5, until):
+        yield Event(at=at, kind="stopped", seconds=_down(dice))
+    busy = [event.at for event in events if event.at < until]
+    for at in _times(dice, 2.5, until):
+        turns = int(dice.lognormvariate(2.5, 1.2))
+        if busy and dice.random() < 0.8:
+            when = dice.choice(busy) + dice.choice((0.0, 0.001, 0.3, 1.0, 5.0, 31.0))
+        else:
+            when = at
+        match dice.choice(("turns", "turns", "before", "after", "rest")):
+            case "turns":
+                what, number = f"{turns} turns of its loop later", turns
+            case "rest":
+                what, number = "while nothing goes on", 0
+            case side:
+                number = dice.randint(1, 4)
+                what = f"{side} its write number {number} from now"
+        yield Event(at=when, kind="killed", what=what, number=number, seconds=_down(dice))
+    for at in _times(dice, 0.3, until):
+        yield Event(
+            at=at,
+            kind="disk",
+            what=dice.choice(("full", "full", "unreadable")),
+            seconds=dice.uniform(5, 30 * MINUTE),
+        )
+    for at in _times(dice, 0.2, until):
+        yield Event(
+            at=at,
+            kind="clock",
+            number=dice.choice((-720, -24, -1, 1, 2, 24, 720, 9000)),
+            seconds=dice.uniform(10, 4 * HOUR),
+        )
+    for at in _times(dice, 1.0, until):
+        yield Event(at=at, kind="backup", seconds=dice.uniform(5, 20 * MINUTE))
+
+
+def _down(dice: Random) -> float:
+    """Draw for how long Home Assistant is down."""
+    return dice.choice((1.0, 20.0, 20.0, 60.0, 600.0, 2 * HOUR))

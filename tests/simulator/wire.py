@@ -1,0 +1,304 @@
+"""Carries requests to the sandbox's handlers and pushes to the webhooks, without a socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from email.utils import format_datetime
+from typing import Any, Self
+
+from aiohttp import ServerDisconnectedError, WSMessage, WSMsgType, web
+from aiohttp.http import HttpVersion11, RawRequestMessage
+from aiohttp.streams import StreamReader
+from multidict import CIMultiDict, CIMultiDictProxy
+import orjson
+from yarl import URL
+
+from sandbox.core import SANDBOX
+from sandbox.lnbits import LISTENERS
+from sandbox.lnbits_row import CHECKED
+from sandbox.lnbits_socket import _Listener
+
+from .chance import Chance
+from .log import Log
+from .weather import ANSWERED, Weather
+
+ADDRESS = "http://127.0.0.1:8124"
+# Kinds of requests that change nothing: their answer is the same until something changes.
+_READING = frozenset(
+    {"invoices", "list", "payments", "balance", "wallet", "payment methods", "key"}
+)
+_MOST_REMEMBERED = 200
+
+
+class _Transport:
+    """What a handler looks at to see whether somebody is still there."""
+
+    def abort(self) -> None:
+        """Hang up."""
+
+
+class _Protocol:
+    """The server's side of a connection that isn't there."""
+
+    ssl_context = peername = sockname = None
+    transport = _Transport()
+    _reading_paused = False
+
+    def resume_reading(self, **how: object) -> None:
+        """Go on, as it always does."""
+
+
+class Content:
+    """The body of an answer."""
+
+    def __init__(self, body: bytes) -> None:
+        """Keep it."""
+        self._body = body
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        """Yield all of it."""
+        yield self._body
+
+
+class Answer:
+    """An answer as a client sees it."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Keep it."""
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.content = Content(body)
+
+
+class Exchange:
+    """A request that is answered within ``async with``."""
+
+    def __init__(self, answering: Callable[[], Any]) -> None:
+        """Keep what answers."""
+        self._answering = answering
+
+    async def __aenter__(self) -> Any:
+        """Return the answer, or raise what a client would see."""
+        return await self._answering()
+
+    async def __aexit__(self, *args: object) -> None:
+        """Hang up."""
+
+
+class Session:
+    """Stands in for Home Assistant's client session: requests go to the sandbox's handlers."""
+
+    closed = False
+
+    def __init__(self, app: web.Application, chance: Chance, weather: Weather, log: Log) -> None:
+        """Keep whom to ask."""
+        self._app = app
+        self._sandbox = app[SANDBOX]
+        self._loop = asyncio.get_event_loop()
+        self._chance = chance.of("wire")
+        self._weather = weather
+        self._log = log
+        self._remembered: dict[tuple[Any, ...], Answer] = {}
+        self._valid_for: tuple[int, ...] = ()
+        self._generation = 0
+        self.requests = 0
+        self._sandbox.store.subscribe(self._changed)
+
+    def _changed(self, change: object) -> None:
+        """Note that answers are other ones from now on."""
+        self.note_time()
+
+    def note_time(self) -> None:
+        """Note that answers may be other ones from now on."""
+        self._generation += 1
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str],
+        timeout: Any,
+        allow_redirects: bool,
+    ) -> Exchange:
+        """Make a request."""
+        assert not allow_redirects
+        return Exchange(
+            lambda: self._async_answer(method, url, params, data, headers, timeout.total)
+        )
+
+    async def _async_answer(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        longest: float,
+    ) -> Answer:
+        """Answer as the provider does in the present weather, after a while."""
+        self.requests += 1
+        address = URL(url) if params is None else URL(url).update_query(params)
+        provider = self._provider_of(address.path)
+        weather = self._weather.of(provider)
+        self._log.write(f"{provider} {method} {address.raw_path_qs} {weather or ''}")
+        await asyncio.sleep(self._chance.uniform(0.02, 0.4))
+        match weather:
+            case "no connection":
+                raise ServerDisconnectedError
+            case "no answer":
+                await asyncio.sleep(longest)
+                raise TimeoutError
+        answer = await self._async_ask(method, address, data, headers, weather)
+        match weather:
+            case "late":
+                await asyncio.sleep(longest)
+                raise TimeoutError
+            case "cut":
+                raise ServerDisconnectedError
+            case "slow":
+                await asyncio.sleep(self._chance.uniform(1, 13))
+            case "half":
+                return Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
+            case "doubled":
+                return Answer(answer.status, answer.headers, _doubled(answer.body))
+        return answer
+
+    def _provider_of(self, path: str) -> str:
+        """Return whose address it is."""
+        for start, key in _PATHS:
+            if path.startswith(start):
+                return key
+        raise AssertionError(f"nobody has the address {path}")
+
+    async def _async_ask(
+        self,
+        method: str,
+        address: URL,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        weather: str | None,
+    ) -> Answer:
+        """Ask the handler, unless nothing has changed since it was asked that."""
+        provider = self._provider_of(address.path)
+        if weather in ANSWERED:
+            self._sandbox.faults.switch(provider, weather, count=1)
+            return await self._async_handle(method, address, data, headers)
+        key = (method, address, data, headers.get("Authorization"), headers.get("X-Api-Key"))
+        valid_for = (self._generation, len(self._app[CHECKED]))
+        # Where news take a while, what was answered before is answered again.
+        if valid_for != self._valid_for and (weather != "lag" or key not in self._remembered):
+            self._valid_for = valid_for
+            self._remembered.clear()
+        answer = self._remembered.get(key)
+        if answer is None:
+            before = self._sandbox.requests.copy()
+            answer = await self._async_handle(method, address, data, headers)
+            kinds = {kind for _, kind in self._sandbox.requests - before}
+            if kinds <= _READING and len(self._remembered) < _MOST_REMEMBERED:
+                self._remembered[key] = answer
+        return Answer(answer.status, self._dated(answer.headers), answer.body)
+
+    def _dated(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return an answer's headers with the time at the server."""
+        now = self._sandbox.store.clock()
+        return {**headers, "Date": format_datetime(now, usegmt=True)}
+
+    async def _async_handle(
+        self, method: str, address: URL, data: bytes | None, headers: Mapping[str, str]
+    ) -> Answer:
+        """Let the sandbox's handler answer."""
+        protocol: Any = _Protocol()
+        sent = CIMultiDict(headers)
+        sent["Host"] = f"{address.host}:{address.port}"
+        body = StreamReader(protocol, 2**20, loop=self._loop)
+        if data:
+            sent["Content-Length"] = str(len(data))
+            body.feed_data(data)
+        body.feed_eof()
+        message = RawRequestMessage(
+            method,
+            address.raw_path_qs,
+            HttpVersion11,
+            CIMultiDictProxy(sent),
+            (),
+            should_close=False,
+            compression=None,
+            upgrade=False,
+            chunked=False,
+            url=URL(address.raw_path_qs, encoded=True),
+        )
+        task: Any = asyncio.current_task()
+        writer: Any = None
+        request = web.Request(message, body, protocol, writer, task, self._loop)
+        try:
+            response = await self._app._handle(request)
+        except web.HTTPException as err:
+            response = err
+        assert isinstance(response, web.Response)
+        content = response.body if isinstance(response.body, bytes) else b""
+        return Answer(response.status, self._dated(response.headers), content)
+
+
+def _doubled(body: bytes) -> bytes:
+    """Return an answer with each of its invoices twice, if it has several."""
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    places = [payload, *(payload.values() if isinstance(payload, dict) else ())]
+    for rows in places:
+        if isinstance(rows, list):
+            rows.extend(rows[:])
+    return orjson.dumps(payload)
+
+
+_PATHS = (
+    ("/v2/", "cryptocloud"),
+    ("/api/v1/stores", "btcpay"),
+    ("/api/v1/api-keys", "btcpay"),
+    ("/api/v1/health", "btcpay"),
+    ("/api/v1/invoices", "btcpay"),
+    ("/api/external", "egates"),
+    ("/api/v1/", "lnbits"),
+    ("/openapi.json", "lnbits"),
+    ("/orders/", "own_api"),
+)
+
+
+class Socket:
+    """Both ends of a connection to LNbits that isn't there."""
+
+    def __init__(self, session: Session, item: str) -> None:
+        """Connect."""
+        self._messages: asyncio.Queue[str] = asyncio.Queue()
+        server: Any = self
+        self._listener = _Listener(server, item)
+        self._listeners = session._app[LISTENERS]
+        self._listeners._all.add(self._listener)
+        self._writer = asyncio.get_running_loop().create_task(self._listener.write())
+
+    async def send_str(self, text: str) -> None:
+        """Send something to the client."""
+        self._messages.put_nowait(text)
+
+    async def __aenter__(self) -> Self:
+        """Begin to listen."""
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        """Hang up."""
+        self._listeners._all.discard(self._listener)
+        self._writer.cancel()
+
+    def __aiter__(self) -> Socket:
+        """Listen."""
+        return self
+
+    async def __anext__(self) -> WSMessage:
+        """Return the next message; an empty one ends the connection."""
+        if not (text := await self._messages.get()):
+            raise StopAsyncIteration
+        return WSMessage(WSMsgType.TEXT, text, None)
