@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 import selectors
 from typing import Any, override
@@ -21,9 +22,11 @@ class _NoWait(selectors.SelectSelector):
 
     @override
     def select(self, timeout: float | None = None) -> Any:
-        found = super().select(0)
-        self.loop._turn(is_quiet=timeout != 0 and not found)
-        return found
+        if self.loop.is_virtual:
+            # Nothing comes from outside: whoever ends in a thread makes something ready.
+            self.loop._turn(is_quiet=timeout != 0)
+            return []
+        return super().select(0)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -53,6 +56,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     @override
     def time(self) -> float:
         return self.passed
+
+    @override
+    def run_in_executor[*Given, T](
+        self, executor: Executor | None, func: Callable[[*Given], T], *args: *Given
+    ) -> asyncio.Future[T]:
+        """Do it now: what a thread does comes at no certain moment."""
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as err:  # noqa: BLE001 - it is whoever waits for it who handles it
+            future.set_exception(err)
+        return future
 
     @property
     def wall_offset(self) -> timedelta:
@@ -104,10 +119,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.is_halted, self._turns_left = True, None
         self.stop()
 
+    @property
+    def is_virtual(self) -> bool:
+        """Whether time moves when nothing is ready."""
+        return self._until is not None
+
     def _turn(self, *, is_quiet: bool) -> None:
         """Let time move to the next timer where nothing is ready, up to where it may."""
-        if self._until is None:
-            return
+        assert self._until is not None
         if self._turns_left is not None:
             self._turns_left -= 1
             if self._turns_left <= 0:

@@ -22,6 +22,7 @@ PAID = frozenset({State.PAID, State.OVERPAID, State.MARKED_PAID})
 # In these, what was received is final.
 _BROUGHT = PAID | {State.UNDERPAID}
 _CENT = Decimal("0.01")
+_ORDER = "order-"
 # What is older is over for everybody: the providers need not look through it each time.
 _KEPT = timedelta(days=12)
 
@@ -86,6 +87,8 @@ class Bills:
 
     def __init__(self, app: web.Application, log: Log) -> None:
         """Begin with none."""
+        self.made: Callable[[Bill], object] = id
+        """Called with each that is made."""
         self._sandbox: Sandbox = app[SANDBOX]
         self._log = log
         self.all: dict[int, Bill] = {}
@@ -104,34 +107,14 @@ class Bills:
         """Return one, None while it isn't made."""
         return self.all.get(number)
 
-    def find(self, id_: str) -> Bill | None:
-        """Return one by its provider's ID."""
-        return self._by_id.get(id_)
-
-    def make(self, event: Event) -> Bill:
+    def make(self, event: Event) -> None:
         """Let an invoice be made at its provider."""
-        invoice = self._sandbox.store.create(
+        self._sandbox.store.create(
             event.account,
             amount=event.amount,
             currency=event.what,
-            order_id=f"order-{event.invoice}",
+            order_id=order_of(event),
         )
-        return self.take(event, invoice)
-
-    def take(self, event: Event, invoice: SandboxInvoice) -> Bill:
-        """Take an invoice that was made."""
-        bill = Bill(event.invoice, event.account, invoice)
-        bill.is_promised = ACCOUNTS[event.account].is_auto_watched
-        self.all[event.invoice] = self._by_id[invoice.id] = bill
-        return bill
-
-    def made_for(self, event: Event) -> SandboxInvoice | None:
-        """Return the invoice that was made for an event, if it was."""
-        order = f"order-{event.invoice}"
-        for invoice in reversed(self._sandbox.store._invoices[event.account].values()):
-            if invoice.order_id == order:
-                return invoice
-        return None
 
     def act(self, bill: Bill, what: str) -> None:
         """Let something happen to an invoice, if it can."""
@@ -148,14 +131,23 @@ class Bills:
                 del invoices[id_]
 
     def _changed(self, change: Change) -> None:
-        """Count payments."""
+        """Note what is made, whoever made it, and count payments."""
         invoice, before, after = change.invoice, change.before, change.after
         self._log.write(f"{invoice.provider} {invoice.id} is {after}")
-        bill = self._by_id.get(invoice.id)
-        if bill is None or before is None:
-            return
-        bill.payments += after in PAID and before not in PAID
-        bill.reverts += before in PAID and after not in PAID
+        if before is None:
+            if (number := invoice.order_id.removeprefix(_ORDER)).isdigit():
+                bill = Bill(int(number), invoice.provider, invoice)
+                bill.is_promised = ACCOUNTS[invoice.provider].is_auto_watched
+                self.all[bill.number] = self._by_id[invoice.id] = bill
+                self.made(bill)
+        elif (found := self._by_id.get(invoice.id)) is not None:
+            found.payments += after in PAID and before not in PAID
+            found.reverts += before in PAID and after not in PAID
+
+
+def order_of(event: Event) -> str:
+    """Return the ID of the order that an invoice is made for."""
+    return f"{_ORDER}{event.invoice}"
 
 
 def credentials_of(sandbox: Sandbox) -> dict[str, dict[str, Any]]:

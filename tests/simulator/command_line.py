@@ -10,7 +10,7 @@ import warnings
 
 from .plan import make_plan
 from .shop import silence
-from .story import Result, in_words, shortest, tell
+from .story import Result, shortest, tell
 
 ROOT = Path(__file__).parents[2]
 _FIGURES = ROOT / ".cache" / "figures" / "simulate.json"
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(_line(result))
         if result.failure and not asked.no_story:
             _say("".join(result.where))
-            _say(in_words(*shortest(result)))
+            _say(str(shortest(result)))
     figures, failed = _figures(results, asked.days), [one for one in results if one.failure]
     asked.output.parent.mkdir(parents=True, exist_ok=True)
     asked.output.write_text(json.dumps(figures, indent=2) + "\n")
@@ -65,7 +65,7 @@ def _simulate(seed: int, days: float, log: Path | None) -> Result:
     if log is None:
         return tell(plan)
     with log.open("w") as file:
-        return tell(plan, file=file)
+        return tell(plan, file)
 
 
 def _line(result: Result) -> str:

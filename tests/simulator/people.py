@@ -23,7 +23,7 @@ from sandbox.letter import Signature
 from sandbox.lnbits import LISTENERS
 from sandbox.store import Change
 
-from .bills import PAID, Bill
+from .bills import PAID, Bill, order_of
 from .home import fill_in
 from .plan import ACCOUNTS, MINUTE, Event
 
@@ -47,6 +47,7 @@ class People:
         self._shop = shop
         self._home = shop.home
         self._bills = shop.bills
+        self._bills.made = self._expire_in_time
         self._log = shop.log
         self._sandbox = shop.app[SANDBOX]
         self._does: dict[str, Callable[[Event], None]] = {
@@ -77,7 +78,7 @@ class People:
 
     def _made(self, event: Event) -> None:
         """An invoice is made at its provider."""
-        self._expire_in_time(self._bills.make(event))
+        self._bills.make(event)
 
     def _expire_in_time(self, bill: Bill) -> None:
         """Let an invoice expire at its time, though nobody looks at it."""
@@ -110,7 +111,7 @@ class People:
                     "config_entry_id": self._home.entry_ids[event.account],
                     "amount": str(event.amount),
                     "currency": event.what,
-                    "order_id": f"order-{event.invoice}",
+                    "order_id": order_of(event),
                 },
                 blocking=True,
                 return_response=True,
@@ -120,19 +121,15 @@ class People:
             self._log.write(f"it is not made: {err.translation_key}")
         finally:
             # Also where the answer was lost, or whoever waited for it.
-            self._shop.later(0, lambda: self._take_created(event, is_known=is_known))
+            self._shop.later(0, lambda: self._note_created(event, is_known=is_known))
 
-    def _take_created(self, event: Event, *, is_known: bool) -> None:
-        """See whether an invoice was made."""
-        invoice = self._bills.made_for(event)
-        if invoice is None:
-            return
-        bill = self._bills.take(event, invoice)
-        if is_known:
+    def _note_created(self, event: Event, *, is_known: bool) -> None:
+        """Note whether staff know the invoice that they made, if it was made."""
+        bill = self._bills.get(event.invoice)
+        if bill is not None and is_known:
             bill.is_promised = True
-        elif not bill.is_promised:
+        elif bill is not None and not bill.is_promised:
             self._add(bill)
-        self._expire_in_time(bill)
 
     def _added(self, event: Event) -> None:
         """Staff add an invoice by its ID."""

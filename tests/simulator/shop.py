@@ -1,7 +1,7 @@
 """A shop from its first day to its last: carries out a plan, and checks what is promised."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 import gc
@@ -42,7 +42,7 @@ _CALM = 3 * HOUR
 class Shop:
     """One run of a plan."""
 
-    def __init__(self, plan: Plan, events: Iterable[Event], file: TextIO | None = None) -> None:
+    def __init__(self, plan: Plan, file: TextIO | None = None) -> None:
         """Build a street of providers and an empty house."""
         self.plan = plan
         self._stack = ExitStack()
@@ -54,6 +54,7 @@ class Shop:
         self.loop = VirtualLoop(plan.begin)
         self.log = Log(self.loop.right, file)
         asyncio.set_event_loop(self.loop)
+        self._stack.enter_context(_collected_by_hand())
         self._stack.enter_context(_credentials_kept())
         self._stack.enter_context(chance.drawn())
         self._stack.enter_context(clocks_of(self.loop))
@@ -74,7 +75,6 @@ class Shop:
         self.begin = 0.0
         self.now: Event | None = None
         """What is happening."""
-        self._events = tuple(events)
 
     def __enter__(self) -> Self:
         """Open."""
@@ -99,7 +99,7 @@ class Shop:
     def run(self) -> None:
         """Live through all of it. Raises AssertionError for a promise that is broken."""
         self._open()
-        for event in self._events:
+        for event in self.plan.events:
             self.later(self.begin + event.at - self.loop.passed, partial(self._do, event))
         for day in range(1, int(self.plan.days) + 1):
             self.later(self.begin + day * DAY - self.loop.passed, self._end_day)
@@ -183,6 +183,19 @@ class Shop:
             removing.result()
         self.loop.advance(60)
         self.checks.after_removal()
+
+
+@contextmanager
+def _collected_by_hand() -> Iterator[None]:
+    """Let garbage be collected once a day: when it is must not depend on anything else."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class Result:
     requests: int = 0
     runs: int = 0
     seconds: float = 0.0
+    """Of one core, however busy the machine is."""
     digest: str = ""
     lines: int = 0
     failure: str = ""
@@ -36,10 +37,10 @@ class Result:
     """The last lines of the log."""
 
 
-def tell(plan: Plan, events: Sequence[Event] | None = None, file: TextIO | None = None) -> Result:
-    """Run a plan, or some of its events."""
-    result, began = Result(plan=plan), time.perf_counter()
-    with Shop(plan, plan.events if events is None else events, file) as shop:
+def tell(plan: Plan, file: TextIO | None = None) -> Result:
+    """Run a plan."""
+    result, began = Result(plan=plan), time.process_time()
+    with Shop(plan, file) as shop:
         try:
             shop.run()
         except Exception as err:  # noqa: BLE001 - whatever it is, it is a failure of this seed
@@ -53,7 +54,7 @@ def tell(plan: Plan, events: Sequence[Event] | None = None, file: TextIO | None 
         result.requests = shop.session.requests
         result.runs = shop.home.heard.number_of_runs
         result.digest, result.lines = shop.log.digest, shop.log.lines
-    result.seconds = time.perf_counter() - began
+    result.seconds = time.process_time() - began
     return result
 
 
@@ -65,7 +66,8 @@ def shorten(
     groups: list[list[Event]] = []
     for (number, _), together in groupby(sorted(events, key=_story_of), _story_of):
         # What belongs together goes together: an invoice's life. The rest is alone.
-        groups += [list(together)] if number else [[event] for event in together]
+        life = list(together)
+        groups += [life] if number else [[event] for event in life]
     for size in _halves(len(groups)):
         position = 0
         while position < len(groups) and time.monotonic() < until:
@@ -101,43 +103,48 @@ def _halves(number: int) -> list[int]:
     return sizes
 
 
-def shortest(failed: Result, patience: float = _PATIENCE) -> tuple[Plan, list[Event], Result]:
-    """Return the shortest story that still fails in the same way, as far as there is time."""
-    kind = _kind_of(failed.failure)
-    last = failed
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Some events that end badly."""
 
-    def plan_for(events: Sequence[Event]) -> Plan:
-        days = max((event.at for event in events), default=0.0) / DAY
-        return Plan(failed.plan.seed, min(days + 0.01, failed.plan.days), failed.plan.begin, ())
+    seed: int
+    events: Sequence[Event]
+    of: int
+    """How many events there were in all."""
+    failed: Result
+
+    def __str__(self) -> str:
+        """Tell it."""
+        lines = [f"seed {self.seed}: {len(self.events)} events, of {self.of}"]
+        lines += [f"- {_moment(event.at)} {event}" for event in self.events]
+        lines.append(f"- {_moment(self.failed.at)} {self.failed.failure}")
+        return "\n".join(lines)
+
+
+def shortest(failed: Result, patience: float = _PATIENCE) -> Story:
+    """Return the shortest story that still fails in the same way, as far as there is time."""
+    plan, kind, last = failed.plan, _kind_of(failed.failure), failed
 
     def still_fails(events: Sequence[Event]) -> bool:
         nonlocal last
-        told = tell(plan_for(events), events)
-        if told.failure and _kind_of(told.failure) == kind:
-            last = told
-            return True
-        return False
+        days = max((event.at for event in events), default=0.0) / DAY
+        told = tell(Plan(plan.seed, min(days + 0.01, plan.days), plan.begin, tuple(events)))
+        if not told.failure or _kind_of(told.failure) != kind:
+            return False
+        last = told
+        return True
 
-    events = [event for event in failed.plan.events if event.at <= failed.at]
+    events = [event for event in plan.events if event.at <= failed.at]
     if not still_fails(events):
-        return failed.plan, list(failed.plan.events), failed
+        return Story(plan.seed, plan.events, len(plan.events), failed)
     events = shorten(events, still_fails, patience)
-    return plan_for(events), events, last
+    return Story(plan.seed, events, len(plan.events), last)
 
 
 def _kind_of(failure: str) -> str:
     """Return what is the same of two failures that are about other invoices or amounts."""
     words = failure.split()
     return " ".join(word for word in words if word.isalpha())[:80]
-
-
-def in_words(plan: Plan, events: Sequence[Event], failed: Result) -> str:
-    """Return a story as text."""
-    number = len(failed.plan.events) if not plan.events else len(plan.events)
-    lines = [f"seed {plan.seed}: {len(events)} events, of {number}"]
-    lines += [f"- {_moment(event.at)} {event}" for event in events]
-    lines.append(f"- {_moment(failed.at)} {failed.failure}")
-    return "\n".join(lines)
 
 
 def _moment(seconds: float) -> str:

@@ -1,0 +1,69 @@
+"""The simulator: the same seed is the same story, and a failure is told in few words."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from custom_components.crypto_invoices.book import record
+from custom_components.crypto_invoices.providers.model import InvoiceStatus
+
+from .command_line import main
+from .plan import make_plan
+from .story import shortest, tell
+
+_MORNING = 0.3
+
+
+@pytest.fixture(autouse=True)
+def _warnings(recwarn: pytest.WarningsRecorder) -> None:
+    """Let warnings about the sandbox's short keys be nobody's business."""
+
+
+def test_same_seed(tmp_path: Path) -> None:
+    """The same seed makes the same log to the byte, another seed another."""
+    logs = []
+    for number, seed in enumerate((3, 3, 4)):
+        path = tmp_path / f"{number}.log"
+        with path.open("w") as file:
+            told = tell(make_plan(seed, _MORNING), file)
+        assert not told.failure
+        assert told.invoices > 5
+        assert told.kills
+        logs.append((path.read_bytes(), told.digest))
+    assert logs[0] == logs[1]
+    assert logs[0][0].count(b"announced: ") > 5
+    assert logs[0] != logs[2]
+
+
+def test_shortest_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a day in which a promise is broken, the story has what breaks it and no more."""
+    monkeypatch.setattr(
+        record, "_BROUGHT", frozenset({InvoiceStatus.PAID, InvoiceStatus.UNDERPAID})
+    )
+    plan = make_plan(2, 0.3)
+    failed = tell(plan)
+    assert "were received, not" in failed.failure
+    story = shortest(failed)
+    assert "were received, not" in story.failed.failure
+    kinds = [event.kind for event in story.events]
+    assert kinds in (["made", "act"], ["created", "act"])
+    told = str(story).splitlines()
+    assert told[0] == f"seed {plan.seed}: 2 events, of {len(plan.events)}"
+    assert told[2].endswith(": overpay")
+    assert "were received, not" in told[3]
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Several seeds are run one after the other, and the figures are written."""
+    output = tmp_path / "figures" / "simulate.json"
+    asked = ["--seed", "8", "--seeds", "2", "--days", "0.2", "--output", str(output)]
+    assert main(asked) == 0
+    figures = json.loads(output.read_text())
+    assert (figures["seeds"], figures["first_seed"], figures["days"]) == (2, 8, 0.2)
+    assert figures["invoices"] > 5
+    assert figures["failures"] == []
+    printed = capsys.readouterr().out
+    assert "seed 8: " in printed
+    assert "seed 9: " in printed
+    assert "2 seeds of 0.2 days" in printed
