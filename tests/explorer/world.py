@@ -38,6 +38,9 @@ EVENTS = {
 # So long after it was paid, it is noticed without a hint that it is overpaid or taken back: the
 # last poll comes after an hour, or somewhat earlier.
 _REVERTED_FOR = 3000.0
+# So long after it ended, late money is noticed without a hint: it is polled every hour for a day.
+_LATE_MONEY_FOR = 22 * 60 * 60.0
+_ENDED_UNPAID = frozenset({S.EXPIRED, S.CANCELED, S.FAILED, S.UNDERPAID})
 # For so many seconds a false answer has to be repeated before it is believed.
 _DOUBTED_FOR = 120.0
 RECEIVED = {
@@ -121,7 +124,9 @@ class World:
         """Let something happen to an invoice, unless that is too late to be promised."""
         truth = self.truth[id_]
         is_polled_less = truth.status.is_paid or is_step_back(truth.status, status)
-        is_too_late = is_polled_less and now > truth.since + _REVERTED_FOR
+        watched_for = _REVERTED_FOR if is_polled_less else _LATE_MONEY_FOR
+        is_over = is_polled_less or truth.status in _ENDED_UNPAID
+        is_too_late = is_over and now > truth.since + watched_for
         if truth.status is not status and not is_too_late:
             truth.before_since, truth.since = truth.since, now
             truth.reverts += truth.status.is_paid and not status.is_paid
