@@ -18,5 +18,7 @@ def async_is_allowed(hass: HomeAssistant, user: User, entry: ConfigEntry, policy
     )
     return device is not None and any(
         user.permissions.check_entity(entity.entity_id, policy)
-        for entity in er.async_entries_for_device(er.async_get(hass), device.id)
+        for entity in er.async_entries_for_device(
+            er.async_get(hass), device.id, include_disabled_entities=True
+        )
     )

@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from homeassistant.auth.models import Group, User
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from PIL import Image
@@ -361,6 +362,28 @@ async def test_owed_by_rights(
     await hass.config_entries.async_unload(entry.entry_id)
     await card.async_hear()
     assert [account["can_fulfill"] for account in card.accounts] == [False]
+
+
+async def test_disabled_account(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    open_card: Open,
+    token_for: Token,
+) -> None:
+    """An account that is disabled, and its entities with it, isn't loaded: it is there."""
+    entry = await add_account("cryptocloud", sandbox.store.create("cryptocloud").id)
+    token = await token_for({"entities": True})
+    card = await open_card(token)
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+    await card.async_hear()
+    for each in (card, await open_card(token)):
+        [account] = each.accounts
+        assert not account["is_loaded"]
+        assert not account["can_create"]
+    await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+    await card.async_hear()
+    assert [account["is_loaded"] for account in card.accounts] == [True]
 
 
 async def test_many(

@@ -25,7 +25,7 @@ export const button = (label, onclick, props) => el("ha-button", { appearance: "
 export const safe = (url) => (/^(https?:\/\/|lightning:|bitcoin:)/i.test(url) ? url : undefined);
 
 /** Makes the code of an invoice, or what there is in place of it. */
-export const code = (image, alt, words) => el("div.code", image ? el("img", { src: image, alt }) : (words ?? el("ha-spinner")));
+export const code = (image, alt, words) => el("div.code", image ? el("img", { src: image, alt }) : words || el("ha-spinner"));
 
 /** Describes the form in which a card is set up. */
 export function form(selectors) {

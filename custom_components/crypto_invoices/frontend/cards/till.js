@@ -165,7 +165,8 @@ export class Till extends Card {
     if (this.#row && !this.#order.isSeen) this.#keep({ id: this.#order.id, isSeen: true });
     const state = this.#now();
     this.#load(state === "pay" ? this.#row : undefined);
-    if (this.isNews(state, this.#row, this.#code, this.#isBusy, this.#error, this.#order?.isSlow, this.#missing)) {
+    const { image, text } = this.#code;
+    if (this.isNews(state, this.#row, image, text, this.#isBusy, this.#error, this.#order?.isSlow, this.#missing)) {
       if (state !== this.#state) this.#enter(state);
       if (state === "pad") this.#showPad();
       else this.#showState(state);
@@ -194,16 +195,17 @@ export class Till extends Card {
     if (this.#code.mark === mark) return;
     const wanted = (this.#code = { mark });
     if (!mark) return;
-    const found = await this.scan(row).catch(() => ({ image: null }));
+    const found = await this.scan(row).catch(() => undefined);
     if (this.#code !== wanted) return;
-    this.#code = { mark, ...found };
-    this.update();
+    // An account that was loaded a moment ago has none yet: the next tick asks again.
+    this.#code = found ? { mark, ...found } : {};
+    if (found) this.update();
   }
 
   tick() {
     const timer = this.$("[role=timer]");
     if (timer) timer.textContent = clock(Math.max(0, this.#secondsLeft()));
-    if (this.#state === "pay" && this.#secondsLeft() <= 0) this.update();
+    if (this.#state === "pay" && (this.#secondsLeft() <= 0 || this.#row.code !== this.#code.mark)) this.update();
     if (this.#state === "asking") {
       const waited = Date.now() - this.#order.at;
       this.#order.isSlow = waited > SLOW;

@@ -11,6 +11,13 @@ from .till import Till
 
 PROVIDER = "cryptocloud"
 MACHINE = "switch.machine"
+# Let a card ask for a code once before the account has one.
+TOO_EARLY = """card => {
+    card.scan = () => {
+        delete card.scan;
+        return Promise.reject(new Error("There is nothing to pay"));
+    };
+}"""
 
 
 async def use(shop: Shop) -> None:
@@ -52,6 +59,7 @@ async def _be_disabled(till: Till, account: str) -> None:
     await _disable(shop, account, is_off=True)
     await till.expect(shop.text("unavailable", account=title))
     await till.expect_no_code()
+    await till.root.evaluate(TOO_EARLY)
     await _disable(shop, account, is_off=False)
     await till.expect_code()
     await till.button(shop.words("ui.common.cancel")).click()
