@@ -257,7 +257,7 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
     "diagnostics": lambda: diagnostics.async_get_config_entry_diagnostics,
     "discovery-update-info": lambda: MANIFEST.keys() & {"bluetooth", "dhcp", "ssdp", "zeroconf"},
     "discovery": lambda: MANIFEST.keys() & {"bluetooth", "dhcp", "ssdp", "zeroconf"},
-    "docs-data-update": has_section("How often it reads"),
+    "docs-data-update": has_section("How often it polls"),
     "docs-examples": lambda: "```yaml" in README,
     "docs-known-limitations": has_section("Known limitations"),
     "docs-supported-functions": has_section("What you see"),
