@@ -1,6 +1,7 @@
 """The documentation is true where a machine can see it."""
 
 from collections.abc import Iterator
+import json
 from pathlib import Path
 import re
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.core import HomeAssistant, SupportsResponse
 from homeassistant.setup import async_setup_component
+from PIL import Image
 import pytest
 import yaml
 
@@ -18,10 +20,34 @@ from sandbox.faults import Fault
 from sandbox.states import Action
 
 from .conftest import ENGLISH, PACKAGE, async_automate
+from .test_translations import texts
 
 ROOT = PACKAGE.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DESCRIBED = {"triggers": "automations", "conditions": "automations", "services": "actions"}
+
+# How nobody speaks, and what to write instead.
+HABITS = {
+    r"shall": "should, or will",
+    r"by (?:itself|themselves)": "automatically",
+    r"tells?|told": "report, return, show, or notify",
+    r"(?:a|each|next|another|more|later) looks?|looks? (?:at|again)": "poll, read, or check",
+    r"at once": "immediately, or together",
+    r"so many": "a number",
+    r"(?:is|are|was|were) to be": "a noun, or an active verb",
+    r"all the same": "still, or anyway",
+    r"any more": "no longer",
+    r"watched on|watching goes on|goes on": "is still watched, continues",
+    r"unreadable": "invalid",
+    r"have a look": "check",
+    r"whichever (?:it is|they are)": "any",
+    r"befalls?|meddles?|ordeals?": "what happens",
+    r"what (?:it|they) brought": "its money, the total",
+    r"has trouble of its own": "reports an error",
+    r"own making|made by hand": "self-signed, that you create",
+    r"(?:isn't|aren't|doesn't|don't|can't|won't|not)(?=[.;!])": "a sentence that says what is",
+}
+HABIT = re.compile(rf"\b(?:{'|'.join(HABITS)})(?!\w)", re.IGNORECASE)
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -61,6 +87,44 @@ def test_links(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def habits(text: str) -> list[str]:
+    """Return what nobody would say in a text; what is quoted as code may say anything."""
+    return HABIT.findall(re.sub(r"`[^`]*`|\{\w+\}", "", text))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, ROOT / "CHANGELOG.md", ROOT / ".github" / "SECURITY.md"],
+    ids=lambda page: page.name,
+)
+def test_plain_words_of_pages(page: Path) -> None:
+    """A page is written as people speak."""
+    assert habits(prose(page)) == [], HABITS
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [pytest.param(path, text, id=path) for path, text in texts(ENGLISH)]
+)
+def test_plain_words_of_texts(path: str, text: str) -> None:
+    """A text on the screen is written as people speak."""
+    assert habits(text) == [], f"{path}: {HABITS}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Watch new invoices by themselves",
+        "The account doesn't tell when something is paid.",
+        "It works, and there is none that doesn't.",
+        "It is read at the next look.",
+    ],
+)
+def test_a_habit_is_found(text: str) -> None:
+    """These tests find what they are for."""
+    assert habits(text)
+    assert not habits(f"As it was called: `{text}`")
+
+
 def test_every_page_is_linked() -> None:
     """Whoever starts at the README finds everything."""
     seen, new = set[Path](), {ROOT / "README.md"}
@@ -78,14 +142,27 @@ def test_every_page_is_linked() -> None:
 )
 def test_described(group: str, key: str) -> None:
     """Each trigger, condition and action has its section, with its options and an example."""
-    texts = ENGLISH[group][key]
+    described = ENGLISH[group][key]
     page = ROOT / "docs" / f"{DESCRIBED[group]}.md"
-    text = section(page, texts["name"])
+    text = section(page, described["name"])
     assert f"crypto_invoices.{key}" in text
     assert f"`crypto_invoices.{key}`" in (ROOT / "README.md").read_text()
     shared = section(page, group.title()) if group != "services" else ""
-    for field in texts.get("fields", {}):
+    for field in described.get("fields", {}):
         assert f"`{field}`" in text + shared, field
+
+
+@pytest.mark.parametrize(
+    "picture", sorted((ROOT / "docs" / "images").iterdir()), ids=lambda p: p.name
+)
+def test_pictures(picture: Path) -> None:
+    """A picture shows today's texts: script/screenshots notes in it which it shows."""
+    with Image.open(picture) as image:
+        comment = image.info["comment"]
+    shown = json.loads(comment)
+    today = {path.removeprefix("."): text for path, text in texts(ENGLISH)}
+    assert shown
+    assert shown == {key: today.get(key) for key in shown}, "run script/screenshots"
 
 
 def test_sandbox() -> None:

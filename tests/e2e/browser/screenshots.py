@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+import json
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.async_api import Locator, ViewportSize, expect
 
 from demo import CHECKOUT, dashboard, say
@@ -29,6 +31,37 @@ OF_TOUR = {
     "trace": ("trace-desktop", (256, 0, 1280, 300)),
     "invoice": ("device-desktop", (256, 0, 1280, 640)),
     "phone": ("device-phone", (0, 0, 390, 844)),
+}
+# The texts that can be read in each picture: a test compares them with today's.
+_INVOICE = (
+    "entity.sensor.amount.name",
+    "entity.sensor.amount_received.name",
+    "entity.sensor.status.state.paid",
+)
+SHOWS = {
+    "set-up": (
+        "config.step.invoices.title",
+        "config.step.invoices.description",
+        "config.step.invoices.data.open_invoices",
+        "config.step.invoices.data.auto_watch",
+        "config.step.invoices.data.invoices",
+        "config.step.invoices.data_description.open_invoices",
+        "config.step.invoices.data_description.auto_watch",
+        "config.step.invoices.data_description.invoices",
+        "config.error.ids_malformed",
+    ),
+    "triggers": ("triggers.any_paid.name", "triggers.any_paid.description"),
+    "trace": ("common.text_paid", "common.text_with_amount"),
+    "invoice": _INVOICE,
+    "phone": _INVOICE,
+    "till": (
+        "common.card_ask",
+        "common.card_no_amount",
+        "common.card_pay_here",
+        "common.card_please_pay",
+        "common.card_time_left",
+        "common.card_next",
+    ),
 }
 TABLET = ViewportSize(width=1180, height=740)
 # What is beside the sidebar.
@@ -56,12 +89,20 @@ async def take(folder: Path) -> None:
 def _save(picture: Image.Image, name: str) -> None:
     """Save a picture."""
     file = FOLDER / f"{name}.png"
-    picture.convert("RGB").save(file, optimize=True)
-    _tell(file)
+    info = PngInfo()
+    info.add_text("comment", _texts(name))
+    picture.convert("RGB").save(file, optimize=True, pnginfo=info)
+    _report(file)
 
 
-def _tell(file: Path) -> None:
-    """Say how large a picture is."""
+def _texts(name: str) -> str:
+    """Return the texts that can be read in a picture, by their keys, as JSON."""
+    words = Words(tour.ENGLISH)
+    return json.dumps({key: words(key) for key in SHOWS[name]})
+
+
+def _report(file: Path) -> None:
+    """Print the size of a picture."""
     say(f"{file.relative_to(CHECKOUT)}, {file.stat().st_size / 1000:.0f} kB")
 
 
@@ -114,8 +155,16 @@ def _animate(files: Sequence[Path]) -> None:
         for each in files
     )
     file = FOLDER / "till.gif"
-    first.save(file, save_all=True, append_images=others, duration=FRAMES, loop=0, optimize=True)
-    _tell(file)
+    first.save(
+        file,
+        save_all=True,
+        append_images=others,
+        duration=FRAMES,
+        loop=0,
+        optimize=True,
+        comment=_texts("till").encode(),
+    )
+    _report(file)
 
 
 def main() -> None:
