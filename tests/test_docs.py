@@ -38,7 +38,7 @@ HABITS = {
     r"all the same": "still, or anyway",
     r"any more": "no longer",
     r"watched on|watching goes on|goes on": "is still watched, continues",
-    r"unreadable": "invalid",
+    r"something unreadable": "an invalid response",
     r"have a look": "check",
     r"whichever (?:it is|they are)": "any",
     r"befalls?|meddles?|ordeals?": "what happens",
