@@ -9,12 +9,12 @@ from .book.writer import HELD
 from .const import DOMAIN
 from .runtime import CryptoInvoicesConfigEntry
 
-# The end of a backup may never be told.
+# The end of a backup may never be reported.
 LONGEST_BACKUP = 10 * 60
 
 
 async def async_pre_backup(hass: HomeAssistant) -> None:
-    """Write what there is, and then nothing for a while; announcing goes on."""
+    """Write what there is, and then nothing for a while; announcing continues."""
     for entry in _loaded(hass):
         await entry.runtime_data.book.async_commit()
     if (cancel := hass.data.pop(HELD, None)) is not None:

@@ -52,7 +52,7 @@ async def async_setup_entry(
 
 
 class ConnectedSensor(AccountEntity, BinarySensorEntity):
-    """Whether the last poll of an account succeeded; it tells an outage from a deleted invoice."""
+    """Whether the last poll of an account succeeded; a deleted invoice is no outage."""
 
     def __init__(
         self, coordinator: CryptoInvoicesCoordinator, description: BinarySensorEntityDescription

@@ -15,7 +15,7 @@ async def async_keep_wallet(book: Book, identify: str) -> None:
 
 
 async def async_take_deposit(coordinator: CryptoInvoicesCoordinator, deposit: Invoice) -> bool:
-    """Announce what came to a wallet of ours, once however often it is told.
+    """Announce a payment to a wallet of ours once, even if it is reported again.
 
     Returns whether it is one, and is on disk. Raises StorageError.
     """
@@ -24,6 +24,6 @@ async def async_take_deposit(coordinator: CryptoInvoicesCoordinator, deposit: In
         return False
     if deposit.id not in book.records and not await book.async_find([deposit.id]):
         await async_watch(coordinator, [deposit], baseline=InvoiceStatus.PENDING, is_automatic=True)
-    # Also where it is told again because this failed before.
+    # Also where it is reported again because this failed before.
     await book.async_write()
     return True

@@ -19,7 +19,7 @@ from .devices import account_device_info, invoice_device_info
 from .identifiers import entity_unique_id, invoice_identifier
 from .providers.model import Invoice, InvoiceNotFound
 
-# The entities of so many invoices are added before others get their turn.
+# The entities of this many invoices are added before others get their turn.
 _ADDED_AT_ONCE = 10
 
 
@@ -97,7 +97,7 @@ async def async_add_passing_entities(
 
 
 def device_of(coordinator: CryptoInvoicesCoordinator, invoice_id: str) -> DeviceInfo | None:
-    """Return the device of an invoice, None once it isn't watched any more."""
+    """Return the device of an invoice, None once it is no longer watched."""
     if (one := coordinator.data.get(invoice_id)) is None:
         return None
     name = coordinator.devices.names.name(one.record)
@@ -152,7 +152,7 @@ class InvoiceEntity(CoordinatorEntity[CryptoInvoicesCoordinator]):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the provider answers, but doesn't know the invoice any more."""
+        """Whether the provider answers, but no longer knows the invoice."""
         one = self.coordinator.data.get(self.invoice_id)
         return super().available and one is not None and isinstance(one.error, InvoiceNotFound)
 

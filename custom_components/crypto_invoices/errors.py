@@ -1,4 +1,4 @@
-"""What is told of errors and unknown words: one table from what providers raise to our texts."""
+"""The texts of errors and unknown words: one table from what providers raise."""
 
 from collections.abc import Mapping
 import re

@@ -50,7 +50,7 @@ _TO_BE_REPORTED = frozenset({UNKNOWN_STATUS, UNREADABLE_ANSWER})
 def async_create_issue(
     hass: HomeAssistant, entry: ConfigEntry, key: str, placeholders: Mapping[str, str] | None = None
 ) -> None:
-    """Say what is wrong with an account, or say it anew."""
+    """Say what is wrong with an account, or say it again."""
     report_at = async_get_loaded_integration(hass, DOMAIN).issue_tracker
     ir.async_create_issue(
         hass,
@@ -74,7 +74,7 @@ def async_delete_issue(hass: HomeAssistant, entry: ConfigEntry, key: str) -> Non
 
 @callback
 def async_delete_issues(hass: HomeAssistant, entry: ConfigEntry, *, is_removed: bool) -> None:
-    """Take back what nobody looks after any more: the account is unloaded or removed."""
+    """Take back what nobody looks after: the account is unloaded or removed."""
     for key in ISSUES:
         if is_removed or key not in _OUTLIVES_UNLOADING:
             async_delete_issue(hass, entry, key)

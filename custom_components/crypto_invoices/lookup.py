@@ -10,7 +10,7 @@ from .providers.model import BadResponse, Invoice, InvoiceNotFound, ProviderErro
 from .providers.provider import Provider
 
 _UNREADABLE = ""
-# An error names so many IDs, and no more.
+# An error names this many IDs, and no more.
 _MOST_NAMED = 20
 # No ID has any of these, nor has a link to an invoice.
 _SEPARATORS = re.compile(

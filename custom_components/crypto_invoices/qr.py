@@ -14,7 +14,7 @@ _LOGGER = logging.getLogger(__name__)
 
 REQUIREMENTS = ["segno==1.6.6"]
 
-# Nothing is to be paid twice: not what was seen already, nor what nobody understands.
+# Nobody should pay twice: not what was seen already, nor what nobody understands.
 _TO_PAY = frozenset({InvoiceStatus.PENDING, InvoiceStatus.PARTIALLY_PAID})
 # More bytes than that are in no QR code.
 _MOST_BYTES = 2953
@@ -46,7 +46,7 @@ async def async_draw_link(hass: HomeAssistant, text: str) -> str | None:
 
 
 def text_to_scan(invoice: Invoice) -> str | None:
-    """Return what there is to scan while an invoice can be paid, exactly as its provider told it.
+    """Return what there is to scan while an invoice can be paid, as its provider returned it.
 
     None where there is nothing, and of what is too long for a QR code.
     """

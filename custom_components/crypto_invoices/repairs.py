@@ -47,7 +47,7 @@ class _AccountRepairFlow(RepairsFlow, ABC):
 
 
 class InvoicesGoneFlow(_AccountRepairFlow):
-    """Stop watching invoices that their provider doesn't know any more."""
+    """Stop watching invoices that their provider no longer knows."""
 
     @override
     async def _async_confirm(
@@ -80,7 +80,7 @@ class InvoicesGoneFlow(_AccountRepairFlow):
 
 
 class WebhookRefusedFlow(_AccountRepairFlow):
-    """Try again to tell the provider where to post."""
+    """Try again to register at the provider where to post."""
 
     @override
     async def _async_confirm(

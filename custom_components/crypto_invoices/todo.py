@@ -1,4 +1,4 @@
-"""The to-do list of an account: what was paid for, and is to be fulfilled."""
+"""The to-do list of an account: what was paid for, and has to be fulfilled."""
 
 from collections.abc import Iterable, Iterator
 from typing import override
@@ -34,7 +34,7 @@ async def async_setup_entry(
     entry: CryptoInvoicesConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the list while the account keeps what is to be fulfilled."""
+    """Set up the list while the account keeps what has to be fulfilled."""
     account = entry.runtime_data
     async_add_while_shown(
         account.fulfillment,
@@ -126,7 +126,7 @@ class ToFulfillList(TodoListEntity):
         return found
 
     def _lines(self, record: Record, item: Item) -> Iterator[str | None]:
-        """Yield what is to be known of a payment, line by line. Nothing that a payer wrote."""
+        """Yield what has to be known of a payment, line by line. Nothing that a payer wrote."""
         if record.is_test:
             yield translated(self.hass, "entity.event.activity.state_attributes.is_test.name")
         if not record.status.is_paid:

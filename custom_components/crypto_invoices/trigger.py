@@ -140,7 +140,7 @@ class InvoiceTrigger(ForInvoices, Trigger):
 
 
 def _variables(hass: HomeAssistant, announcement: Announcement, attempt: int) -> dict[str, Any]:
-    """Return what a run is told beside what Home Assistant tells it."""
+    """Return what a run gets in addition to Home Assistant's own values."""
     devices, entry_id = dr.async_get(hass), announcement.entry_id
     # An invoice that was paid before it was seen has none of its own.
     device = devices.async_get_device_by_identifier(

@@ -12,7 +12,7 @@ from .coordinator import CryptoInvoicesCoordinator
 from .providers.capabilities import KeepsPaymentLinks
 from .providers.model import Invoice, InvoiceStatus
 
-# So many are taken out of the book before others get their turn.
+# This many are taken out of the book before others get their turn.
 _UNWATCHED_AT_ONCE = 100
 _NO_LINKS: Mapping[str, str] = MappingProxyType({})
 
@@ -80,7 +80,7 @@ def _give_devices(book: Book, invoice_ids: Iterable[str]) -> list[Record]:
 
 
 async def async_unwatch(coordinator: CryptoInvoicesCoordinator, invoice_ids: Iterable[str]) -> None:
-    """Stop watching invoices, also if the caller leaves; what they brought stays in the sums."""
+    """Stop watching invoices, also if the caller leaves; their money stays in the sums."""
     job = _async_unwatch(coordinator, tuple(invoice_ids))
     await asyncio.shield(coordinator.async_start_job(job, "unwatch"))
 

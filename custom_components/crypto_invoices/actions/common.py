@@ -41,7 +41,7 @@ from ..texts import translated
 ATTR_INVOICE_ID = "invoice_id"
 ATTR_INVOICE_IDS = "invoice_ids"
 ATTR_ORDER_ID = "order_id"
-# A reading that takes longer goes on in the background.
+# A reading that takes longer continues in the background.
 READING_TIMEOUT = 30
 _ANSWERED_AT_ONCE = 100
 _UNREAD = Invoice(id="", status=InvoiceStatus.UNKNOWN, provider_status="")
@@ -165,7 +165,7 @@ def _find_id(hass: HomeAssistant, entry: ConfigEntry, typed: str) -> str | None:
 
 
 def _is_watched(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry, invoice_id: str) -> bool:
-    """Whether an invoice is watched, as far as that can be told of an account that isn't loaded."""
+    """Whether an invoice is watched, as far as that is known of an account that isn't loaded."""
     if entry.state is ConfigEntryState.LOADED:
         return invoice_id in entry.runtime_data.book.records
     device = dr.async_get(hass).async_get_device_by_identifier(

@@ -24,14 +24,14 @@ from .common import failure
 
 _LOGGER = logging.getLogger(__name__)
 
-# Where no answer came, the invoice is looked for after so many seconds each: a slow
+# Where no answer came, the invoice is looked for after this many seconds each: a slow
 # server may make it after we stopped listening.
 LOOK_AFTER = (0, 3, 10)
 # How far a provider's clock may be behind.
 _CLOCKS_APART = timedelta(minutes=2)
-# A provider that can't look an order ID up has its lists looked through, for so many seconds.
+# A provider that can't look an order ID up has its lists looked through, for this many seconds.
 _LOOKING_TIMEOUT = 30
-# An account that is loaded anew while an invoice is created is waited for, in seconds.
+# An account that is reloaded while an invoice is created is waited for, in seconds.
 _LOADING_TIMEOUT = 30
 _CHANGING = frozenset({ConfigEntryState.SETUP_IN_PROGRESS, ConfigEntryState.UNLOAD_IN_PROGRESS})
 

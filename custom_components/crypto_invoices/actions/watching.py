@@ -51,7 +51,7 @@ async def async_track_invoices(call: ServiceCall) -> ServiceResponse:
         key, gaps = replace(found, not_accepted=not_accepted).errors()[0]
         provider = account.provider
         raise refusal(key, provider=provider.name, example=provider.id_example, **gaps)
-    # The account may have been loaded anew meanwhile.
+    # The account may have been reloaded meanwhile.
     coordinator = (await async_get_account(call)).runtime_data.coordinator
     try:
         new = await async_watch(coordinator, found.invoices)

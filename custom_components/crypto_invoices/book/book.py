@@ -89,7 +89,7 @@ class Book:
             self.unannounced.setdefault(record.id)
 
     def pending(self, invoice_id: str) -> Transition | None:
-        """Return what is to be announced of an invoice, if anything is."""
+        """Return what has to be announced of an invoice, if anything is."""
         record = self.records.get(invoice_id)
         return None if record is None else pending_transition(self._entry_id, record)
 
@@ -145,7 +145,7 @@ class Book:
         return await self.writer.async_ask(lambda storage: storage.recent(most))
 
     def _watch(self, record: Record, earlier: Record | Tombstone | None) -> Record:
-        """Watch an invoice; one that is only on disk goes on as it was."""
+        """Watch an invoice; one that is only on disk continues as it was."""
         if isinstance(earlier, Record):
             earlier.has_device |= record.has_device
             record = earlier
@@ -162,7 +162,7 @@ class Book:
         return record
 
     def remove(self, invoice_id: str, now: datetime) -> None:
-        """Stop watching an invoice: what it brought stays in the sums."""
+        """Stop watching an invoice: its money stays in the sums."""
         if (record := self.records.pop(invoice_id, None)) is None:
             return
         self.version += 1

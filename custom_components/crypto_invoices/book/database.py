@@ -1,4 +1,4 @@
-"""What SQLite is told about a book, and what its errors mean. Knows nothing of Home Assistant."""
+"""What SQLite is given about a book, and what its errors mean. Knows nothing of Home Assistant."""
 
 from contextlib import suppress
 import sqlite3

@@ -1,4 +1,4 @@
-"""A payment that is to be fulfilled, or was: what is owed to whoever paid. Pure."""
+"""A payment that has to be fulfilled, or was: what is owed to whoever paid. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

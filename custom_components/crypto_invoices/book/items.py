@@ -5,7 +5,7 @@ from .record import Record
 
 
 class Items:
-    """The records of payments that are to be fulfilled, and of those that were."""
+    """The records of payments that have to be fulfilled, and of those that were."""
 
     def __init__(self) -> None:
         """Begin with none."""

@@ -85,7 +85,7 @@ def async_close_book(
 
 
 async def _async_wait_until_closed(hass: HomeAssistant, entry_id: str) -> None:
-    """Wait for whoever has the book open: two at once would write one over the other."""
+    """Wait for whoever has the book open: two at the same time would write one over the other."""
     while (closing := hass.data.get(_CLOSING, {}).get(entry_id)) is not None:
         await asyncio.wait((closing,))
 
@@ -97,7 +97,7 @@ async def async_delete_book(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 
 async def _async_close_unused(loading: asyncio.Task[LoadedBook]) -> None:
-    """Close a book that nobody waits for any more."""
+    """Close a book that nobody waits for."""
     await asyncio.wait((loading,))
     if not loading.cancelled() and loading.exception() is None:
         await loading.result().book.async_close()

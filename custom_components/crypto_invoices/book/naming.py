@@ -17,7 +17,7 @@ _HASH = re.compile(r"[0-9a-f]{32,}", re.IGNORECASE)
 
 
 def id_tail(invoice_id: str) -> str:
-    """Return the end of an invoice's ID, as far as it tells invoices apart."""
+    """Return the end of an invoice's ID, as far as it distinguishes invoices."""
     return invoice_id[-_TAIL:]
 
 
@@ -37,7 +37,7 @@ def base_name(record: Record, invoice_word: str, *, may_use_memo: bool) -> str:
 
 
 class Names:
-    """The names of the invoices that have a device: each tells its own from the others."""
+    """The names of the invoices that have a device: each distinguishes its own from the others."""
 
     def __init__(
         self,

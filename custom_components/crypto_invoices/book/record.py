@@ -165,7 +165,7 @@ def asked_for(invoice: Invoice) -> Money | None:
 
 
 def as_last_known(record: Record) -> Invoice:
-    """Return what is known of an invoice that its provider doesn't know any more."""
+    """Return what is known of an invoice that its provider no longer knows."""
     return Invoice(
         id=record.id,
         status=record.status,

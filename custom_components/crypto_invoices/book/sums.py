@@ -27,7 +27,7 @@ def put(sums: dict[str, Decimal], money: Money | None, *, times: int = 1) -> Non
 
 
 def carry(carried: dict[str, Carried], money: Money, *, times: int = 1) -> None:
-    """Add what an invoice brought that has no record any more, or take it back out."""
+    """Add the money of an invoice without a record, or take it back out."""
     old = carried.get(money.currency)
     total = {money.currency: old.amount.amount if old else Decimal(0)}
     put(total, money, times=times)

@@ -57,7 +57,7 @@ class Transition:
 
 
 def pending_transition(entry_id: str, record: Record) -> Transition | None:
-    """Return what is to be announced of a record, if anything is."""
+    """Return what has to be announced of a record, if anything is."""
     previous = record.announced
     if previous is None or previous is record.status:
         return None
@@ -180,6 +180,6 @@ def _date(
         record.ended_at = record.paid_at = None
         return
     if record.ended_at is None or is_new_money:
-        # What is paid long after it ended is to be seen for as long as any other.
+        # What is paid long after it ended has to be seen for as long as any other.
         record.ended_at, record.is_dated_here = now, is_dated_here
     record.paid_at = (invoice.paid_at or record.paid_at) if record.status.is_paid else None

@@ -75,7 +75,7 @@ class AccountAnnouncer:
 
     @callback
     def _stop(self) -> None:
-        """Announce nothing more; what is under way goes on without the account."""
+        """Announce nothing more; what is under way continues without the account."""
         self._is_started = False
         self._hass.data[_ACCOUNTS].pop(self._entry.entry_id, None)
 

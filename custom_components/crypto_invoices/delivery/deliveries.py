@@ -22,7 +22,7 @@ from .owner import Owner
 
 _LOGGER = logging.getLogger(__name__)
 
-# An automation has so many seconds; its run may take longer.
+# An automation has this many seconds; its run may take longer.
 RUN_TIMEOUT = 10.0
 # How often a busy automation is asked again.
 _ASKED_EVERY = 1.0
@@ -98,7 +98,7 @@ class Deliveries:
 
     @callback
     def announce(self, announcement: Announcement, progress: Progress) -> None:
-        """Deliver an announcement; ``progress`` is told when that begins, and when it is done."""
+        """Deliver an announcement; ``progress`` is called when that begins, and when it is done."""
         if not isinstance(announcement, Reminder):
             self._under_way.add((announcement.entry_id, announcement.invoice_id))
         self._spawn(self._async_announce(announcement, progress))

@@ -135,7 +135,7 @@ class AutomationListener:
 
     @property
     def may_repeat(self) -> bool:
-        """Whether it is to be run again; one that is being saved has to be asked later."""
+        """Whether it has to be run again; one that is being saved has to be asked later."""
         return not self.is_there or any(one.repeats for one in self._triggers)
 
     @property
@@ -194,7 +194,7 @@ class AutomationListener:
 
 
 def _cancel(absence: _Absence) -> None:
-    """Let nothing end an absence any more."""
+    """Stop ending absences."""
     for cancel in absence.cancel:
         cancel()
     absence.cancel = []

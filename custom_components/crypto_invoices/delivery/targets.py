@@ -38,7 +38,7 @@ class Targeted:
     excluded: frozenset[str] = frozenset()
 
     def includes(self, entry_id: str, invoice_id: str) -> bool:
-        """Whether an invoice is meant, by itself or through its account."""
+        """Whether an invoice is meant, directly or through its account."""
         devices = {entry_id, invoice_identifier(entry_id, invoice_id)}
         if not self.excluded.isdisjoint(devices):
             return False

@@ -12,7 +12,7 @@ from .open_invoices import OpenInvoices, async_offer
 
 
 class AddInvoicesFlow(ConfigSubentryFlow):
-    """Add invoices, as many at once as were chosen and pasted."""
+    """Add invoices, as many together as were chosen and pasted."""
 
     _offered: OpenInvoices | None = None
 
@@ -71,7 +71,7 @@ class AddInvoicesFlow(ConfigSubentryFlow):
         if entry.state is not ConfigEntryState.LOADED:
             return self._not_loaded(entry)
         try:
-            # The account may have been loaded anew meanwhile.
+            # The account may have been reloaded meanwhile.
             new = await async_watch(entry.runtime_data.coordinator, checked.invoices)
         except StorageError:
             return self.async_abort(reason="book_unavailable")

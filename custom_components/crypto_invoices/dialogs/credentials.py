@@ -176,7 +176,7 @@ def settings_errors(
     settings: Mapping[str, Any],
     exposed_before: str | None,
 ) -> dict[str, str]:
-    """Return what can be told without asking the provider: form field to translation key.
+    """Return what is known without asking the provider: form field to translation key.
 
     An address that everyone on the way can listen to is refused once:
     ``exposed_before`` is the one that was.

@@ -43,7 +43,7 @@ class AccountOptionsFlow(OptionsFlow):
     """Ask how to keep an account; what is changed takes effect without a reload."""
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for everything at once."""
+        """Ask for everything together."""
         entry = self.config_entry
         try:
             provider = await async_create_provider(self.hass, entry.data)

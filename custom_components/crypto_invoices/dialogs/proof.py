@@ -17,7 +17,7 @@ from ..providers.provider import Field, Provider
 from ..runtime import CryptoInvoicesConfigEntry
 from .credentials import FormErrors, provider_errors, settings_errors
 
-# So many of the newest invoices are looked for with a new key.
+# This many of the newest invoices are looked for with a new key.
 _LOOKED_FOR = 20
 
 
@@ -66,7 +66,7 @@ class ProvingFlow(ConfigFlow):
     ) -> Proven | FormErrors:
         """Check the settings and ask the provider; return what works, or what is wrong.
 
-        They have to be of the same account as ``entry``, as far as that can be told.
+        They have to be of the same account as ``entry``, as far as that is known.
         """
         data = {**settings, CONF_PROVIDER: provider.key}
         if errors := self.check(provider, fields, data):
@@ -84,7 +84,7 @@ async def _async_is_another(proven: Proven, entry: CryptoInvoicesConfigEntry) ->
     """Whether the account is another one than the entry's.
 
     A new key has a new unique ID where the provider doesn't name its
-    accounts. What tells then is that none of the invoices can be found.
+    accounts. What shows it then is that none of the invoices can be found.
     """
     if proven.unique_id == entry.unique_id or entry.state is not ConfigEntryState.LOADED:
         return False

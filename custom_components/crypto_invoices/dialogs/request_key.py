@@ -183,5 +183,5 @@ class KeyRequestFlow(SetUpFlow, ChangeFlow):
     @override
     @callback
     def async_remove(self) -> None:
-        """Take no key any more for a dialog that is over."""
+        """Stop accepting keys for a dialog that is over."""
         async_expect_no_key(self.hass, self.flow_id)

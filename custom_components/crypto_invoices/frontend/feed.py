@@ -25,9 +25,9 @@ from ..runtime import AccountRuntime, CryptoInvoicesConfigEntry
 from .registration import CARDS_VERSION
 from .values import Values, async_account_values, record_values, watched_values
 
-# So many rows are sent in one message, before others get their turn.
+# This many rows are sent in one message, before others get their turn.
 _SENT_AT_ONCE = 100
-# Of the invoices that nothing is read of any more, the newest of each account.
+# Of the invoices that are no longer read, the newest of each account.
 _MOST_AT_REST = 1000
 
 
@@ -90,7 +90,7 @@ class Feed:
 
     @callback
     def async_stop(self) -> None:
-        """Send nothing any more."""
+        """Stop sending."""
         self._stop()
         for account in self._accounts.values():
             account.leave()
@@ -197,7 +197,7 @@ class Feed:
     async def _async_send_rest(
         self, entry_id: str, account: _Account, runtime: AccountRuntime
     ) -> None:
-        """Send what is watched and not in memory, and what is not watched any more."""
+        """Send what is watched and not in memory, and what is no longer watched."""
         missing = account.sent.keys() - runtime.coordinator.data.keys()
         try:
             at_rest = await runtime.book.writer.async_ask(
@@ -231,7 +231,7 @@ class Feed:
             self._send({"invoices": news})
 
     def _send_gone(self, entry_id: str, account: _Account, ids: list[str]) -> None:
-        """Send that invoices are not watched any more."""
+        """Send that invoices are no longer watched."""
         for id_ in ids:
             account.sent.pop(id_, None)
         for some in batched(ids, _SENT_AT_ONCE, strict=False):

@@ -1,4 +1,4 @@
-"""Accounts and invoices as the cards show them: plain values, and nothing that isn't told."""
+"""Accounts and invoices as the cards show them: plain values, and only what is known."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -55,7 +55,7 @@ def watched_values(entry_id: str, name: str, one: Watched) -> Values:
 
 
 def record_values(entry_id: str, name: str, record: Record) -> Values:
-    """Return an invoice that nothing is read of any more."""
+    """Return an invoice that is no longer read."""
     return _values(entry_id, name, record, None)
 
 
@@ -101,7 +101,7 @@ def _mark(text: str | None) -> str | None:
 
 
 def _told(values: Values) -> Values:
-    """Return what is told: amounts exact, as text, and ISO times."""
+    """Return what is known: amounts exact, as text, and ISO times."""
     told: Values = {}
     for key, value in values.items():
         match value:

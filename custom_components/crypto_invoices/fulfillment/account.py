@@ -49,7 +49,7 @@ class Fulfillment:
 
     @property
     def is_on(self) -> bool:
-        """Whether payments are to be fulfilled from now on."""
+        """Whether payments have to be fulfilled from now on."""
         return bool(self.entry.options.get(CONF_TO_FULFILL))
 
     @property
@@ -83,7 +83,7 @@ class Fulfillment:
 
     @callback
     def _stop(self) -> None:
-        """Come back to nothing any more."""
+        """Stop coming back."""
         self._is_started = False
         self._timer.disarm()
         self._follow_ups.async_leave()

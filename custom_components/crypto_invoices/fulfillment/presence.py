@@ -1,4 +1,4 @@
-"""Entities of what is to be fulfilled: there while the account does that."""
+"""Entities of what has to be fulfilled: there while the account does that."""
 
 from collections.abc import Callable
 

@@ -22,7 +22,7 @@ class BodyRejected(Exception):
 
 async def async_read_body(request: Request) -> bytes:
     """Return the body. Raises BodyRejected."""
-    # Cloudhooks have only ``read`` to offer, and begin anew with each ``content``.
+    # Cloudhooks have only ``read`` to offer, and begin again with each ``content``.
     body, content = bytearray(), request.content
     try:
         async with asyncio.timeout(BODY_TIMEOUT):

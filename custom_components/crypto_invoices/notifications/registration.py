@@ -1,4 +1,4 @@
-"""Tells a provider where to post, and puts back what was deleted there."""
+"""Registers our address at a provider, and restores what was deleted there."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _LOGGER = logging.getLogger(__name__)
 
 # How often to check that what was registered is still there.
 INTERVAL = timedelta(hours=6)
-# After so many refusals in a row somebody has to look after it.
+# After this many refusals in a row somebody has to look after it.
 REFUSED_FOR_LONG = 2
 
 
@@ -61,13 +61,13 @@ class Registration:
         self._timer.disarm()
 
     async def async_register(self) -> None:
-        """Tell the provider where to post, where there is an address that it can reach."""
-        # Two at once would make two webhooks.
+        """Register our address at the provider, where there is an address that it can reach."""
+        # Two at the same time would make two webhooks.
         async with self._turn:
             await self._async_register()
 
     async def _async_register(self) -> None:
-        """Tell the provider where to post."""
+        """Register our address at the provider."""
         if self._stopped.is_set():
             return
         data = self._entry.data
@@ -95,7 +95,7 @@ class Registration:
         if error is None:
             self._back_off.succeeded()
             self._registered = address
-            # What was changed meanwhile is not ours any more: the account is loaded anew.
+            # What was changed meanwhile is no longer ours: the account is reloaded.
             if self._entry.data == data and not settings.items() <= data.items():
                 self._hass.config_entries.async_update_entry(self._entry, data={**data, **settings})
         self._note(error)

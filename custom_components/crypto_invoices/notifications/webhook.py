@@ -31,11 +31,11 @@ from .registration import Registration
 
 _LOGGER = logging.getLogger(__name__)
 
-# Rejected pushes are logged immediately and then in one line for so many seconds.
+# Rejected pushes are logged immediately and then in one line for this many seconds.
 LOG_INTERVAL = 15 * 60
 # Those that Home Assistant would refuse itself, and log the address with, which is a secret.
 _METHODS = frozenset({METH_GET, METH_POST, METH_PUT})
-# So many deliveries are remembered, to know one that is made again.
+# This many deliveries are remembered, to know one that is made again.
 _MOST_DELIVERIES = 1000
 _STATUS = {
     RejectReason.MALFORMED: HTTPStatus.BAD_REQUEST,
@@ -177,7 +177,7 @@ class WebhookManager:
                 self._book.set_fact(_PUSHED_TO, fingerprint(self._address))
             async_delete_issue(self._hass, self._entry, WEBHOOK_MOVED)
         try:
-            # Nobody else ever tells of it: there is no answer before it is on disk.
+            # Nobody else ever reports it: there is no answer before it is on disk.
             is_taken = hint.deposit is not None and await self._deposit(hint.deposit)
         except StorageError:
             return Response(status=HTTPStatus.SERVICE_UNAVAILABLE)

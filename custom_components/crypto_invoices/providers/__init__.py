@@ -7,7 +7,7 @@ from .egates import EGates
 from .lnbits import LNbits
 from .provider import Provider
 
-# Counted up whenever a provider that fitted before doesn't any more.
+# Counted up whenever a provider that fitted before no longer does.
 INTERFACE_VERSION = 1
 
 PROVIDERS: dict[str, type[Provider]] = {

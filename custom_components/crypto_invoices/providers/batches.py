@@ -21,7 +21,7 @@ from .model import (
 
 # A server that is down costs this many time-outs, however many invoices there are.
 _FAILURES_IN_A_ROW = 3
-# How long, and with how many requests, one call goes on splitting batches; what is left over is
+# How long, and with how many requests, one call continues splitting batches; what is left over is
 # split in the next one. Where nothing at all can be read, a few requests are enough.
 _SPLIT_SECONDS = 25.0
 _SPLIT_REQUESTS = 40
@@ -141,7 +141,7 @@ class _Call:
         return error
 
     async def _async_ask(self, batch: Batch) -> tuple[Answer, ProviderError | None]:
-        """Read a batch at once; return its answer, and the error if it failed as a whole."""
+        """Read a whole batch; return its answer, and the error if it failed as a whole."""
         error: ProviderError | None = None
         begin = self._batches.clock()
         with request_times() as times:
@@ -202,7 +202,7 @@ class _Call:
         )
 
     def _give_up(self, batch: Batch, error: ProviderError) -> None:
-        """Report the same error for all that is not read any more."""
+        """Report the same error for all that is no longer read."""
         now = self._batches.clock()
         self.answers.append(Answer(now, now, dict.fromkeys(batch, error)))
 

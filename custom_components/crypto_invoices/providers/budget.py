@@ -11,7 +11,7 @@ WINDOW = 60.0
 
 
 class Budget:
-    """At most so many requests in any minute, whoever makes them."""
+    """At most this many requests in any minute, whoever makes them."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with nothing spent."""
@@ -29,7 +29,7 @@ class Budget:
         return self.per_minute - len(self._spent)
 
     def seconds_until(self, requests: int) -> float:
-        """Return how long it takes until so many requests may be made."""
+        """Return how long it takes until this many requests may be made."""
         missing = min(requests, self.per_minute) - self.left
         if missing <= 0:
             return 0.0

@@ -27,7 +27,7 @@ class LastRead[T]:
     """What was read last, by invoice ID: the same answer again needs no work."""
 
     def __init__(self, most: int = _MOST) -> None:
-        """Remember nothing yet; begin anew when there are more than ``most`` keys."""
+        """Remember nothing yet; begin again when there are more than ``most`` keys."""
         self._most = most
         self._last: Cache[tuple[int, T]] = Cache()
 

@@ -27,7 +27,7 @@ class Rejected(ProviderError):
 
 
 class NoLongerOpen(Rejected):
-    """The invoice can't be canceled any more: something was paid, or it is over already."""
+    """The invoice can no longer be canceled: something was paid, or it is over already."""
 
 
 class OutcomeUnknown(ProviderError):
@@ -62,7 +62,7 @@ class CanCreateInvoice(Protocol):
         """Make an invoice, with one request that is never repeated.
 
         Raises InvalidField or SettingNeeded before the request, Rejected, PermissionMissing or
-        another ProviderError after it; OutcomeUnknown where the invoice may exist all the same.
+        another ProviderError after it; OutcomeUnknown where the invoice may exist anyway.
         """
 
 

@@ -1,4 +1,4 @@
-"""A request for payment that is to be made, and what is wrong with it before anybody is asked."""
+"""A new invoice, and what is wrong with it before the provider is asked."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

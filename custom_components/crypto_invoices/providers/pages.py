@@ -17,7 +17,7 @@ from .model import AnswerTooLarge, Invoice, ListIncomplete, ProviderError
 PAGE = 100
 # Nobody has made more since the last list, and a server that never ends is left alone.
 MOST_PAGES = 100
-# What a list is sorted by may be a little off what it tells.
+# What a list is sorted by may be a little off what it returns.
 _AS_GOOD_AS_ONE = timedelta(seconds=10)
 
 
@@ -83,7 +83,7 @@ async def each_once(
 class _Turns:
     """Which page to read next, by what those so far were like.
 
-    Each begins with the last row of the one before: where that isn't there any more, rows have
+    Each begins with the last row of the one before: where that is gone, rows have
     moved up, and some of them past what was read.
     """
 

@@ -157,7 +157,7 @@ class Provider(ABC):
 
     @property
     def reported_fields(self) -> frozenset[str]:
-        """The fields of an invoice that this account can ever tell."""
+        """The fields of an invoice that this account can ever return."""
         return frozenset({"status", "amount", "amount_received", "expires_at"})
 
     @property

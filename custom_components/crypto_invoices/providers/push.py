@@ -58,7 +58,7 @@ class CanStream(Protocol):
 
 @runtime_checkable
 class CanRegisterWebhook(Protocol):
-    """A provider that can be told by itself where to post."""
+    """A provider that accepts the address to post to."""
 
     @property
     def may_register_webhook(self) -> bool:

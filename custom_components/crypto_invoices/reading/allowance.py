@@ -10,9 +10,9 @@ from ..providers.provider import Provider
 # many these make: it waits in line with them then.
 _RESERVED = 0.2
 _POLLING = 0.5
-# Where requests are slow, what was read is published after so many seconds, not at the end.
+# Where requests are slow, what was read is published after this many seconds, not at the end.
 _LONGEST_READING = 10.0
-# As long as nobody knows whether they are slow, so many rounds tell.
+# As long as nobody knows whether they are slow, this many rounds show it.
 _FIRST_ROUNDS = 2
 
 

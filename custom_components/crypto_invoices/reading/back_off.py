@@ -9,7 +9,7 @@ from ..providers.model import AuthError, ProviderUnavailable, RateLimited
 # The first wait after a failure, in seconds; each further one is twice as long.
 FIRST = 30.0
 LONGEST = 15 * 60.0
-# A provider that asks for a month is asked again after an hour all the same.
+# A provider that asks for a month is asked again after an hour anyway.
 _LONGEST_RETRY_AFTER = 60 * 60.0
 _SHORTEST_RETRY_AFTER = 5.0
 _SPREAD = 0.3
@@ -64,7 +64,7 @@ class BackOff:
         return max(0.0, self._until - self._clock())
 
 
-# A refusal has to be said again so many seconds after the first: one answer is nobody's word.
+# A refusal has to be said again this many seconds after the first: one answer is nobody's word.
 KEY_DOUBTED_FOR = 120.0
 # How often an account is asked whose key is refused: at first, and after some hours.
 _ASKED_EVERY = 15 * 60.0

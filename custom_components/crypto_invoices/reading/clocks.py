@@ -7,7 +7,7 @@ import math
 # What a clock drifts, or a slow answer makes of its date, is no jump.
 _JUMP = timedelta(seconds=30)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# A clock that nobody has set for so many seconds is likely to be right.
+# A clock that nobody has set for this many seconds is likely to be right.
 _STEADY = 60 * 60.0
 # A server's clock may be behind a proxy's: what matters is the day.
 _SERVER_JUMP = timedelta(hours=1)

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from ..book.transitions import is_step_back
 from ..providers.model import InvoiceStatus
 
-# A step back has to be said again so many seconds after it was said first: replicas lag.
+# A step back has to be said again this many seconds after it was said first: replicas lag.
 DOUBTED_FOR = 120.0
 
 

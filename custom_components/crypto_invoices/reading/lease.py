@@ -14,7 +14,7 @@ from .schedule import find_company, take_due
 from .standing import Standing
 from .watched import Taken, Watched
 
-# A reading has so many seconds once it is its turn, and what it reads comes again after that.
+# A reading has this many seconds once it is its turn, and what it reads comes again after that.
 READING_DEADLINE = 60.0
 _LEASE = READING_DEADLINE + WINDOW + 15.0
 
@@ -101,6 +101,6 @@ class Lease:
         self._failed(err, wanted)
 
     def _note_success(self, answers: list[Answer]) -> None:
-        """Note that the provider answered, and what it asks for all the same."""
+        """Note that the provider answered, and the pause that it may ask for."""
         self.last_reading = self._clocks.wall()
         self._standing.answered(row for answer in answers for row in answer.rows.values())

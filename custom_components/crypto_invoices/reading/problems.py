@@ -18,7 +18,7 @@ from ..providers.model import BadResponse, Invoice, InvoiceNotFound, InvoiceStat
 from .watched import Problem, Watched
 
 _HOUR = 60 * 60.0
-# After so many seconds it is not a passing problem, however often it was read.
+# After this many seconds it is not a passing problem, however often it was read.
 LASTS = {INVOICES_GONE: 24 * _HOUR, UNKNOWN_STATUS: _HOUR, UNREADABLE_ANSWER: _HOUR}
 # Two readings with an outage of a day between them say little.
 LEAST_READINGS = 3

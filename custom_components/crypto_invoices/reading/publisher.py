@@ -10,7 +10,7 @@ from homeassistant.core import CALLBACK_TYPE, callback
 
 _LOGGER = logging.getLogger(__name__)
 
-# Entities of so many invoices are written before others get their turn.
+# Entities of this many invoices are written before others get their turn.
 PUBLISHED_AT_ONCE = 20
 
 

@@ -90,7 +90,7 @@ class Reader:
 
     @property
     def is_backing_off(self) -> bool:
-        """Whether the provider is to be left alone for a while."""
+        """Whether the provider has asked for a pause."""
         return self.standing.is_backing_off
 
     @property
@@ -111,7 +111,7 @@ class Reader:
         self.async_arm()
 
     async def async_stop(self) -> None:
-        """Read nothing any more; wait until what is being read has ended."""
+        """Stop reading; wait until what is being read has ended."""
         self._is_started = False
         self._timer.disarm()
         await self._plan_lane.async_stop()
@@ -121,7 +121,7 @@ class Reader:
         self._waiters = []
 
     async def async_ask(self) -> None:
-        """Poll what is due now and wait for it, unless the provider is to be left alone.
+        """Poll what is due now and wait for it, unless the provider has asked for a pause.
 
         A caller that is cancelled stops nothing.
         """
@@ -162,7 +162,7 @@ class Reader:
 
     @callback
     def _ring(self) -> None:
-        """Poll, unless it was only a look at the clock."""
+        """Poll, unless it was only a check of the clock."""
         if self.is_polling_off:
             return
         self.check_clock()
@@ -226,7 +226,7 @@ class Reader:
 
 
 def _answer(waiters: Iterable[asyncio.Future[None]]) -> None:
-    """Tell those who wait that it is over."""
+    """Wake those who wait: it is over."""
     for waiter in waiters:
         if not waiter.done():
             waiter.set_result(None)

@@ -14,7 +14,7 @@ _MINUTE = 60.0
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 
-# How often an open invoice is polled, by its age: most are paid at once or never.
+# How often an open invoice is polled, by its age: most are paid immediately or never.
 _AGES = (15 * _MINUTE, _HOUR, 6 * _HOUR, _DAY, 7 * _DAY)
 _INTERVALS = (30.0, 2 * _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 6 * _HOUR)
 YOUNG_INTERVAL = _INTERVALS[0]

@@ -24,12 +24,12 @@ class Standing:
 
     @property
     def left(self) -> float:
-        """For how many seconds the provider is to be left alone."""
+        """For how many seconds the provider has asked for a pause."""
         return self._back_off.left
 
     @property
     def is_backing_off(self) -> bool:
-        """Whether the provider is to be left alone for a while."""
+        """Whether the provider has asked for a pause."""
         return self.left > 0
 
     @property
@@ -68,7 +68,7 @@ class Standing:
             self._back_off.failed(err)
 
     def answered(self, rows: Iterable[Invoice | ProviderError]) -> None:
-        """Note that the provider answered; it may ask to be left alone all the same."""
+        """Note that the provider answered; it may ask for a pause anyway."""
         self._key.accepted()
         if (wait := next(filter(_asks_to_wait, rows), None)) is not None:
             self._back_off.failed(wait)
@@ -79,7 +79,7 @@ class Standing:
 def _asks_to_wait(
     row: Invoice | ProviderError,
 ) -> TypeGuard[RateLimited | ProviderUnavailable]:
-    """Whether a provider says of an invoice that it wants to be left alone."""
+    """Whether a provider says of an invoice that it wants a pause."""
     return isinstance(row, RateLimited) or (
         isinstance(row, ProviderUnavailable) and row.retry_after is not None
     )

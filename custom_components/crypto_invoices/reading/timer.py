@@ -1,4 +1,4 @@
-"""A timer that whoever has it arms anew whenever something is planned."""
+"""A timer that its owner sets again whenever something is planned."""
 
 from datetime import datetime
 import math
@@ -25,14 +25,14 @@ class Timer:
 
     @callback
     def arm(self, wait: float) -> None:
-        """Ring in so many seconds, and not when it was to ring before."""
+        """Ring in this many seconds, and not when it had to ring before."""
         self.disarm()
         self._due = self._hass.loop.time() + wait
         self._cancel = async_call_later(self._hass, wait, self._job)
 
     @callback
     def arm_at_latest(self, wait: float) -> None:
-        """Ring in so many seconds, unless it rings sooner."""
+        """Ring in this many seconds, unless it rings sooner."""
         if self._hass.loop.time() + wait < self._due:
             self.arm(wait)
 

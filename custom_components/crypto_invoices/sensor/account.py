@@ -165,7 +165,7 @@ class PaidTodaySensor(AccountSensor):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Begin anew each day, which need not begin at midnight, and when the clock is set."""
+        """Begin again each day, which need not begin at midnight, and when the clock is set."""
         await super().async_added_to_hass()
         self._shown_since = self.last_reset
         self.async_on_remove(

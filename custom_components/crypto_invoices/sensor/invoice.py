@@ -59,7 +59,7 @@ EXPIRES = InvoiceSensorDescription(
     value_fn=lambda invoice: invoice.expires_at,
 )
 
-# What its provider doesn't know any more is none of the common statuses: it may be paid.
+# What its provider no longer knows is none of the common statuses: it may be paid.
 NOT_FOUND = "not_found"
 
 
@@ -90,7 +90,7 @@ class InvoiceSensor(InvoiceEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> StateType | datetime:
-        """Return the state of the sensor; money in plain digits, exactly as told."""
+        """Return the state of the sensor; money with every digit."""
         if self.invoice is None:
             return None
         value = self.entity_description.value_fn(self.invoice)
@@ -131,7 +131,7 @@ class ReceivedSensor(AmountSensor):
     @property
     @override
     def native_value(self) -> StateType | datetime:
-        """Return what has arrived, exactly as told."""
+        """Return what has arrived, exactly as the provider returned it."""
         amount = self.row.amount_received if self.row else None
         return None if amount is None else exact(amount)
 
@@ -156,7 +156,7 @@ class StatusSensor(InvoiceSensor):
     @property
     @override
     def native_value(self) -> StateType | datetime:
-        """Return the status, or that the provider doesn't know the invoice any more."""
+        """Return the status, or that the provider no longer knows the invoice."""
         return NOT_FOUND if self.is_gone else super().native_value
 
     @property

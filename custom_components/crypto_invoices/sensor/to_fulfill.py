@@ -1,4 +1,4 @@
-"""The sensor that counts what is to be fulfilled."""
+"""The sensor that counts what has to be fulfilled."""
 
 from typing import override
 
@@ -21,7 +21,7 @@ TO_FULFILL = AccountSensorDescription(
 def async_add_to_fulfill(
     account: AccountRuntime, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the sensor while the account keeps what is to be fulfilled."""
+    """Add the sensor while the account keeps what has to be fulfilled."""
     async_add_while_shown(
         account.fulfillment,
         Platform.SENSOR,
@@ -32,7 +32,7 @@ def async_add_to_fulfill(
 
 
 class ToFulfillSensor(AccountSensor):
-    """How many payments are to be fulfilled."""
+    """How many payments have to be fulfilled."""
 
     @override
     async def async_added_to_hass(self) -> None:

@@ -85,7 +85,7 @@ class BalanceCoordinator(DataUpdateCoordinator[dict[str, Decimal] | None]):
 
     @override
     async def _async_update_data(self) -> dict[str, Decimal] | None:
-        """Read the balances, unless the provider is to be left alone."""
+        """Read the balances, unless the provider has asked for a pause."""
         if self._reader.is_backing_off or self._back_off.left > 0:
             return self.data
         try:

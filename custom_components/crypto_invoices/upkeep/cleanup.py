@@ -1,4 +1,4 @@
-"""Stops watching invoices that ended long ago. What they brought stays in the sums."""
+"""Stops watching invoices that ended long ago. Their money stays in the sums."""
 
 from contextlib import suppress
 from datetime import datetime, timedelta

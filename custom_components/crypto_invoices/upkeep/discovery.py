@@ -53,7 +53,7 @@ class Since:
 
 
 class Found(NamedTuple):
-    """An invoice that is to be watched automatically."""
+    """An invoice that has to be watched automatically."""
 
     invoice: Invoice
     baseline: InvoiceStatus

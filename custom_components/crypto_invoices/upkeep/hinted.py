@@ -50,7 +50,7 @@ class HintedInvoices:
         self._lane.start()
 
     async def async_stop(self) -> None:
-        """Read none any more; wait until what is under way has ended."""
+        """Stop reading; wait until what is under way has ended."""
         await self._lane.async_stop()
 
     async def _async_read(self) -> None:
@@ -71,7 +71,7 @@ class HintedInvoices:
                 new = self._horizon.find_new(invoices, since, now, undated_is_new=True)
                 added = await self._places.async_watch(new)
                 if resting:
-                    # What was over may have changed all the same.
+                    # What was over may have changed anyway.
                     await book.async_add(resting)
                     await account.async_follow_book()
             except (ProviderError, StorageError) as err:

@@ -35,7 +35,7 @@ REQUESTS_PER_MINUTE = 10
 
 @callback
 def forget_list(account: CryptoInvoicesCoordinator) -> None:
-    """Forget what automatic watching knows: whoever switches it on again begins anew."""
+    """Forget what automatic watching knows: whoever turns it on again starts from the beginning."""
     forget_horizon(account.book)
     forget_gaps(account)
 
@@ -72,7 +72,7 @@ class Lister:
         self._lane.start()
 
     async def async_stop(self) -> None:
-        """List nothing any more; wait until what is under way has ended."""
+        """Stop listing; wait until what is under way has ended."""
         await self._lane.async_stop()
         await self._hinted.async_stop()
         self._timer.disarm()
@@ -93,12 +93,12 @@ class Lister:
 
     @callback
     def _arm(self, wait: float) -> None:
-        """List in so many seconds, unless that is planned sooner."""
+        """List in this many seconds, unless that is planned sooner."""
         if not self._lane.is_stopped:
             self._timer.arm_at_latest(max(wait, 0.0))
 
     async def _async_list(self) -> None:
-        """List a part of what is new, unless the provider wants to be left alone."""
+        """List a part of what is new, unless the provider wants a pause."""
         self._timer.disarm()
         wait = max(self._account.reader.standing.left, self._back_off.left)
         if wait > 0:
@@ -176,7 +176,7 @@ class Lister:
             self._places.note_unread(start)
 
     async def _async_sweep(self, since: Since, now: datetime) -> None:
-        """List a piece anew, where it is time for that."""
+        """List a piece again, where it is time for that."""
         if (piece := self._places.sweep.next_piece(now)) is None:
             return
         start, end = piece

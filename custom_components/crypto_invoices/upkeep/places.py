@@ -12,9 +12,9 @@ from ..watching import async_watch
 from .discovery import Filter, Found
 from .sweep import Gap, Sweep
 
-# So many open invoices of an account are watched automatically.
+# This many open invoices of an account are watched automatically.
 MOST_WATCHED = 500
-# So many are added before others get their turn.
+# This many are added before others get their turn.
 _AT_ONCE = 20
 
 
@@ -76,7 +76,7 @@ class Places:
 
     @callback
     def note_swept(self, end: datetime | None) -> None:
-        """Take down that a piece of the list was read anew."""
+        """Take down that a piece of the list was read again."""
         self.sweep.listed(end)
         self._keep_gaps()
 
@@ -94,7 +94,7 @@ class Places:
 
 @callback
 def forget_gaps(account: CryptoInvoicesCoordinator) -> None:
-    """Forget what is missing: nobody asks for it any more."""
+    """Forget what is missing: nobody asks for it."""
     for gap in Gap:
         account.book.forget_fact(gap)
     async_delete_issue(account.hass, account.config_entry, AUTO_WATCH_LIMIT)

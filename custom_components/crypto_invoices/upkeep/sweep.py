@@ -1,4 +1,4 @@
-"""Lists anew, a piece at a time, what the list of new invoices leaves behind. Pure.
+"""Lists again, a piece at a time, what the list of new invoices leaves behind. Pure.
 
 That is what a provider lists late, what could not be read, and open invoices for which there
 is no place.
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 import math
 
-# Every so many seconds, and more often while something is known to be missing.
+# Every this many seconds, and more often while something is known to be missing.
 _EVERY = 60 * 60.0
 _EVERY_WITH_GAPS = 15 * 60.0
 # How far back an invoice may be listed late.
@@ -27,7 +27,7 @@ class Gap(StrEnum):
 
 
 class Sweep:
-    """How far the list was read anew, and since when something in it is missing."""
+    """How far the list was read again, and since when something in it is missing."""
 
     def __init__(
         self, gaps: Mapping[Gap, datetime], clock: Callable[[], float], longest: timedelta

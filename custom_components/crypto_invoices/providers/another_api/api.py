@@ -46,7 +46,7 @@ class AnotherApi(PreviewedProvider):
     presets: ClassVar[Mapping[str, Preset]] = PRESETS
     address_gap: ClassVar[str] = GAP
     key_gap: ClassVar[str] = KEY
-    # Nobody knows of whom a refund is told as another word.
+    # Nobody knows of whom a refund is returned as another word.
     can_revert: ClassVar[bool] = True
 
     def __init__(self, session: Any, settings: Mapping[str, Any], *args: Any) -> None:
@@ -86,7 +86,7 @@ class AnotherApi(PreviewedProvider):
     @property
     @override
     def reported_fields(self) -> frozenset[str]:
-        """The fields of an invoice that this account can ever tell."""
+        """The fields of an invoice that this account can ever return."""
         return self._reading.tells
 
     @property

@@ -13,7 +13,7 @@ _AUTHORIZATION = "Authorization"
 
 PRESETS: Mapping[str, Preset] = {
     # "Get payment status" and "Payment statuses" of its API documentation. What was received is
-    # told in the coin, not in the currency asked for. "confirmed" and "sending": the money is on
+    # returned in the coin, not in the currency asked for. "confirmed" and "sending": the money is on
     # its way to the merchant.
     "nowpayments": Preset(
         name="NOWPayments",

@@ -68,7 +68,7 @@ class Reading:
 
     @property
     def tells(self) -> frozenset[str]:
-        """The fields of an invoice that can ever be told, of those that may be missing."""
+        """The fields of an invoice that can ever be returned, of those that may be missing."""
         told = {
             "amount": "amount_path",
             "amount_received": "received_path",

@@ -125,7 +125,7 @@ def is_paid_late(invoice: Invoice) -> bool:
 
 
 def parse_new_invoice(payload: object) -> Invoice:
-    """Return the invoice of one row, whichever it is about."""
+    """Return the invoice of one row, of any kind."""
     id_ = read_word(read_object(payload, "the answer").get("id"), "id")
     if parse_invoice_id(id_) != id_:
         raise BadResponse("the row names no invoice")

@@ -1,7 +1,7 @@
 """Money that came after an invoice had expired: the server doesn't say whether it is final.
 
 "PaidLate" is said once a transaction is seen, and stays, also where it was replaced. Only the
-payments tell the rest.
+payments show the rest.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping

@@ -10,8 +10,8 @@ from ..pages import smaller
 from .invoices import parse_rows
 from .late import LatePayments
 
-# A page of so many rows is far from what one answer may hold. It costs one
-# request, and is worth it for so many invoices at least.
+# A page of this many rows is far from what one answer may hold. It costs one
+# request, and is worth it for this many invoices at least.
 PAGE = 200
 WORTH_A_PAGE = 4
 

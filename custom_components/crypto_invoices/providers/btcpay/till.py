@@ -45,7 +45,7 @@ class BTCPay(BTCPayWebhooks):
         """Make an invoice, with a key that may. Raises a ProviderError.
 
         It can be paid for whole minutes; ``payment_method`` is one like BTC-CHAIN or
-        BTC-LN, which the payer can't choose any more then.
+        BTC-LN, which the payer can no longer choose then.
         """
         new.check_for(
             supported=self.supported_fields,
@@ -131,7 +131,7 @@ class BTCPay(BTCPayWebhooks):
         async def read(offset: int, size: int) -> Page:
             query = urlencode({**asked, "skip": offset, "take": size})
             rows = await self._async_get_page(query)
-            # How many there are in all is told by a page that isn't full.
+            # How many there are in all is known from a page that isn't full.
             total = offset + len(rows) if len(rows) < size else None
             found = await self._late.async_check(parse_rows(rows))
             return Page(len(rows), found, total)
@@ -143,7 +143,7 @@ class BTCPay(BTCPayWebhooks):
 
     @override
     def _refusal(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
-        """Tell what is missing, or not there, or wrong with single values."""
+        """Report what is missing, or not there, or wrong with single values."""
         fields = payload if isinstance(payload, dict) else {}
         if status == 403 and (name := _missing_permission(fields)):
             return PermissionMissing(name)

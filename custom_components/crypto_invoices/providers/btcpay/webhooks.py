@@ -13,8 +13,8 @@ from ..parse import read_object, read_text, read_word
 from ..push import Hint, PushRejected, RejectReason, parse_body
 from .store import BTCPayStore, is_plain, read_list
 
-# What a webhook of ours is told of. Older servers don't know the last two, and refuse what they
-# don't know; they tell of late money with the second.
+# What a webhook of ours is notified of. Older servers don't know the last two, and refuse what they
+# don't know; they report late money with the second.
 EVENTS = (
     "InvoiceExpired",
     "InvoiceReceivedPayment",

@@ -38,7 +38,7 @@ def _read_row(id_: str, row: Mapping[str, Any], last_rows: LastRead[Invoice] | N
 
 
 def parse_created(row: Mapping[str, Any]) -> Invoice:
-    """Return the invoice of a row, whichever it is about."""
+    """Return the invoice of a row, of any kind."""
     if (id_ := parse_invoice_id(read_word(row.get("uuid"), "uuid"))) is None:
         raise BadResponse("the row names no invoice")
     return parse_invoice(id_, row)
@@ -75,7 +75,7 @@ def parse_invoice(id_: str, row: Mapping[str, Any]) -> Invoice:
 
 
 def _issued_in(row: Mapping[str, Any]) -> tuple[Any, str | None]:
-    """Return the amount asked for and its currency: fiat where both are told, else USD."""
+    """Return the amount asked for and its currency: fiat where both are returned, else USD."""
     fiat = row.get("fiat_currency")
     if isinstance(fiat, dict):
         fiat = fiat.get("code")

@@ -118,7 +118,7 @@ class CryptoCloudProject(Provider):
 
     @override
     def _error(self, status: int, headers: Mapping[str, str], payload: object) -> ProviderError:
-        """Tell a bad key from what the provider refuses, both of which can be a 400."""
+        """Distinguish a bad key from what the provider refuses, both of which can be a 400."""
         if is_auth_failure(status, payload):
             return AuthError(f"HTTP {status}")
         if status in (400, 422) and payload is not None:
@@ -133,7 +133,7 @@ class CryptoCloudProject(Provider):
         return asked if new.order_id is None else {**asked, "order_id": new.order_id}
 
     def _read_result(self, payload: object) -> Any:
-        """Return the answer to what was to be done, or raise why it was not.
+        """Return the answer to what had to be done, or raise why it was not.
 
         Which status code comes with an error stands nowhere.
         """

@@ -1,4 +1,4 @@
-"""CryptoCloud, legacy API version 1: makes invoices, and tells the status of one at a time.
+"""CryptoCloud, legacy API version 1: makes invoices, and returns the status of one at a time.
 
 Facts: docs.cryptocloud.plus, "API reference V1 (old)", "Invoice Status Check" and
 "Create Invoice".
@@ -46,7 +46,7 @@ class CryptoCloudV1(CryptoCloudProject):
     @property
     @override
     def reported_fields(self) -> frozenset[str]:
-        """The fields of an invoice that this account can ever tell."""
+        """The fields of an invoice that this account can ever return."""
         return frozenset({"status"})
 
     @override

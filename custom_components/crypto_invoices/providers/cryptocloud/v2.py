@@ -117,7 +117,7 @@ class CryptoCloud(CryptoCloudWallets):
         """Make an invoice ("Creating an invoice"). Raises a ProviderError.
 
         It can be paid for whole minutes; ``payment_method`` is a coin like USDT_TRC20, which
-        the payer can't choose any more then.
+        the payer can no longer choose then.
         """
         new.check_for(
             supported=self.supported_fields, knows_currency=new.currency in CURRENCIES, decimals=2

@@ -53,7 +53,7 @@ class EGates(Provider):
         """Start with the way of signing that worked last, if there is one."""
         super().__init__(*args, **kwargs)
         self._zone: tzinfo | None = self._settings.get("time_zone")
-        # Where an invoice is paid is told when it is made, and never again.
+        # Where an invoice is paid is returned when it is created, and never again.
         self.links: Cache[str] = self._remembers(Cache())
         self._clock_offset = 0.0
         remembered = str(self._settings.get("signing"))
@@ -63,7 +63,7 @@ class EGates(Provider):
     @property
     @override
     def reported_fields(self) -> frozenset[str]:
-        """The fields of an invoice that this account can ever tell."""
+        """The fields of an invoice that this account can ever return."""
         return super().reported_fields - (frozenset() if self._zone else {"expires_at"})
 
     @property

@@ -69,7 +69,7 @@ class LNbitsHints(LNbitsWallet):
             detail = f"HTTP {err.status}"
         except (ClientError, OSError, ValueError) as err:
             detail = type(err).__name__
-        # Not from those errors: they tell the address, and the key is in it.
+        # Not from those errors: they contain the address, and the key is in it.
         raise ProviderUnavailable(trouble, detail)
 
     def _session_of_its_own(self) -> ClientSession:
@@ -83,7 +83,7 @@ class LNbitsHints(LNbitsWallet):
         )
 
     async def _async_connect(self, session: ClientSession) -> ClientWebSocketResponse:
-        """Open the connection on which the server tells of the wallet's payments."""
+        """Open the connection on which the server reports the wallet's payments."""
         async with asyncio.timeout(REQUEST_TIMEOUT.total):
             return await session.ws_connect(
                 f"{self.http.url}/api/v1/ws/{quote(self._settings['api_key'], safe='')}",
@@ -104,7 +104,7 @@ class LNbitsHints(LNbitsWallet):
         return self._hash_in(payment) if isinstance(payment, dict) else None
 
     def _hash_in(self, payment: Mapping[str, Any]) -> str | None:
-        """Return the payment hash of a payment that somebody told of, or None."""
+        """Return the payment hash of a payment that somebody reported, or None."""
         id_ = payment.get("payment_hash")
         return self.parse_invoice_id(id_) if isinstance(id_, str) else None
 

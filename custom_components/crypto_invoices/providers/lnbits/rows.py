@@ -1,4 +1,4 @@
-"""What LNbits tells of a payment, in the shapes of older releases too."""
+"""What LNbits returns of a payment, in the shapes of older releases too."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -96,7 +96,7 @@ def parse_row(row: Mapping[str, Any], now: datetime) -> Invoice:
 def _asked_in_fiat(extra: Mapping[str, Any], satoshi: Decimal | None) -> tuple[Decimal, str] | None:
     """Return the fiat amount that was asked for, None where it was satoshi.
 
-    Where it was in the wallet's own currency, only that it gives the satoshi exactly tells:
+    Where it was in the wallet's own currency, only that it gives the satoshi exactly shows it:
     what satoshi were worth is rounded, and doesn't.
     """
     amount, currency = read_amount(extra.get("fiat_amount")), read_text(extra.get("fiat_currency"))
@@ -114,7 +114,7 @@ def _asked_in_fiat(extra: Mapping[str, Any], satoshi: Decimal | None) -> tuple[D
 
 
 def _read_status(row: Mapping[str, Any]) -> str:
-    """Return the word for a payment's status; older releases only told whether it is pending."""
+    """Return the word for a payment's status; older releases only returned whether it is pending."""
     pending = row.get("pending")
     if row.get("status") is None and isinstance(pending, bool):
         return PENDING if pending else "success"

@@ -50,7 +50,7 @@ class _Known:
         is_open = self.invoice.status.is_open
         if is_open and has_expired(self.invoice, now):
             return True
-        # What the server goes on calling pending may have been paid at the last moment.
+        # What the server still calls pending may have been paid at the last moment.
         is_undecided = is_open or self.invoice.provider_status == PENDING
         return is_undecided and self.unchecked + 1 >= RECHECK_EVERY
 
@@ -136,9 +136,9 @@ class LNbitsWallet(Provider):
 
     @override
     async def async_get_account(self) -> Account:
-        """Prove the key with the wallet, as other answers don't tell a wrong one."""
+        """Prove the key with the wallet, as other answers don't reveal a wrong one."""
         wallet = await self._async_wallet()
-        # Only a key that can spend is told the wallet's id.
+        # Only a key that can spend gets the wallet's id.
         if wallet.get("id") is not None:
             raise KeyCanSpend("an admin key")
         self._read_by_list(
