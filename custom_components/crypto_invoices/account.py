@@ -129,7 +129,7 @@ def _pass_hint_on(
     coordinator: CryptoInvoicesCoordinator, auto_watch: AutoWatch | None, hint: Hint
 ) -> None:
     """Read what a hint names, watched or new."""
-    coordinator.async_hint(hint.invoice_ids)
+    coordinator.async_hint(hint.invoice_ids, is_news=hint.is_verified)
     if auto_watch is not None:
         auto_watch.async_hint(hint.invoice_ids, is_trusted=hint.is_verified)
 

@@ -122,9 +122,14 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
         await self.reader.async_ask()
 
     @callback
-    def async_hint(self, invoice_ids: Iterable[str]) -> list[asyncio.Future[ProviderError | None]]:
-        """Read these invoices now, if they are watched; return what to wait for."""
-        return self.reader.hints.async_add(invoice_ids)
+    def async_hint(
+        self, invoice_ids: Iterable[str], *, is_news: bool = False
+    ) -> list[asyncio.Future[ProviderError | None]]:
+        """Read these invoices now, if they are watched; return what to wait for.
+
+        Where it ``is_news`` from the provider, it is read again soon if nothing has changed.
+        """
+        return self.reader.hints.async_add(invoice_ids, is_news=is_news)
 
     @override
     async def _async_update_data(self) -> AllWatched:

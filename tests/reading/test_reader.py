@@ -436,6 +436,28 @@ def test_hints_at_others_put_no_poll_off() -> None:
     assert max(world.gaps("silent")) <= YOUNG_INTERVAL + 1
 
 
+@pytest.mark.parametrize("later", [0.5, 3.0, 7.0])
+def test_a_push_that_is_faster_than_the_api(later: float) -> None:
+    """What a provider reports a moment before it can be read there does not wait for a poll."""
+    world = World(OneByOne, answer_seconds=0.1)
+    world.start(invoice("1"), invoice("2"))
+    world.run(HOUR)
+    begin = world.now
+    world.hint("1", is_news=True)
+    world.run(later)
+    world.answers["1"] = invoice("1", S.PAID)
+    world.run(later + 4.5)
+    assert world.status("1") is S.PAID
+    # Where nothing comes of it, it costs a few polls; the others cost none.
+    world.hint("2", is_news=True)
+    world.run(MINUTE)
+    assert world.polled_since("2", begin) <= 7
+    world.hint("2")
+    begin = world.now
+    world.run(20)
+    assert world.polled_since("2", begin) <= 1
+
+
 def test_hints_take_all_there_is() -> None:
     """When hints have taken the whole budget, polls wait in line, and that is no failure."""
     world = World(OneByOne, answer_seconds=0.4)

@@ -203,13 +203,15 @@ class World:
         """Let time pass."""
         self.loop.advance(seconds)
 
-    def hint(self, *ids: str) -> list[asyncio.Future[ProviderError | None]]:
+    def hint(self, *ids: str, is_news: bool = False) -> list[asyncio.Future[ProviderError | None]]:
         """Hint at invoices."""
-        return self.loop.run(self.async_hint(*ids))
+        return self.loop.run(self.async_hint(*ids, is_news=is_news))
 
-    async def async_hint(self, *ids: str) -> list[asyncio.Future[ProviderError | None]]:
+    async def async_hint(
+        self, *ids: str, is_news: bool = False
+    ) -> list[asyncio.Future[ProviderError | None]]:
         """Hint at invoices."""
-        return self.reader.hints.async_add(ids)
+        return self.reader.hints.async_add(ids, is_news=is_news)
 
     def status(self, id_: str) -> InvoiceStatus:
         """Return what is believed of an invoice."""

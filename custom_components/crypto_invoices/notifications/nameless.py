@@ -39,16 +39,17 @@ class NamelessHints:
         elif self._timer.is_armed:
             self._is_wanted = True
         else:
-            self._read(is_verified=hint.is_verified)
+            self._read()
 
-    def _read(self, *, is_verified: bool) -> None:
+    def _read(self) -> None:
         """Have all open ones read, and not again for a while."""
         self._is_wanted = False
         self._timer.arm(INTERVAL)
-        self._hint(Hint(invoice_ids=frozenset(self._open_invoices()), is_verified=is_verified))
+        # Whatever it is about, it is news of one of them at most.
+        self._hint(Hint(invoice_ids=frozenset(self._open_invoices()), is_verified=False))
 
     @callback
     def _ring(self) -> None:
         """Read what came meanwhile."""
         if self._is_wanted:
-            self._read(is_verified=False)
+            self._read()

@@ -41,7 +41,7 @@ async def async_listen(
                     hint(replace(news, is_verified=True))
                 elif may_have_missed:
                     may_have_missed = False
-                    hint(Hint(invoice_ids=frozenset(open_invoices())))
+                    hint(Hint(invoice_ids=frozenset(open_invoices()), is_verified=False))
         except ProviderError as err:
             _LOGGER.debug("%s: the stream ended: %r", name, err)
         except Exception:

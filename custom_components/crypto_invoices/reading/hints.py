@@ -40,8 +40,10 @@ class Hints:
         self._lane = Lane(hass, f"{name} hints", self._async_follow)
 
     @callback
-    def async_add(self, invoice_ids: Iterable[str]) -> list[asyncio.Future[ProviderError | None]]:
-        """Read these invoices now, if they are watched.
+    def async_add(
+        self, invoice_ids: Iterable[str], *, is_news: bool = False
+    ) -> list[asyncio.Future[ProviderError | None]]:
+        """Read these invoices now, if they are watched; once more if news of them come too soon.
 
         Return what to wait for: each gives None when the invoice was read, or what went wrong.
         """
@@ -50,6 +52,8 @@ class Hints:
             return futures
         for invoice_id in invoice_ids:
             if invoice_id in self._watched:
+                if is_news:
+                    self._watched[invoice_id].news_at = self._clock()
                 if invoice_id not in self._waiting:
                     self._waiting[invoice_id] = self._hass.loop.create_future()
                 futures.append(self._waiting[invoice_id])

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+import math
 import random
 
 from ..book.book import Book
@@ -120,6 +121,7 @@ class Intake:
                 had_error = one.error is not None
                 if self._take(one, row, answer):
                     taken.note(one, had_error=had_error)
+                    one.news_at = -math.inf
                 interval = interval_for(
                     one, self._clocks, now, can_revert=self._provider.can_revert
                 )

@@ -1,11 +1,17 @@
 """In how many seconds to poll a watched invoice again, by all that is known of it. Pure."""
 
+import math
+
 from ..providers.model import InvoiceNotFound, ProviderUnavailable, RateLimited
 from .clocks import Clocks
 from .schedule import GRACE, LAST_POLL, SPREAD, YOUNG_INTERVAL, interval_after_miss, next_poll
 from .watched import Watched
 
 _AFTER_DOUBT = 1.0
+# What a provider reports may be read there a moment later: after some 4 seconds, 8 and 16.
+# A timer may ring early, and an invoice is not read sooner than pushes may have it read.
+_AFTER_NEWS = 4.0
+_NEWS_FOR = 10.0
 
 
 def interval_for(one: Watched, clocks: Clocks, now: float, *, can_revert: bool) -> float | None:
@@ -33,10 +39,17 @@ def interval_for(one: Watched, clocks: Clocks, now: float, *, can_revert: bool) 
             is_certain=clocks.is_certain,
             can_revert=can_revert,
         )
+        if interval is not None:
+            interval = min(interval, _until_news(now - one.news_at))
     if interval is None and now - one.doubted_at < LAST_POLL:
         # Of two answers, the last one need not be the right one.
         return LAST_POLL
     return interval
+
+
+def _until_news(known_for: float) -> float:
+    """Return in how many seconds what a provider reported so long ago may be read there."""
+    return max(known_for, _AFTER_NEWS) if known_for <= _NEWS_FOR else math.inf
 
 
 def unchanged_for(one: Watched, clocks: Clocks) -> float:

@@ -48,6 +48,8 @@ class Watched:
     """How many readings of it failed in a row."""
     hinted_at: float = -math.inf
     """When it was last read for a hint."""
+    news_at: float = -math.inf
+    """When its provider last said that it has changed, unless it has been read to have since."""
     planned: dict[Watched, None] = field(default_factory=dict, repr=False)
     """Those of its account that are planned: a poll costs what is open, not what there is."""
 
