@@ -93,7 +93,10 @@ class PostgreSQL(Server):
             self._user = NOBODY
             # The checkout may be where nobody else may enter.
             root = folder.with_name("programs")
-            leave = shutil.ignore_patterns("*LLVM*", "bitcode", "doc", "locale", "man")
+            # Without what only its compiler and its scripts need.
+            leave = shutil.ignore_patterns(
+                "*LLVM*", "libz3*", "bitcode", "perl*", "doc", "i18n", "locale", "man"
+            )
             if UNPACKED.exists():
                 shutil.copytree(UNPACKED, root, symlinks=True, ignore=leave)
         self._programs = _find("usr/lib/postgresql/*/bin/initdb", (Path("/"), root)).parent
