@@ -13,6 +13,7 @@ import traceback
 
 from demo import CHECKOUT, DemoError, say
 from demo.check import aligned
+from tests.figures import keep as keep_figures
 
 from .stories import discover
 from .story import Figure, Outcome, Stage, Story
@@ -73,6 +74,9 @@ async def tell_all(stories: Iterable[Story], seed: int, *, short: bool, jobs: in
     for name, outcome in outcomes.items():
         if outcome.failures:
             print_failures(name, outcome.failures)
+        elif not short:
+            numbers = {one.name: one.value for one in outcome.figures if one.name != "seconds"}
+            keep_figures(f"e2e.{name}", numbers)
     return not any(outcome.failures for outcome in outcomes.values())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from demo import DemoError
+from tests import figures
 from tests.e2e import command_line
 from tests.e2e.story import Figure, Outcome, Stage, Story
 
@@ -32,12 +33,15 @@ async def broken(stage: Stage) -> Outcome:
 
 
 @pytest.fixture(autouse=True)
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def kept(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """Keep what failed in a scratch folder, and have stories of our own."""
     told = {"good": good, "bad": bad, "stuck": stuck, "broken": broken}
     stories = {name: (Story(name=name, title=name, run=run),) for name, run in told.items()}
     monkeypatch.setattr(command_line, "discover", lambda: stories)
     monkeypatch.setattr(command_line, "KEPT", tmp_path)
+    monkeypatch.setattr(figures, "CACHE", tmp_path_factory.mktemp("cache"))
     return tmp_path
 
 
@@ -53,6 +57,14 @@ def test_all_is_well(capsys: pytest.CaptureFixture[str], kept: Path) -> None:
     assert command_line.main(["--story", "good"]) == 0
     assert "good   lost     0      right" in capsys.readouterr().out
     assert not list(kept.iterdir())
+    assert figures.collect()["e2e.good.paid"]["value"] == 3
+
+
+def test_short(kept: Path) -> None:
+    """What is told in short is no figure to write down; neither is what failed."""
+    assert command_line.main(["--story", "good", "--short"]) == 0
+    assert command_line.main(["--story", "bad"]) == 1
+    assert figures.collect() == {}
 
 
 def test_wrong_figures(capsys: pytest.CaptureFixture[str], kept: Path) -> None:

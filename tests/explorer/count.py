@@ -9,6 +9,8 @@ import traceback
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.figures import keep
+
 from .machine import Explorer
 
 
@@ -50,7 +52,9 @@ def main() -> None:
         if "--quiet" not in sys.argv:
             traceback.print_exception(err, limit=-6)
         raise SystemExit(1) from None
-    print(f"nothing in {begun} ({begun / (time.monotonic() - began):.1f} a second)")
+    seconds = time.monotonic() - began
+    print(f"nothing in {begun} ({begun / seconds:.1f} a second)")
+    keep("explorer", {"examples": begun, "seconds": round(seconds)})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from tempfile import TemporaryDirectory
 
+from tests.figures import keep
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path("custom_components/crypto_invoices")
 
@@ -293,6 +295,8 @@ def main() -> None:
             took.append(found)
     if took:
         print(f"found: {len(took)}, median number of examples: {median(took):g}")
+    if not wanted:
+        keep("mutants", {"planted": len(MUTANTS), "found": len(took)})
     if missed:
         raise SystemExit(f"not found: {', '.join(missed)}")
 
