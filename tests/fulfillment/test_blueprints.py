@@ -56,6 +56,9 @@ async def test_switched_on(shop: Shop, inputs: dict[str, Any], minutes: int) -> 
     await shop.pay()
     assert is_on(shop)
     assert await shop.open() == []
+    # Its time begins when that is on the disk.
+    await shop.entry.runtime_data.book.async_commit()
+    await turns()
     await shop.wait(minutes=minutes - 0.5)
     assert is_on(shop)
     await shop.wait(minutes=1)
