@@ -31,9 +31,6 @@ class Checks:
         self._bills = bills
         self.steps = 0
 
-    def note_death(self) -> None:
-        """Note that everything but the disk was lost."""
-
     def after_step(self) -> None:
         """Check what has to be so at any time."""
         self.steps += 1
@@ -61,9 +58,6 @@ class Checks:
                     shown = Decimal(state.state)
                     assert shown == amount, f"{key}: {name} is shown as {shown}, not {amount}"
 
-    def at_the_end_of_a_day(self) -> None:
-        """Check what takes longer."""
-
     def in_the_end(self) -> None:
         """Check that nothing was lost: payments, deliveries, money."""
         self.after_step()
@@ -75,6 +69,7 @@ class Checks:
             assert not account.book.writer.failed, f"{key} is not written"
             self._payments_are_announced(key)
             self._money_is_right(key, account)
+            self._fulfilled_is_fulfilled(key, account)
 
     def _payments_are_announced(self, key: str) -> None:
         """P2 and P3: as many IDs as payments, and all have heard them."""
@@ -98,6 +93,13 @@ class Checks:
         """P3: an announcement was heard by all who were to hear it."""
         unheard = self._home.heard.unheard(announced)
         assert not unheard, f"{what}: {', '.join(unheard)} never heard of it"
+
+    def _fulfilled_is_fulfilled(self, key: str, account: AccountRuntime) -> None:
+        """What somebody was told is fulfilled is not owed again."""
+        for id_, record in account.book.records.items():
+            if record.is_owed and record.item is not None:
+                is_given = record.item.announcement_id in self._home.heard.fulfilled
+                assert not is_given, f"{id_} at {key} is owed again, and was fulfilled"
 
     def _money_is_right(self, key: str, account: AccountRuntime) -> None:
         """P6: the sums are the provider's to the last digit, and those of the records."""

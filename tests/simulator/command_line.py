@@ -3,13 +3,13 @@
 import argparse
 from collections.abc import Sequence
 import json
+import logging
 from pathlib import Path
 import sys
 import time
 import warnings
 
 from .plan import make_plan
-from .shop import silence
 from .story import Result, shortest, tell
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +29,7 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log", type=Path, help="write all that happens to this file")
     parser.add_argument("--output", type=Path, default=_FIGURES, help="where to write the figures")
+    parser.add_argument("--until-failure", action="store_true", help="end with the first failure")
     parser.add_argument("--no-story", action="store_true", help="make no failure's story shorter")
     return parser
 
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _arguments().parse_args(arguments)
     if asked.short:
         asked.seeds, asked.days = SHORT_SEEDS, 1
-    silence()
+    # Thousands of lines say that a provider is down, as they should.
+    logging.getLogger().setLevel(logging.CRITICAL + 1)
     warnings.simplefilter("ignore")
     results = []
     for seed in range(asked.seed, asked.seed + asked.seeds):
@@ -48,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if result.failure and not asked.no_story:
             _say("".join(result.where))
             _say(str(shortest(result)))
+        if result.failure and asked.until_failure:
+            break
     figures, failed = _figures(results, asked.days), [one for one in results if one.failure]
     asked.output.parent.mkdir(parents=True, exist_ok=True)
     asked.output.write_text(json.dumps(figures, indent=2) + "\n")

@@ -31,6 +31,8 @@ class Announced:
     status: str
     is_payment: bool
     is_revert: bool
+    at: float
+    """When it was announced first."""
     runs: dict[str, Run] = field(default_factory=dict)
     """By automation."""
     excused: set[str] = field(default_factory=set)
@@ -49,6 +51,8 @@ class Heard:
         """Automations that are off, or not armed again since."""
         self.cuts = dict.fromkeys(AUTOMATIONS, 0)
         self.number_of_runs = 0
+        self.fulfilled: set[str] = set()
+        """The payments of which somebody was told that they are fulfilled."""
 
     def note(self, announcement: Announcement, entry_id: str) -> None:
         """Note that something is announced."""
@@ -61,6 +65,7 @@ class Heard:
                 announcement.status.value,
                 announcement.is_payment,
                 announcement.kind == "payment_reverted",
+                self._clock(),
             )
             key = entry_id, announcement.invoice_id
             self.by_invoice.setdefault(key, []).append(announced)

@@ -13,6 +13,7 @@ from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAI
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import (
     area_registry as ar,
     category_registry as cr,
@@ -26,6 +27,7 @@ from homeassistant.helpers.restore_state import async_load as async_load_restore
 from homeassistant.setup import async_setup_component
 from homeassistant.util.aiohttp import MockRequest
 
+from custom_components.crypto_invoices.book.writer import HELD
 from custom_components.crypto_invoices.const import CONF_TO_FULFILL, DOMAIN
 from custom_components.crypto_invoices.delivery.announcement import Announcement
 from custom_components.crypto_invoices.delivery.listeners import Subscriber, async_get_listeners
@@ -35,12 +37,13 @@ from tests.explorer.host import Host
 from tests.explorer.virtual import VirtualLoop
 
 from . import own_api
-from .heard import Heard
+from .heard import Announced, Heard
 from .log import Log
 from .mail import Push
 from .plan import ACCOUNTS, AUTOMATIONS
 from .wire import ADDRESS, Session, Socket
 
+_FULFILLED_AUTOMATICALLY = 0.8
 _TIME_ZONE = "Europe/Berlin"
 _AT_HOME = "http://127.0.0.1:8123"
 _TRIGGERS = {"payments": "crypto_invoices.paid", "changes": "crypto_invoices.status_changed"}
@@ -120,11 +123,30 @@ class ShopHome(Host):
             is_cut = True
             try:
                 await asyncio.sleep(self._dice.choice((0, 0, 0.05, 1.0, 4.0)))
+                if automation == "payments" and self._dice.random() < _FULFILLED_AUTOMATICALLY:
+                    await self.async_fulfill(announced)
                 is_cut = False
             finally:
                 self.heard.end(run, is_cut=is_cut, life=self.life)
 
         return report
+
+    async def async_fulfill(self, announced: Announced) -> None:
+        """Fulfill a payment, and remember it once that is said to be so."""
+        try:
+            await self.hass.services.async_call(
+                DOMAIN,
+                "fulfill",
+                {"announcement_id": announced.id},
+                blocking=True,
+                return_response=True,
+            )
+        except HomeAssistantError as err:
+            self._log.write(f"{announced.invoice} is not fulfilled: {err.translation_key}")
+            return
+        # While a backup is made, nothing is written.
+        if HELD not in self.hass.data:
+            self.heard.fulfilled.add(announced.id)
 
     def _watch(self, announcement: Announcement) -> bool:
         """Note an announcement."""

@@ -7,7 +7,6 @@ from functools import partial
 import gc
 import heapq
 from itertools import count
-import logging
 from pathlib import Path
 import shutil
 import tempfile
@@ -23,6 +22,7 @@ from .bills import Bills, credentials_of
 from .chance import Chance, clocks_of
 from .checks import Checks
 from .home import ShopHome, async_add_accounts
+from .limits import AFTER_MIDNIGHT, Limits, counted_lines, midnights
 from .log import Log
 from .machine import Machine
 from .mail import Mail
@@ -69,6 +69,8 @@ class Shop:
         self.bills = Bills(app, self.log)
         self.mail = Mail(app, chance, self.later, self.home.post, self.log)
         self.checks = Checks(self.home, self.bills)
+        lines = self._stack.enter_context(counted_lines())
+        self.limits = Limits(self.home, self.bills, self.weather, lines)
         self.machine = Machine(self.home, self.later, self.log)
         self.people = People(self)
         self._stack.enter_context(self.home.patched())
@@ -103,6 +105,8 @@ class Shop:
             self.later(self.begin + event.at - self.loop.passed, partial(self._do, event))
         for day in range(1, int(self.plan.days) + 1):
             self.later(self.begin + day * DAY - self.loop.passed, self._end_day)
+        for seconds in midnights(self.loop.right(), self.plan.days):
+            self.later(seconds + AFTER_MIDNIGHT, self.limits.after_midnight)
         self._pass_until(self.begin + self.plan.days * DAY)
         self._close()
 
@@ -158,15 +162,15 @@ class Shop:
             self.loop.advance(min(max(at - self.loop.passed, 0.0), HOUR))
             if self.loop.is_halted:
                 self.machine.die()
-                self.checks.note_death()
             elif self.loop.passed >= at:
                 return
 
     def _end_day(self) -> None:
         """Count what there is, and forget at the providers what is long over."""
         self.bills.age()
+        self.people.fulfill_the_rest()
         gc.collect()
-        self.checks.at_the_end_of_a_day()
+        self.limits.at_the_end_of_a_day()
 
     def _close(self) -> None:
         """Let everything come right, and see whether anything was lost."""
@@ -206,8 +210,3 @@ def _credentials_kept() -> Iterator[None]:
             for name in ("credentials", "invoicing_credentials"):
                 stack.enter_context(patch.dict(getattr(provider, name)))
         yield
-
-
-def silence() -> None:
-    """Let nothing be logged: thousands of lines say that a provider is down, as they should."""
-    logging.disable(logging.CRITICAL)

@@ -1,10 +1,12 @@
 """What goes wrong at the providers, and until when."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .chance import Chance
 
+_HOUR = 3600.0
 # Faults of the sandbox's own: what it answers then.
 ANSWERED = (
     "unauthorized",
@@ -29,6 +31,7 @@ class Spell:
     """Bad weather at one provider."""
 
     fault: str
+    since: float
     until: float
     share: float
     """Of how many requests something becomes of it."""
@@ -42,10 +45,13 @@ class Weather:
         self._dice = chance.of("weather")
         self._clock = clock
         self._spells: dict[str, Spell] = {}
+        self.requests_when_down = Counter[tuple[str, int]]()
+        """By provider and hour, of those hours in which it was down all along."""
 
     def begin(self, provider: str, fault: str, seconds: float, share: float) -> None:
         """Let it be bad for a while."""
-        self._spells[provider] = Spell(fault, self._clock() + seconds, share)
+        now = self._clock()
+        self._spells[provider] = Spell(fault, now, now + seconds, share)
 
     def of(self, provider: str) -> str | None:
         """Return what becomes of a request, None where nothing does."""
@@ -55,6 +61,10 @@ class Weather:
         if spell.until <= self._clock():
             del self._spells[provider]
             return None
+        hours, rest = divmod(self._clock() - spell.since, _HOUR)
+        left = spell.until - self._clock() + rest
+        if hours and left >= _HOUR and spell.fault == "no connection" and spell.share == 1:
+            self.requests_when_down[provider, int(hours)] += 1
         return spell.fault if self._dice.random() < spell.share else None
 
     def calm(self) -> None:

@@ -1,0 +1,156 @@
+"""P7: nothing grows without a bound, and a day begins when it begins; seen once a day."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+import logging
+import sqlite3
+from typing import override
+
+from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
+
+from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.runtime import AccountRuntime
+from custom_components.crypto_invoices.upkeep.cleanup import cleanup_after
+
+from .bills import PAID, Bills
+from .home import ShopHome
+from .weather import Weather
+
+_LOGGER = logging.getLogger(f"custom_components.{DOMAIN}")
+# What is final is cleaned up; it may be open for two days before, and nothing is cleaned up in
+# the hour after a start or while a clock is wrong.
+_MARGIN = timedelta(days=4)
+_TOMBSTONES_KEPT = timedelta(days=32)
+# In a day, for all accounts together.
+_MOST_LINES = 120
+_MOST_TASKS = 60
+_MOST_TIMERS = 400
+_MOST_FACTS = 30
+# In an hour in which a provider has been down for an hour already: polls, lists, a stream.
+_MOST_REQUESTS_WHEN_DOWN = 60
+# A minute for each reading and each announcement after midnight.
+AFTER_MIDNIGHT = 600.0
+
+
+class Lines(logging.Handler):
+    """Counts what is logged that somebody has to read."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__(logging.WARNING)
+        self.counted = Counter[str]()
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a line by where it comes from."""
+        self.counted[f"{record.name}:{record.lineno}"] += 1
+
+
+@contextmanager
+def counted_lines() -> Iterator[Lines]:
+    """Count lines, and show none."""
+    lines, before = Lines(), (_LOGGER.level, _LOGGER.propagate)
+    _LOGGER.addHandler(lines)
+    _LOGGER.setLevel(logging.WARNING)
+    _LOGGER.propagate = False
+    try:
+        yield lines
+    finally:
+        _LOGGER.removeHandler(lines)
+        _LOGGER.setLevel(before[0])
+        _LOGGER.propagate = before[1]
+
+
+class Limits:
+    """Sees whether anything grows that should not."""
+
+    def __init__(self, home: ShopHome, bills: Bills, weather: Weather, lines: Lines) -> None:
+        """Begin on the first day."""
+        self._home = home
+        self._bills = bills
+        self._weather = weather
+        self._lines = lines
+
+    def at_the_end_of_a_day(self) -> None:
+        """Check what is kept, and how much of it."""
+        lines = self._lines.counted
+        assert lines.total() <= _MOST_LINES, f"logged in a day: {lines.most_common(3)}"
+        lines.clear()
+        tasks, timers = len(asyncio.all_tasks(self._home.loop)), len(self._home.loop.timers)
+        assert tasks <= _MOST_TASKS, f"{tasks} tasks"
+        assert timers <= _MOST_TIMERS, f"{timers} timers"
+        hours = self._weather.requests_when_down
+        worst = max(hours.values(), default=0)
+        assert worst <= _MOST_REQUESTS_WHEN_DOWN, f"{worst} requests an hour to who is down"
+        hours.clear()
+        for key, account in self._home.loaded():
+            self._check_file(key, account)
+
+    def _check_file(self, key: str, account: AccountRuntime) -> None:
+        """Check that what is over is gone from the file."""
+        entry, now = self._home.entry(key), self._home.loop.right()
+        assert entry is not None
+        days = max(cleanup_after(entry), 7)
+        oldest = now - timedelta(days=days) - _MARGIN
+        path = account.book.writer._storage.path
+        with suppress(sqlite3.OperationalError):
+            database = sqlite3.connect(path)
+            made = _oldest(database, "SELECT min(created_at) FROM records WHERE item_since IS NULL")
+            gone = _oldest(database, "SELECT min(gone_at) FROM tombstones")
+            (facts,) = database.execute("SELECT count(*) FROM facts").fetchone()
+            database.close()
+            assert made is None or made >= oldest, f"{key}: a record since {made} at {now}"
+            assert gone is None or gone >= now - _TOMBSTONES_KEPT, f"{key}: gone since {gone}"
+            assert facts <= _MOST_FACTS, f"{key}: {facts} facts"
+
+    def after_midnight(self) -> None:
+        """Check that no more are counted as paid today than were."""
+        home = self._home
+        if not home.is_running or home.loop.wall_offset:
+            return
+        since = home.loop.passed - AFTER_MIDNIGHT
+        registry = er.async_get(home.hass)
+        for key, entry_id in home.entry_ids.items():
+            entity_id = registry.async_get_entity_id("sensor", DOMAIN, f"{entry_id}_paid_today")
+            state = home.hass.states.get(entity_id) if entity_id else None
+            if state is None or not state.state.isdigit():
+                continue
+            seen = sum(
+                1
+                for (of, _), announced in home.heard.by_invoice.items()
+                if of == entry_id
+                for one in announced
+                if one.is_payment and one.at >= since
+            )
+            waiting = sum(
+                bill.invoice.state in PAID
+                and not any(
+                    one.is_payment
+                    for one in home.heard.by_invoice.get((entry_id, bill.invoice.id), [])
+                )
+                for bill in self._bills.of(key)
+            )
+            assert int(state.state) <= seen + waiting, (
+                f"{key}: {state.state} are paid today, ten minutes after midnight, not {seen}"
+            )
+
+
+def midnights(begin: datetime, days: float) -> Iterator[float]:
+    """Yield when local days begin, in seconds from the beginning."""
+    day = dt_util.as_local(begin).date()
+    while True:
+        day += timedelta(days=1)
+        seconds = (dt_util.start_of_local_day(day) - begin).total_seconds()
+        if seconds > days * 86_400:
+            return
+        yield seconds
+
+
+def _oldest(database: sqlite3.Connection, query: str) -> datetime | None:
+    """Return a moment that is in a file."""
+    (text,) = database.execute(query).fetchone()
+    return None if text is None else datetime.fromisoformat(text)
