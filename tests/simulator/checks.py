@@ -65,7 +65,9 @@ class Checks:
             account = self._home.account(key)
             entry = self._home.entry(key)
             assert account is not None, f"{key} is {entry and entry.state}"
-            assert account.coordinator.last_update_success, f"{key} answers, and nobody asks"
+            if any(one.due is not None for one in account.coordinator.data.values()):
+                is_read = account.coordinator.last_update_success
+                assert is_read, f"{key} answers, and nobody asks"
             assert not account.book.writer.failed, f"{key} is not written"
             self._payments_are_announced(key)
             self._money_is_right(key, account)

@@ -18,6 +18,7 @@ from custom_components.crypto_invoices.upkeep.cleanup import cleanup_after
 
 from .bills import PAID, Bills
 from .home import ShopHome
+from .plan import ACCOUNTS
 from .weather import Weather
 
 _LOGGER = logging.getLogger(f"custom_components.{DOMAIN}")
@@ -25,12 +26,14 @@ _LOGGER = logging.getLogger(f"custom_components.{DOMAIN}")
 # the hour after a start or while a clock is wrong.
 _MARGIN = timedelta(days=4)
 _TOMBSTONES_KEPT = timedelta(days=32)
-# In a day, for all accounts together.
-_MOST_LINES = 120
+# In a day, for all accounts together: a provider may come and go for hours.
+_MOST_LINES = 2000
+# In an hour in which a provider has been down for an hour already, with a start in it.
+_MOST_LINES_WHEN_DOWN = 6
 _MOST_TASKS = 60
 _MOST_TIMERS = 400
 _MOST_FACTS = 30
-# In an hour in which a provider has been down for an hour already: polls, lists, a stream.
+# In such an hour: polls, lists, a stream.
 _MOST_REQUESTS_WHEN_DOWN = 60
 # A minute for each reading and each announcement after midnight.
 AFTER_MIDNIGHT = 600.0
@@ -39,21 +42,30 @@ AFTER_MIDNIGHT = 600.0
 class Lines(logging.Handler):
     """Counts what is logged that somebody has to read."""
 
-    def __init__(self) -> None:
+    def __init__(self, weather: Weather) -> None:
         """Begin with none."""
         super().__init__(logging.WARNING)
+        self._weather = weather
         self.counted = Counter[str]()
+        """By where they come from."""
+        self.when_down = Counter[tuple[str, int]]()
+        """By provider and hour, of those hours in which it was down all along."""
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        """Count a line by where it comes from."""
+        """Count a line."""
         self.counted[f"{record.name}:{record.lineno}"] += 1
+        text = record.getMessage()
+        for account in ACCOUNTS.values():
+            hour = self._weather.hour_down(account.key)
+            if hour is not None and account.name in text:
+                self.when_down[account.key, hour] += 1
 
 
 @contextmanager
-def counted_lines() -> Iterator[Lines]:
+def counted_lines(weather: Weather) -> Iterator[Lines]:
     """Count lines, and show none."""
-    lines, before = Lines(), (_LOGGER.level, _LOGGER.propagate)
+    lines, before = Lines(weather), (_LOGGER.level, _LOGGER.propagate)
     _LOGGER.addHandler(lines)
     _LOGGER.setLevel(logging.WARNING)
     _LOGGER.propagate = False
@@ -80,6 +92,9 @@ class Limits:
         lines = self._lines.counted
         assert lines.total() <= _MOST_LINES, f"logged in a day: {lines.most_common(3)}"
         lines.clear()
+        worst = max(self._lines.when_down.values(), default=0)
+        assert worst <= _MOST_LINES_WHEN_DOWN, f"{worst} lines an hour about who is down"
+        self._lines.when_down.clear()
         tasks, timers = len(asyncio.all_tasks(self._home.loop)), len(self._home.loop.timers)
         assert tasks <= _MOST_TASKS, f"{tasks} tasks"
         assert timers <= _MOST_TIMERS, f"{timers} timers"

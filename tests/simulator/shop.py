@@ -69,7 +69,7 @@ class Shop:
         self.bills = Bills(app, self.log)
         self.mail = Mail(app, chance, self.later, self.home.post, self.log)
         self.checks = Checks(self.home, self.bills)
-        lines = self._stack.enter_context(counted_lines())
+        lines = self._stack.enter_context(counted_lines(self.weather))
         self.limits = Limits(self.home, self.bills, self.weather, lines)
         self.machine = Machine(self.home, self.later, self.log)
         self.people = People(self)

@@ -61,11 +61,17 @@ class Weather:
         if spell.until <= self._clock():
             del self._spells[provider]
             return None
-        hours, rest = divmod(self._clock() - spell.since, _HOUR)
-        left = spell.until - self._clock() + rest
-        if hours and left >= _HOUR and spell.fault == "no connection" and spell.share == 1:
-            self.requests_when_down[provider, int(hours)] += 1
+        if (hour := self.hour_down(provider)) is not None:
+            self.requests_when_down[provider, hour] += 1
         return spell.fault if self._dice.random() < spell.share else None
+
+    def hour_down(self, provider: str) -> int | None:
+        """Return for how many hours a provider has been down, if that goes on for an hour."""
+        spell, now = self._spells.get(provider), self._clock()
+        if spell is None or spell.fault != "no connection" or spell.share < 1:
+            return None
+        hours, rest = divmod(now - spell.since, _HOUR)
+        return int(hours) if hours and spell.until - now + rest >= _HOUR else None
 
     def calm(self) -> None:
         """Let all be well."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import override
 
@@ -15,7 +15,7 @@ from homeassistant.components.sensor import (
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
-from homeassistant.helpers.event import async_track_time_change
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.typing import StateType
 from homeassistant.util import dt as dt_util
 
@@ -27,8 +27,8 @@ from ..money import exact
 from ..runtime import AccountRuntime
 from .money import MoneySensor, known_currencies
 
-# In minutes. A timer for midnight alone knows nothing of a clock that is set.
-_DAY_COMPARED_EVERY = 5
+# Not a moment of the day: such a timer sleeps for a month where the clock is set back for a while.
+_DAY_COMPARED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +169,8 @@ class PaidTodaySensor(AccountSensor):
         await super().async_added_to_hass()
         self._shown_since = self.last_reset
         self.async_on_remove(
-            async_track_time_change(
-                self.hass, self._compare_day, minute=range(0, 60, _DAY_COMPARED_EVERY), second=0
+            async_track_time_interval(
+                self.hass, self._compare_day, _DAY_COMPARED_EVERY, cancel_on_shutdown=True
             )
         )
 
