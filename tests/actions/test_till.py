@@ -451,6 +451,8 @@ async def test_labels_in_another_language(hass: HomeAssistant, till: ConfigEntry
         (Rejected("the shop is closed"), "rejected", "the shop is closed"),
         (Rejected("x" * 10_000), "rejected", "x" * 80),
         (SettingNeeded("shop_id"), "setting_needed", "Shop ID"),
+        (SettingNeeded("store_id"), "setting_needed", "Store ID"),
+        (SettingNeeded("postback_secret"), "setting_needed", "Secret key"),
         (AuthError(), "invalid_auth", "key"),
         (RateLimited(60), "rate_limited", "limits the number of requests"),
         (BadResponse(), "bad_response", "invalid response"),
