@@ -1,9 +1,12 @@
 """The documentation is true where a machine can see it."""
 
+import ast
 from collections.abc import Iterator
+import io
 import json
 from pathlib import Path
 import re
+import tokenize
 from typing import Any
 
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
@@ -45,7 +48,7 @@ HABITS = {
     r"what (?:it|they) brought": "its money, the total",
     r"has trouble of its own": "reports an error",
     r"own making|made by hand": "self-signed, that you create",
-    r"(?:isn't|aren't|doesn't|don't|can't|won't|not)(?=[.;!])": "a sentence that says what is",
+    r"(?:isn't|aren't|doesn't|don't|can't|won't|(?<!or )not)(?=[.;!])": "a sentence that says what is",
 }
 HABIT = re.compile(rf"\b(?:{'|'.join(HABITS)})(?!\w)", re.IGNORECASE)
 
@@ -108,6 +111,25 @@ def test_plain_words_of_pages(page: Path) -> None:
 def test_plain_words_of_texts(path: str, text: str) -> None:
     """A text on the screen is written as people speak."""
     assert habits(text) == [], f"{path}: {HABITS}"
+
+
+def comments(source: str) -> Iterator[str]:
+    """Yield the comments and docstrings of a module."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+
+
+@pytest.mark.parametrize("module", sorted(PACKAGE.rglob("*.py")), ids=lambda module: module.stem)
+def test_plain_words_of_code(module: Path) -> None:
+    """Comments and docstrings use the field's words; they may end with a negation."""
+    found = [habit for text in comments(module.read_text()) for habit in habits(text)]
+    assert [
+        habit for habit in found if not re.fullmatch(r"\w+n't|not", habit, re.IGNORECASE)
+    ] == [], HABITS
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ async def _async_read_first(
         async with asyncio.timeout(_FIRST_READING):
             await coordinator.async_refresh()
     except TimeoutError:
-        # It goes on without anybody waiting.
+        # It continues without anybody waiting.
         return
     if not coordinator.last_update_success and not coordinator.reader.standing.is_key_doubted:
         raise _not_ready(coordinator.last_exception)
@@ -239,7 +239,7 @@ def _not_ready(failed: BaseException | None) -> ConfigEntryNotReady:
 
 
 async def _async_stop_reading(reader: Reader, auto_watch: AutoWatch | None) -> None:
-    """Read nothing any more, and wait until what is being read has ended."""
+    """Stop reading, and wait until what is being read has ended."""
     if auto_watch is not None:
         await auto_watch.async_stop()
     await reader.async_stop()
@@ -251,7 +251,7 @@ async def _async_close(
     stop_reading: Callable[[], Awaitable[None]],
     coordinator: CryptoInvoicesCoordinator,
 ) -> None:
-    """Read nothing any more, then write what is not on disk yet, and close the book."""
+    """Stop reading, then write what is not on disk yet, and close the book."""
 
     async def async_close() -> None:
         await stop_reading()

@@ -225,7 +225,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
 
     @callback
     def _log_news(self, taken: Taken) -> None:
-        """Log, once each, what a user may have to look at."""
+        """Log, once each, what a user may have to check."""
         account = self.config_entry.title
         if taken.lost:
             lost = ", ".join(f"{id_} ({error_key(err)})" for id_, err in taken.lost.items())

@@ -9,7 +9,7 @@ from ..const import DOMAIN
 from ..providers.push import Hint
 from ..reading.timer import Timer
 
-# At most once in so many seconds.
+# At most once in this many seconds.
 INTERVAL = 10.0
 
 

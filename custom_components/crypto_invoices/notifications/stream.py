@@ -13,7 +13,7 @@ _LOGGER = logging.getLogger(__name__)
 
 FIRST_DELAY = 5.0
 LONGEST_DELAY = 5 * 60.0
-# A connection that lasted so many seconds, or brought something, was a success.
+# A connection that lasted this many seconds, or brought something, was a success.
 LASTED = 30.0
 
 

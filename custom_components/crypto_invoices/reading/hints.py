@@ -63,7 +63,7 @@ class Hints:
         return futures
 
     async def async_stop(self) -> None:
-        """Follow no hint any more, and let nobody wait for one."""
+        """Stop following hints, and let nobody wait for one."""
         await self._lane.async_stop()
         self._answer(list(self._waiting), None)
 

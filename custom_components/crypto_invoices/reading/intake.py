@@ -21,11 +21,11 @@ from .problems import note_problem
 from .schedule import plan_together
 from .watched import AllWatched, Taken, Watched
 
-# At a start, what had ended is read after the others, a batch a second, but for so many batches.
+# At a start, what had ended is read after the others, a batch a second, but for this many batches.
 _ALONG_AT_START = 10
 # When the clock was set, or the machine slept, all open ones are read in this time.
 _AFTER_JUMP = 5 * 60.0
-# So many rows are entered before others get their turn.
+# This many rows are entered before others get their turn.
 _TAKEN_AT_ONCE = 100
 
 
