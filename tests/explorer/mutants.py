@@ -1,6 +1,7 @@
 """Faults to plant: what went wrong once, and must be found again."""
 
 import ast
+from collections.abc import Callable, Iterable, Set as AbstractSet
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -10,8 +11,6 @@ from statistics import median
 import subprocess
 import sys
 from tempfile import TemporaryDirectory
-
-from tests.figures import keep
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path("custom_components/crypto_invoices")
@@ -250,56 +249,69 @@ MUTANTS = (
 )
 
 
-def examples_until_found(mutant: Mutant, most: int) -> int | None:
-    """Plant a fault in a copy; return how many examples it took to find, None if it wasn't."""
+def run_planted(mutant: Mutant, *command: str, **environment: str) -> str:
+    """Plant a fault in a copy, run a module there, and return what it printed."""
     with TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder)
         for name in ("custom_components", "tests", "sandbox"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         (copy / PACKAGE / mutant.file).write_text(mutant.planted_in(copy))
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.explorer.count", "--quiet"],
+        done = subprocess.run(  # noqa: S603 - a module of ours
+            [sys.executable, "-m", *command],
             cwd=copy,
             env={
                 **os.environ,
-                "EXPLORER_EXAMPLES": str(most),
                 # Each begins with what the others compiled.
                 "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "pycache"),
                 "PYTHONDONTWRITEBYTECODE": "",
+                **environment,
             },
             capture_output=True,
             text=True,
             check=False,
         )
-        found = re.search(r"^found after (\d+)$", done.stdout, re.MULTILINE)
-        return int(found[1]) if found else None
+        return done.stdout
 
 
-def main() -> None:
-    """Plant them all, and print what it took."""
-    wanted = set(sys.argv[1:])
-    if wanted - {mutant.name for mutant in MUTANTS}:
+def examples_until_found(mutant: Mutant, most: int) -> int | None:
+    """Return how many examples it took to find a fault, None if it wasn't."""
+    printed = run_planted(mutant, "tests.explorer.count", "--quiet", EXPLORER_EXAMPLES=str(most))
+    found = re.search(r"^found after (\d+)$", printed, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def hunt(
+    mutants: Iterable[Mutant],
+    wanted: AbstractSet[str],
+    most: int,
+    find: Callable[[Mutant, int], int | None],
+) -> None:
+    """Plant them all, or those that are wanted, and print what it took to find each."""
+    known = {mutant.name: mutant for mutant in mutants}
+    if wanted - known.keys():
         raise SystemExit("there is no such mutant")
-    most = int(os.environ.get("EXAMPLES", "100"))
     took: list[int] = []
     missed = []
-    for mutant in MUTANTS:
-        if wanted and mutant.name not in wanted:
+    for name, mutant in known.items():
+        if wanted and name not in wanted:
             continue
-        found = examples_until_found(mutant, most)
-        print(f"{mutant.name}: {found or f'not found in {most}'}", flush=True)
+        found = find(mutant, most)
+        print(f"{name}: {found or f'not found in {most}'}", flush=True)
         if found is None:
-            missed.append(mutant.name)
+            missed.append(name)
         else:
             took.append(found)
     if took:
-        print(f"found: {len(took)}, median number of examples: {median(took):g}")
-    if not wanted:
-        keep("mutants", {"planted": len(MUTANTS), "found": len(took)})
+        print(f"found: {len(took)}, median number of tries: {median(took):g}")
     if missed:
         raise SystemExit(f"not found: {', '.join(missed)}")
 
 
 if __name__ == "__main__":
-    main()
+    hunt(
+        MUTANTS,
+        set(sys.argv[1:]),
+        int(os.environ.get("EXAMPLES", "100")),
+        examples_until_found,
+    )

@@ -246,12 +246,16 @@ class People:
     async def _async_enter_key(self, event: Event) -> None:
         """Enter the key in the dialog for it."""
         flows = self._home.hass.config_entries.flow
-        entry_id = self._home.entry_ids[event.account]
-        is_entered = False
+        entry, is_entered = self._home.entry(event.account), False
         try:
-            result: Any = await flows.async_init(
-                DOMAIN, context={"source": SOURCE_REAUTH, "entry_id": entry_id}
-            )
+            assert entry is not None
+            context: Any = {
+                "source": SOURCE_REAUTH,
+                "entry_id": entry.entry_id,
+                "unique_id": entry.unique_id,
+                "title_placeholders": {"name": entry.title},
+            }
+            result: Any = await flows.async_init(DOMAIN, context=context, data=dict(entry.data))
             if result["type"] is FlowResultType.FORM:
                 credentials = self._sandbox.providers[event.account].credentials
                 form = fill_in(result, credentials)

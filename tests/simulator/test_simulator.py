@@ -7,8 +7,10 @@ import pytest
 
 from custom_components.crypto_invoices.book import record
 from custom_components.crypto_invoices.providers.model import InvoiceStatus
+from tests.explorer.mutants import ROOT, Mutant
 
 from .command_line import main
+from .mutants import MUTANTS
 from .plan import make_plan
 from .story import shortest, tell
 
@@ -67,3 +69,9 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "seed 8: " in printed
     assert "seed 9: " in printed
     assert "2 seeds of 0.2 days" in printed
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_applies(mutant: Mutant) -> None:
+    """Each fault that can be planted is one of today's code."""
+    assert mutant.planted_in(ROOT)
