@@ -96,6 +96,35 @@ async def test_unload_during_a_request(
     assert not left_behind(hass)
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3, 5, 8, 13, 21, 34, 55])
+async def test_user_leaves_while_it_is_set_up(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    caplog: pytest.LogCaptureFixture,
+    turns: int,
+) -> None:
+    """Closing the page cancels the set-up that it waits for: the account is set up all the same."""
+    invoice = sandbox.store.create("cryptocloud")
+    entry = await add_account("cryptocloud", invoice.id)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    request = asyncio.create_task(hass.config_entries.async_setup(entry.entry_id))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    request.cancel()
+    await asyncio.wait([request])
+    await async_settle(hass)
+    assert load_state(entry) is ConfigEntryState.LOADED
+    assert state_of(hass, entry, invoice.id, "status").state == "pending"
+    assert "already been setup" not in caplog.text
+    sandbox.store.act("cryptocloud", invoice.id, "pay")
+    await async_later(hass)
+    assert state_of(hass, entry, invoice.id, "status").state == "paid"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await async_settle(hass)
+    assert not left_behind(hass)
+
+
 @each_provider
 async def test_unload_right_after_adding(
     hass: HomeAssistant, sandbox: SandboxServer, add_account: AddAccount, provider: str

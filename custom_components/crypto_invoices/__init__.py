@@ -10,7 +10,6 @@ from homeassistant.helpers.typing import ConfigType
 
 from .account import (
     async_build_account,
-    async_follow_entry,
     async_remove_account,
     async_start_account,
 )
@@ -21,6 +20,7 @@ from .identifiers import invoice_of_device
 from .integrations import async_setup_integrations
 from .runtime import CryptoInvoicesConfigEntry
 from .services import async_setup_services
+from .setting_up import set_up_as_a_whole
 from .watching import async_unwatch
 from .websocket_api import async_setup_websocket_api
 
@@ -44,11 +44,11 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> bool:
     """Set up an account."""
-    entry.runtime_data = await async_build_account(hass, entry)
-    async_register_account_device(hass, entry)
-    entry.async_on_unload(entry.add_update_listener(async_follow_entry))
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    await async_start_account(hass, entry)
+    async with set_up_as_a_whole(hass, entry):
+        entry.runtime_data = await async_build_account(hass, entry)
+        async_register_account_device(hass, entry)
+        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+        await async_start_account(hass, entry)
     return True
 
 

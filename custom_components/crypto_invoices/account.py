@@ -15,7 +15,6 @@ from homeassistant.const import (
 )
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers.update_coordinator import UpdateFailed
 from homeassistant.util import dt as dt_util
 
 from .book.book import Book
@@ -48,13 +47,11 @@ from .reading.back_off import BackOff
 from .reading.clocks import Clocks
 from .reading.reader import Reader
 from .runtime import AccountRuntime, CryptoInvoicesConfigEntry
+from .setting_up import async_read_first
 from .upkeep.auto_watch import AutoWatch
 from .upkeep.balances import BalanceCoordinator
 from .upkeep.cleanup import async_setup_cleanup
 from .upkeep.lister import Lister
-
-# How long the set-up of an account waits for its very first reading.
-_FIRST_READING = 10
 
 
 async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> AccountRuntime:
@@ -101,7 +98,7 @@ async def async_build_account(hass: HomeAssistant, entry: ConfigEntry) -> Accoun
     _end_with_home_assistant(hass, entry, stop_reading, book)
     if loaded.is_rebuilt:
         async_create_issue(hass, entry, BOOK_LOST)
-    await _async_read_first(entry, book, coordinator)
+    await async_read_first(entry, book, coordinator)
     balances = None
     if isinstance(provider, CanReadBalance):
         balances = BalanceCoordinator(
@@ -166,7 +163,7 @@ def _make_webhook(
     )
 
 
-async def async_follow_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
+async def _async_follow_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
     """Call the devices what the account is called now, and its invoices by its options."""
     await _async_take_over_left(hass, entry)
     async_register_account_device(hass, entry)
@@ -186,6 +183,7 @@ async def _async_take_over_left(hass: HomeAssistant, entry: CryptoInvoicesConfig
 
 async def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
     """Begin to poll, to announce and to listen: the entities are there."""
+    entry.async_on_unload(entry.add_update_listener(_async_follow_entry))
     await _async_take_over_left(hass, entry)
     account = entry.runtime_data
     coordinator, provider = account.coordinator, account.provider
@@ -209,33 +207,6 @@ async def async_start_account(hass: HomeAssistant, entry: CryptoInvoicesConfigEn
     if account.auto_watch is not None:
         account.auto_watch.async_start()
     async_setup_cleanup(hass, entry, coordinator)
-
-
-async def _async_read_first(
-    entry: ConfigEntry, book: Book, coordinator: CryptoInvoicesCoordinator
-) -> None:
-    """Wait for the first reading of an account that was never read."""
-    if book.was_read or not book.records:
-        return
-    try:
-        async with asyncio.timeout(_FIRST_READING):
-            await coordinator.async_refresh()
-    except TimeoutError:
-        # It continues without anybody waiting.
-        return
-    if not coordinator.last_update_success and not coordinator.reader.standing.is_key_doubted:
-        raise _not_ready(coordinator.last_exception)
-
-
-def _not_ready(failed: BaseException | None) -> ConfigEntryNotReady:
-    """Return the error of an account that can't be set up now, in the words of its reading."""
-    key, placeholders = "server_error", {"account": ""}
-    if isinstance(failed, UpdateFailed):
-        key = failed.translation_key or key
-        placeholders = failed.translation_placeholders or placeholders
-    return ConfigEntryNotReady(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders
-    )
 
 
 async def _async_stop_reading(reader: Reader, auto_watch: AutoWatch | None) -> None:

@@ -631,7 +631,7 @@ async def test_created_during_a_long_set_up(
         await may_end.wait()
 
     # By then, the book is loaded.
-    monkeypatch.setattr(account, "_async_read_first", wait)
+    monkeypatch.setattr(account, "async_read_first", wait)
     loading = hass.async_create_task(hass.config_entries.async_reload(till.entry_id))
     await began.wait()
     Till.waiting.set()

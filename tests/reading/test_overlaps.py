@@ -14,7 +14,7 @@ from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
 
-from custom_components.crypto_invoices import account
+from custom_components.crypto_invoices import setting_up
 from custom_components.crypto_invoices.book.loading import looked_up
 from custom_components.crypto_invoices.const import DOMAIN
 from custom_components.crypto_invoices.providers.model import (
@@ -474,7 +474,7 @@ async def test_tests_that_were_paid_before(
     hass: HomeAssistant, told: type[Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was paid without money is in no sum, also before the first reading."""
-    monkeypatch.setattr(account, "_FIRST_READING", 0)
+    monkeypatch.setattr(setting_up, "_FIRST_READING", 0)
     paid = invoice("1", S.PAID, is_test=True, amount=Decimal(5), currency="EUR")
     told.truth["1"], told.waits = paid, True
     entry = await async_add_told(hass)
