@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import re
 from urllib.parse import urlsplit
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, TimeoutError as PlaywrightTimeoutError, expect
 
 from demo import DOMAIN
 from demo.config_dir import PASSWORD, USER
@@ -18,6 +18,8 @@ LOGIN = "ui.panel.page-authorize.form"
 ENTRY = "ui.panel.config.integrations.config_entry"
 INTEGRATIONS = "/config/integrations/dashboard"
 INTEGRATION = f"/config/integrations/integration/{DOMAIN}"
+# A question comes so soon, in milliseconds, or not at all.
+_ASKED_WITHIN = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,17 @@ class Frontend:
         """Wait until invoices are among those of the accounts."""
         for invoice in invoices:
             await expect(self.invoice(invoice)).to_be_visible()
+
+    async def delete(self, key: str, row: Locator) -> None:
+        """Choose from the menu of a row to delete it, and say that it is meant."""
+        question = self.page.locator("dialog-box").get_by_role("button").first
+        await self.choose(key, row)
+        try:
+            await question.wait_for(timeout=_ASKED_WITHIN)
+        except PlaywrightTimeoutError:
+            # A row that was drawn anew meanwhile took its menu with it.
+            await self.choose(key, row)
+        await self.confirm_deletion()
 
     async def confirm_deletion(self) -> None:
         """Say that it is meant."""

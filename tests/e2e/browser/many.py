@@ -39,8 +39,7 @@ async def delete_one_on_its_page(frontend: Frontend) -> None:
     before = await frontend.devices().count()
     await frontend.devices().filter(has_text="Poster").click()
     actions = frontend.page.locator("ha-device-info-card .card-actions")
-    await frontend.choose(f"{DEVICES}.delete_device", actions)
-    await frontend.confirm_deletion()
+    await frontend.delete(f"{DEVICES}.delete_device", actions)
     gone = frontend.page.get_by_text(frontend.words(f"{DEVICES}.device_not_found"))
     await expect(gone).to_be_visible()
     await frontend.open(INTEGRATION)
@@ -55,6 +54,8 @@ async def delete_some_in_table(frontend: Frontend) -> None:
     await frontend.open("/config/devices/dashboard")
     table = frontend.page.locator("hass-tabs-subpage-data-table")
     await table.get_by_role("textbox").fill(name)
+    others = table.locator(".mdc-data-table__row").filter(has_not_text=name)
+    await expect(others).to_have_count(0)
     # The second one is in the head of a narrow screen.
     await table.locator(".select-mode-chip").first.click()
     await table.locator("ha-checkbox").first.click()

@@ -100,6 +100,5 @@ async def add_later(frontend: Frontend, invoice: SandboxInvoice) -> None:
 async def remove(frontend: Frontend, invoice: SandboxInvoice) -> None:
     """Remove an invoice from the account."""
     await frontend.open(INTEGRATION)
-    await frontend.choose(f"{ENTRY}.device.delete", frontend.invoice(invoice))
-    await frontend.confirm_deletion()
+    await frontend.delete(f"{ENTRY}.device.delete", frontend.invoice(invoice))
     await expect(frontend.invoice(invoice)).to_have_count(0)

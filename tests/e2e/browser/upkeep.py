@@ -115,8 +115,7 @@ async def repair(frontend: Frontend, storage: Path) -> None:
 async def delete(frontend: Frontend, *, remaining: int) -> None:
     """Delete the first account."""
     await frontend.open(INTEGRATION)
-    await frontend.choose(f"{ENTRY}.delete", frontend.account())
-    await frontend.confirm_deletion()
+    await frontend.delete(f"{ENTRY}.delete", frontend.account())
     await expect(frontend.page.locator("ha-config-entry-row")).to_have_count(remaining)
 
 
