@@ -16,7 +16,8 @@ import pytest
 from yarl import URL
 
 from custom_components.crypto_invoices.providers import PROVIDERS
-from custom_components.crypto_invoices.providers.model import Invoice, ProviderError
+from custom_components.crypto_invoices.providers.capabilities import CanListInvoices
+from custom_components.crypto_invoices.providers.model import Invoice, ListIncomplete, ProviderError
 from custom_components.crypto_invoices.providers.provider import FieldKind, Provider
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -160,3 +161,16 @@ async def read_account(provider: Provider) -> type[ProviderError] | None:
     except ProviderError as err:
         return type(err)
     return None
+
+
+async def listed_in_part(provider: CanListInvoices, **wanted: Any) -> list[str]:
+    """Return the IDs that come before the list says that it is not whole."""
+    found: list[str] = []
+
+    async def read() -> None:
+        async for invoice in provider.async_list_invoices(**wanted):
+            found.extend([invoice.id])
+
+    with pytest.raises(ListIncomplete):
+        await read()
+    return found
