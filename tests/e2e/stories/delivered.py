@@ -1,16 +1,19 @@
 """What is paid is delivered or shown as owed, whatever fails and whenever it is killed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 import re
 from time import monotonic
 
 from demo import DOMAIN, DemoError
+from demo.accounts import fill_in
 from demo.client import Client
-from demo.sandbox import SandboxInvoice
 from demo.server import free_ports
+from tests.e2e.installing import install
+from tests.e2e.lnbits_server import NEWEST, LNbitsServer
 from tests.e2e.story import Dice, Figure, Outcome, Stage, Story
 from tests.e2e.to_do import items, read_open, switch_on
 from tests.e2e.vending import PATIENCE, TOO_LATE, Given, VendingMachine, automation, commands
@@ -18,7 +21,9 @@ from tests.e2e.world import World, make_invoices, track_in_two_steps, until, wai
 
 # The machine has a state to look at for those who pay at the first one.
 PROVIDERS = {"cryptocloud": True, "egates": False}
-PAYMENTS, PAYMENTS_SHORT = 500, 24
+LNBITS = "lnbits"
+# At each of the three.
+PAYMENTS, PAYMENTS_SHORT = 167, 8
 LIVES, LIVES_SHORT = 8, 1
 # How long a life is, in seconds, until it is killed.
 LIFE, LIFE_SHORT = (15, 40), (3, 6)
@@ -46,8 +51,16 @@ class Books:
     done: set[str] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """An invoice, and how its customer pays it."""
+
+    id: str
+    pay: Callable[[], Awaitable[object]]
+
+
 class Shop:
-    """Two accounts with a vending machine behind each, in one Home Assistant after another."""
+    """Three accounts with a vending machine behind each, in one Home Assistant after another."""
 
     def __init__(self, stage: Stage, running: World, machine: VendingMachine) -> None:
         """Begin with nothing sold."""
@@ -55,24 +68,21 @@ class Shop:
         self._running = running
         self._machine = machine
         self._dice: Dice = stage.dice("shop")
-        self.waiting: list[SandboxInvoice] = []
+        self.waiting: list[Sale] = []
         self.paid: set[str] = set()
         self.kills: list[float] = []
         self.books = Books()
         self.complaints: list[str] = []
 
-    async def set_up(self, client: Client, number: int) -> None:
+    async def set_up(self, client: Client, lnbits: LNbitsServer, each: int) -> None:
         """Make invoices, accounts that keep what is to be fulfilled, and automations."""
-        dice = self._stage.dice("invoices")
+        dice, sandbox = self._stage.dice("invoices"), self._running.sandbox
         for provider, has_state in PROVIDERS.items():
-            each = number // len(PROVIDERS)
-            invoices = await make_invoices(self._running.sandbox, dice, provider, each)
+            invoices = await make_invoices(sandbox, dice, provider, each)
             entry_id = await track_in_two_steps(self._running, client, provider, invoices)
-            await switch_on(client, entry_id)
-            await client.save_automation(
-                f"vend_{provider}", automation(provider, has_state=has_state)
-            )
-            self.waiting += invoices
+            await _vend(client, provider, entry_id, has_state=has_state)
+            self.waiting += [Sale(one.id, partial(sandbox.act, one, "pay")) for one in invoices]
+        self.waiting += await _set_up_lnbits(client, lnbits, dice, each)
         self._dice.shuffle(self.waiting)
         await wait_until_saved(self._running.hass, len(self.waiting))
 
@@ -90,9 +100,9 @@ class Shop:
 
     async def pay(self) -> None:
         """Let the next customer pay."""
-        invoice = self.waiting.pop()
-        self.paid.add(invoice.id)
-        await self._running.sandbox.act(invoice, "pay")
+        sale = self.waiting.pop()
+        self.paid.add(sale.id)
+        await sale.pay()
 
     async def check(self, client: Client, patience: float) -> None:
         """Compare what was read as paid with what was delivered and what is shown as owed."""
@@ -125,17 +135,47 @@ class Shop:
         self.complaints += [one for one in complaints if not _SLOW.search(one)]
 
 
+async def _vend(client: Client, provider: str, entry_id: str, *, has_state: bool) -> None:
+    """Have an account keep what is to be fulfilled, and a vending machine behind it."""
+    await switch_on(client, entry_id)
+    await client.save_automation(f"vend_{provider}", automation(provider, has_state=has_state))
+
+
+async def _set_up_lnbits(client: Client, lnbits: LNbitsServer, dice: Dice, each: int) -> list[Sale]:
+    """Make invoices at a real LNbits, and an account that watches them."""
+    await lnbits.open()
+    wallet, payer = [
+        await lnbits.create_wallet(name, satoshi)
+        for name, satoshi in (("shop", 0), ("payer", 10_000_000))
+    ]
+    made = [await lnbits.create(wallet, dice.randint(1, 9999)) for _ in range(each)]
+    flow = await client.config_flow(DOMAIN)
+    await flow.expect("menu", "user").choose(LNBITS)
+    form = flow.expect("form", LNBITS).result["data_schema"]
+    await flow.submit(**fill_in(form, {"url": lnbits.url, "api_key": wallet.inkey}))
+    await flow.expect("form", "invoices").submit(invoices="\n".join(one.id for one in made))
+    entry_id = flow.expect("create_entry").result["result"]["entry_id"]
+    await _vend(client, LNBITS, entry_id, has_state=True)
+    return [Sale(one.id, partial(lnbits.pay, payer, one)) for one in made]
+
+
 async def run(stage: Stage) -> Outcome:
     """Sell, be killed again and again, and compare at every step."""
-    payments, lives = (PAYMENTS_SHORT, LIVES_SHORT) if stage.short else (PAYMENTS, LIVES)
-    [port] = free_ports(1)
+    await install(LNBITS, NEWEST)
+    each, lives = (PAYMENTS_SHORT, LIVES_SHORT) if stage.short else (PAYMENTS, LIVES)
+    port, lnbits_port = free_ports(2)
     machine = VendingMachine(stage.dice("machine"))
-    async with machine.serve(port), world(stage, rest_commands=commands(port)) as running:
+    async with (
+        machine.serve(port),
+        LNbitsServer(stage.folder / LNBITS, lnbits_port) as lnbits,
+        world(stage, rest_commands=commands(port)) as running,
+    ):
         shop = Shop(stage, running, machine)
         async with Client.login(running.hass.url) as client:
             await client.ws.wait_until_started()
-            await shop.set_up(client, payments)
-            stage.step(f"{payments} invoices, and a vending machine at each of two accounts")
+            await shop.set_up(client, lnbits, each)
+            payments = len(shop.waiting)
+            stage.step(f"{payments} invoices, and a vending machine at each of three accounts")
         for life in range(lives):
             await _live(stage, running, shop, payments // lives)
             stage.step(
