@@ -169,12 +169,6 @@ MUTANTS = (
         "        one.plan(None)\n",
     ),
     Mutant(
-        "who asks for a reading runs it",
-        "coordinator.py",
-        '        """Have the reader poll what is due, and wait for it."""\n        await self.reader.async_ask()\n\n    @override\n    async def async_request',
-        '        """Have the reader poll what is due, and wait for it."""\n        await self._async_poll()\n\n    @override\n    async def async_request',
-    ),
-    Mutant(
         "who adds an invoice and leaves takes it along",
         "watching.py",
         'asyncio.shield(coordinator.async_start_job(job, "watch"))\n',
