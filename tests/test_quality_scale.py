@@ -234,7 +234,9 @@ COUNTERPARTS: dict[str, Callable[[], object]] = {
         and "hass.data[DOMAIN]" not in CODE
     ),
     "test-before-configure": lambda: "async_get_account" in MODULES["dialogs.proof"],
-    "test-before-setup": lambda: "ConfigEntryNotReady" in names(function("account", "_not_ready")),
+    "test-before-setup": lambda: (
+        "ConfigEntryNotReady" in names(function("setting_up", "_not_ready"))
+    ),
     "unique-config-entry": lambda: "_abort_if_unique_id_configured" in MODULES["dialogs.set_up"],
     "action-exceptions": lambda: (
         {"HomeAssistantError", "ServiceValidationError"}

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.entity_platform import async_get_platforms
+from homeassistant.helpers.start import async_at_start
 from homeassistant.helpers.update_coordinator import UpdateFailed
 
 from .book.book import Book
@@ -33,9 +35,16 @@ async def set_up_as_a_whole(hass: HomeAssistant, entry: ConfigEntry) -> AsyncIte
             if platform.config_entry is entry
         }
         await hass.config_entries.async_unload_platforms(entry, begun)
-        if isinstance(err, asyncio.CancelledError) and not hass.is_stopping:
-            hass.config_entries.async_schedule_reload(entry.entry_id)
+        if isinstance(err, asyncio.CancelledError):
+            async_at_start(hass, partial(_async_begin_anew, entry=entry))
         raise
+
+
+@callback
+def _async_begin_anew(hass: HomeAssistant, *, entry: ConfigEntry) -> None:
+    """Set an account up again, unless it was deleted meanwhile; Home Assistant does not end."""
+    if hass.config_entries.async_get_entry(entry.entry_id) is not None:
+        hass.config_entries.async_schedule_reload(entry.entry_id)
 
 
 async def async_read_first(

@@ -169,6 +169,7 @@ async def test_deleted_before(
     form = fill("egates", sandbox.settings("egates"))
     result = await async_submit(hass, await open_dialog(hass, entry), form)
     assert result["reason"] == "reconfigure_successful"
+    await async_settle(hass)
 
 
 @each_provider
