@@ -242,16 +242,21 @@ def test_right_shape_with_anything_in_it(key: str, data: st.DataObject) -> None:
 @given(data=st.data())
 @some
 def test_one_field_changed(key: str, data: st.DataObject) -> None:
-    """A field that is broken or gone costs its own value, never the invoice or its status."""
+    """A field that is broken or gone costs its own value, never the invoice or its status.
+
+    Only what JSON has no number for makes a row one that can't be read.
+    """
     sample = orjson.loads(fixture_bytes(FIXTURES[key]))
     row = row_of(sample)
     name = data.draw(st.sampled_from(names_of(key)))
+    value: Any = None
     if data.draw(st.booleans()):
-        row[name] = data.draw(any_json)
+        row[name] = value = data.draw(any_json)
     else:
         row.pop(name, None)
+    is_no_number = isinstance(value, float) and not math.isfinite(value)
     for entry in parsed(key, sample):
-        if name not in ("uuid", "invoice", "id", "status", "additionalStatus"):
+        if not is_no_number and name not in ("uuid", "invoice", "id", "status", "additionalStatus"):
             assert isinstance(entry, Invoice)
             assert (entry.id, entry.status) == (IDS[key], InvoiceStatus.PAID)
 
