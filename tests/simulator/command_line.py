@@ -89,7 +89,7 @@ def _figures(results: Sequence[Result], days: float) -> dict[str, object]:
     return {
         "seeds": len(results),
         "first_seed": results[0].plan.seed,
-        "days": days,
+        "days": int(days) if float(days).is_integer() else days,
         "invoices": sum(result.invoices for result in results),
         "payments": sum(result.payments for result in results),
         "kills": sum(result.kills for result in results),
