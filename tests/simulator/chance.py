@@ -64,27 +64,16 @@ def clocks_of(loop: VirtualLoop) -> Iterator[None]:
         """The real class, but for what time it is."""
 
         def __new__(cls, *args: Any, **more: Any) -> Any:
-            return datetime(*args, **more)  # noqa: DTZ001
+            return datetime.__new__(datetime, *args, **more)
 
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Any:
             return loop.wall().astimezone(tz)
 
-        @classmethod
-        def fromisoformat(cls, text: str) -> Any:
-            return datetime.fromisoformat(text)
-
-        @classmethod
-        def fromtimestamp(cls, *args: Any, **more: Any) -> Any:
-            return datetime.fromtimestamp(*args, **more)  # noqa: DTZ006
-
-        @classmethod
-        def strptime(cls, *args: Any) -> Any:
-            return datetime.strptime(*args)  # noqa: DTZ007
-
-        @classmethod
-        def combine(cls, *args: Any, **more: Any) -> Any:
-            return datetime.combine(*args, **more)
+        fromisoformat: Any = datetime.fromisoformat
+        fromtimestamp: Any = datetime.fromtimestamp
+        strptime: Any = datetime.strptime
+        combine: Any = datetime.combine
 
     def stamp() -> float:
         return loop.wall().timestamp()
