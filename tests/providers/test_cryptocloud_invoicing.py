@@ -366,6 +366,17 @@ async def test_list_stops_where_it_is_left(wire: Wire, provider: CryptoCloud) ->
     assert len(wire.asked) == 1
 
 
+async def test_list_that_did_not_change(wire: Wire, provider: CryptoCloud) -> None:
+    """The same page again is not read anew; a row that changed is."""
+    stock = [made(1), made(2)]
+    wire.answer(pages(stock))
+    first, again = await listed(provider), await listed(provider)
+    assert [one is other for one, other in zip(first, again, strict=True)] == [True, True]
+    stock[1] = {**stock[1], "status": "paid"}
+    wire.answer(pages(stock))
+    assert [invoice.status for invoice in await listed(provider)] == ["pending", "paid"]
+
+
 async def test_list_filters(wire: Wire, provider: CryptoCloud) -> None:
     """Older ones and other orders are left out, broken rows too."""
     wire.answer(

@@ -125,17 +125,20 @@ class HttpClient:
         parse: Callable[[Any], T],
         method: str,
         path: str,
+        *,
+        error: ReadError | None = None,
         **request: Any,
     ) -> T:
         """Make a request that is made regularly, and return what its answer is parsed to.
 
         An answer that is byte for byte the last one with this ``key`` is not even decoded.
+        ``error`` reads another answer in place of the account's own reader.
         """
         response = await self.async_send(method, path, **request)
         return last.read(
             key,
             (response.status, response.content_type, response.content),
-            lambda: parse(decode(response, self._read_error)),
+            lambda: parse(decode(response, error or self._read_error)),
         )
 
     async def async_send(

@@ -33,6 +33,8 @@ _BALANCE = "/v2/merchant/wallet/balance/all"
 _REQUESTS_PER_BATCH = 40
 # Each is of a batch, and so more than anybody reads again and again.
 _ANSWERS_REMEMBERED = 500
+# The first is asked for every few seconds; those after an outage are read once.
+_PAGES_REMEMBERED = 4
 _DAY = timedelta(days=1)
 _NOT_CREATED = re.compile(r"not created", re.IGNORECASE)
 _NOT_FOUND = re.compile(r"not.?found|not.?exist|no such", re.IGNORECASE)
@@ -55,6 +57,7 @@ class CryptoCloud(CryptoCloudWallets):
         self._last_answers: LastRead[Mapping[str, Invoice | ProviderError]] = self._remembers(
             LastRead(_ANSWERS_REMEMBERED)
         )
+        self._last_pages: LastRead[Page] = self._remembers(LastRead(_PAGES_REMEMBERED))
 
     @override
     async def _async_prove_key(self) -> None:
@@ -194,10 +197,21 @@ class CryptoCloud(CryptoCloudWallets):
 
     async def _async_list(self, period: Mapping[str, str], offset: int, *, limit: int) -> Page:
         """Get a page of the list."""
-        payload = await self._async_ask(
-            "/v2/invoice/merchant/list", {**period, "offset": offset, "limit": limit}
+
+        def parse(payload: object) -> Page:
+            fields, found = self._read_result(payload), parse_rows(payload)
+            return Page(len(fields["result"]), found, fields.get("all_count"))
+
+        return await self.http.async_request_again(
+            self._last_pages,
+            f"{offset} {limit}",
+            parse,
+            "POST",
+            "/v2/invoice/merchant/list",
+            headers=self._headers,
+            json={**period, "offset": offset, "limit": limit},
+            error=self._refusal,
         )
-        return Page(len(payload["result"]), parse_rows(payload), payload.get("all_count"))
 
     async def async_get_balances(self) -> tuple[Balance, ...]:
         """Return what the project holds, by coin ("Balance"). Raises a ProviderError."""
