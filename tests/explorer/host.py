@@ -15,6 +15,7 @@ from homeassistant.config import async_process_component_and_handle_errors
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import trigger as trigger_helper
+from homeassistant.helpers.storage import Store
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS, async_get_integration
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -90,7 +91,7 @@ class Host:
     def patched(self) -> Iterator[None]:
         """Let time and disk be ours."""
         with ExitStack() as stack:
-            stack.enter_context(mock_storage())
+            stack.enter_context(_storage_kept())
             stack.enter_context(patch.object(dt_util, "utcnow", self.loop.wall))
             for module in ("account", "clients"):
                 stack.enter_context(patch(f"{_OURS}.{module}.monotonic", self.loop.time))
@@ -242,3 +243,13 @@ class Host:
         self.hass.set_state(CoreState.running)
         self.hass.bus.async_fire_internal(EVENT_HOMEASSISTANT_STARTED)
         self.loop.settle()
+
+
+@contextmanager
+def _storage_kept() -> Iterator[None]:
+    """Keep what Home Assistant stores in memory, and no record of who stored it."""
+    with mock_storage(), ExitStack() as stack:
+        for name in ("_async_load", "_async_write_data", "async_remove"):
+            kept = getattr(Store, name).mock.side_effect
+            stack.enter_context(patch.object(Store, name, kept))
+        yield

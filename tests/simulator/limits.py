@@ -19,7 +19,7 @@ from custom_components.crypto_invoices.upkeep.cleanup import cleanup_after
 from .bills import PAID, Bills
 from .home import ShopHome
 from .plan import ACCOUNTS
-from .weather import Weather
+from .weather import HourDown, Weather
 
 _LOGGER = logging.getLogger(f"custom_components.{DOMAIN}")
 # What is final is cleaned up; it may be open for two days before, and nothing is cleaned up in
@@ -28,7 +28,7 @@ _MARGIN = timedelta(days=4)
 _TOMBSTONES_KEPT = timedelta(days=32)
 # In a day, for all accounts together: a provider may come and go for hours.
 _MOST_LINES = 2000
-# In an hour in which a provider has been down for an hour already, with a start in it.
+# In an hour in which a provider has been down for an hour already, a start included.
 _MOST_LINES_WHEN_DOWN = 6
 _MOST_TASKS = 60
 _MOST_TIMERS = 400
@@ -48,8 +48,8 @@ class Lines(logging.Handler):
         self._weather = weather
         self.counted = Counter[str]()
         """By where they come from."""
-        self.when_down = Counter[tuple[str, int]]()
-        """By provider and hour, of those hours in which it was down all along."""
+        self.when_down = Counter[tuple[str, HourDown]]()
+        """By provider and hour."""
 
     @override
     def emit(self, record: logging.LogRecord) -> None:

@@ -61,7 +61,7 @@ class Shop:
         app = create_app(clock=self.loop.right, providers={**PLAYED, OWN_API.key: OWN_API})
         app.freeze()
         self.app = app
-        self.weather = Weather(chance, self.loop.time)
+        self.weather = Weather(chance, self.loop.time, lambda: self.home.life)
         self.session = Session(app, chance, self.weather, self.log)
         self.home = ShopHome(
             self.folder, self.loop, self.session, chance.of("automations"), self.log

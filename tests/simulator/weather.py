@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .chance import Chance
 
@@ -37,16 +38,25 @@ class Spell:
     """Of how many requests something becomes of it."""
 
 
+class HourDown(NamedTuple):
+    """An hour in which a provider was down, or the part of it that one Home Assistant lived."""
+
+    since: int
+    """For how many hours the provider had been down."""
+    life: int
+
+
 class Weather:
     """Which provider has which fault at present."""
 
-    def __init__(self, chance: Chance, clock: Callable[[], float]) -> None:
+    def __init__(self, chance: Chance, clock: Callable[[], float], life: Callable[[], int]) -> None:
         """Begin with none."""
         self._dice = chance.of("weather")
         self._clock = clock
+        self._life = life
         self._spells: dict[str, Spell] = {}
-        self.requests_when_down = Counter[tuple[str, int]]()
-        """By provider and hour, of those hours in which it was down all along."""
+        self.requests_when_down = Counter[tuple[str, HourDown]]()
+        """By provider and hour."""
 
     def begin(self, provider: str, fault: str, seconds: float, share: float) -> None:
         """Let it be bad for a while."""
@@ -65,13 +75,14 @@ class Weather:
             self.requests_when_down[provider, hour] += 1
         return spell.fault if self._dice.random() < spell.share else None
 
-    def hour_down(self, provider: str) -> int | None:
-        """Return for how many hours a provider has been down, if that goes on for an hour."""
+    def hour_down(self, provider: str) -> HourDown | None:
+        """Return which hour this is of those in which a provider is down all along."""
         spell, now = self._spells.get(provider), self._clock()
         if spell is None or spell.fault != "no connection" or spell.share < 1:
             return None
         hours, rest = divmod(now - spell.since, _HOUR)
-        return int(hours) if hours and spell.until - now + rest >= _HOUR else None
+        is_whole = hours and spell.until - now + rest >= _HOUR
+        return HourDown(int(hours), self._life()) if is_whole else None
 
     def calm(self) -> None:
         """Let all be well."""

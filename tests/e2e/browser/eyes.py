@@ -17,8 +17,8 @@ _RAW = re.compile(r"component\.|ui\.panel|\b[a-z]+_[a-z_]+\b|\{\w+\}")
 
 # What a user types where an ID or a key goes.
 _GAPS = ("{id}", "{key}")
-# So short that it also matches the model of a device, which Home Assistant doesn't translate.
-_AMBIGUOUS = frozenset({"common.invoice"})
+# What also matches the model of a device or the name of an account, which are in no language.
+_AMBIGUOUS = frozenset({"common.invoice", "config.step.cryptocloud_v1.title"})
 
 
 @dataclass(slots=True)
