@@ -33,8 +33,8 @@ _MOST_LINES_WHEN_DOWN = 6
 _MOST_TASKS = 60
 _MOST_TIMERS = 400
 _MOST_FACTS = 30
-# In such an hour: polls, lists, a stream.
-_MOST_REQUESTS_WHEN_DOWN = 60
+# In such an hour: polls, six requests each where each invoice needs its own, lists, a stream.
+_MOST_REQUESTS_WHEN_DOWN = 90
 # A minute for each reading and each announcement after midnight.
 AFTER_MIDNIGHT = 600.0
 
