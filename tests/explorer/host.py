@@ -213,6 +213,8 @@ class Host:
     def bury(self) -> None:
         """Lose everything but the disk: let nothing be left of this life."""
         self.life += 1
+        # Who is cancelled now must not begin anew.
+        self.hass.set_state(CoreState.stopped)
         for task in self.tasks():
             task.cancel()
         self.loop.settle()

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings, strategies as st
 import pytest
 
+from custom_components.crypto_invoices.book.record import Record
 from custom_components.crypto_invoices.providers.budget import WINDOW
 from custom_components.crypto_invoices.providers.model import (
     AuthError,
@@ -191,6 +193,42 @@ def test_refused_ids_cost_little() -> None:
         world.answers.update({one.id: one for one in some(20)})
         world.run(15 * MINUTE)
         assert all(one.error is None for one in world.intake.watched.values())
+
+
+def world_that_knows_no_more(of: Invoice) -> World:
+    """Return an account at its start: an invoice ended five days ago, and isn't known any more."""
+    world = World(InBatches)
+    world.clocks.note_server_time(NOW, world.now)
+
+    def begin(one: Invoice) -> Record:
+        if one is not of:
+            return Record.begin(one)
+        world.answers[of.id] = InvoiceNotFound(of.id)
+        return replace(Record.begin(of), ended_at=NOW - timedelta(days=5))
+
+    world.start(of, invoice("open"), begin=begin)
+    return world
+
+
+@pytest.mark.parametrize("moment", [0.0, 2 * MINUTE, 20 * HOUR])
+def test_not_known_for_a_while(moment: float) -> None:
+    """What was paid before the start is found, once its provider knows it again."""
+    world = world_that_knows_no_more(invoice("1", S.EXPIRED))
+    world.run(moment)
+    assert len(world.polls["1"]) <= 6 + moment / (10 * MINUTE)
+    world.answers["1"] = invoice("1", S.PAID)
+    world.run(HOUR)
+    assert world.status("1") is S.PAID
+
+
+def test_not_known_for_good() -> None:
+    """What ended and was deleted at its provider is polled for a day."""
+    world = world_that_knows_no_more(invoice("1", S.EXPIRED))
+    world.run(25 * HOUR)
+    assert world.polled_since("1", world.now - 2 * HOUR)
+    before = world.now
+    world.run(10 * DAY)
+    assert not world.polled_since("1", before)
 
 
 @pytest.mark.parametrize("provider", [OneByOne, InBatches])

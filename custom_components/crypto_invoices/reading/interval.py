@@ -20,7 +20,7 @@ def interval_for(one: Watched, clocks: Clocks, now: float, *, can_revert: bool) 
     ``now`` is in monotonic seconds.
     """
     if one.error is not None:
-        if _is_gone(one, clocks):
+        if _is_gone(one, now):
             return None
         is_outage = isinstance(one.error, ProviderUnavailable | RateLimited)
         return interval_after_miss(one.misses, is_outage=is_outage)
@@ -72,10 +72,11 @@ def _age(one: Watched, clocks: Clocks) -> float:
     return max(seen, (clocks.now() - created_at).total_seconds())
 
 
-def _is_gone(one: Watched, clocks: Clocks) -> bool:
-    """Whether an invoice that ended was deleted at its provider since."""
+def _is_gone(one: Watched, now: float) -> bool:
+    """Whether an invoice that ended was deleted at its provider since: one answer says nothing."""
     return (
         isinstance(one.error, InvoiceNotFound)
         and not one.record.status.is_open
-        and unchanged_for(one, clocks) >= GRACE
+        and one.problem is not None
+        and one.problem.has_lasted(GRACE, now)
     )

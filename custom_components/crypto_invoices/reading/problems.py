@@ -20,8 +20,6 @@ from .watched import Problem, Watched
 _HOUR = 60 * 60.0
 # After this many seconds it is not a passing problem, however often it was read.
 LASTS = {INVOICES_GONE: 24 * _HOUR, UNKNOWN_STATUS: _HOUR, UNREADABLE_ANSWER: _HOUR}
-# Two readings with an outage of a day between them say little.
-LEAST_READINGS = 3
 # Words in one issue.
 _MOST_NAMED = 5
 
@@ -86,11 +84,7 @@ class Problems:
 
     def _lasts(self, problem: Problem, key: str) -> bool:
         """Whether this has been wrong for long."""
-        return (
-            problem.key == key
-            and problem.readings >= LEAST_READINGS
-            and self._clock() - problem.since >= LASTS[key]
-        )
+        return problem.key == key and problem.has_lasted(LASTS[key], self._clock())
 
     @callback
     def note_key_can_spend(self) -> None:

@@ -7,6 +7,9 @@ from ..book.record import Record
 from ..providers.model import Invoice, InvoiceStatus, ProviderError
 from .evidence import Doubt
 
+# Two readings with an outage of a day between them say little.
+_LEAST_READINGS = 3
+
 
 @dataclass(slots=True)
 class Problem:
@@ -17,6 +20,10 @@ class Problem:
     detail: str
     since: float
     readings: int = 0
+
+    def has_lasted(self, seconds: float, now: float) -> bool:
+        """Whether several readings said so, for so long until now, in monotonic seconds."""
+        return self.readings >= _LEAST_READINGS and now - self.since >= seconds
 
 
 @dataclass(slots=True, eq=False)
