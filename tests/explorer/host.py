@@ -14,7 +14,11 @@ from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAI
 from homeassistant.config import async_process_component_and_handle_errors
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant
-from homeassistant.helpers import trigger as trigger_helper
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    trigger as trigger_helper,
+)
 from homeassistant.helpers.storage import Store
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS, async_get_integration
 from homeassistant.setup import async_setup_component
@@ -92,7 +96,8 @@ class Host:
         """Let time and disk be ours."""
         with ExitStack() as stack:
             stack.enter_context(_storage_kept())
-            stack.enter_context(patch.object(dt_util, "utcnow", self.loop.wall))
+            for asked in (dt_util, dr, er):
+                stack.enter_context(patch.object(asked, "utcnow", self.loop.wall))
             for module in ("account", "clients"):
                 stack.enter_context(patch(f"{_OURS}.{module}.monotonic", self.loop.time))
             for module in ("account", "coordinator"):
@@ -215,13 +220,14 @@ class Host:
         self.life += 1
         # Who is cancelled now must not begin anew.
         self.hass.set_state(CoreState.stopped)
+        for gate in self.gates.values():
+            gate.is_held = False
         for task in self.tasks():
             task.cancel()
         self.loop.settle()
         self.note_end()
         for gate in self.gates.values():
             gate.waiting.clear()
-            gate.is_held = False
         for storage in self.storages:
             storage.close()
         self.storages.clear()

@@ -26,6 +26,8 @@ _LOGGER = logging.getLogger(f"custom_components.{DOMAIN}")
 # the hour after a start or while a clock is wrong.
 _MARGIN = timedelta(days=4)
 _TOMBSTONES_KEPT = timedelta(days=32)
+# An account can be unable to load for days.
+_REMOVED_KEPT = timedelta(days=30) + _MARGIN
 # In a day, for all accounts together: a provider may come and go for hours.
 _MOST_LINES = 2000
 # In an hour in which a provider has been down for an hour already, a start included.
@@ -104,6 +106,15 @@ class Limits:
         hours.clear()
         for key, account in self._home.loaded():
             self._check_file(key, account)
+        if self._home.is_running:
+            self._check_registry()
+
+    def _check_registry(self) -> None:
+        """Check that Home Assistant keeps nothing of what was removed long ago."""
+        oldest = self._home.loop.right() - _REMOVED_KEPT
+        removed = er.async_get(self._home.hass).deleted_entities.values()
+        kept = [one.unique_id for one in removed if one.modified_at < oldest]
+        assert not kept, f"{len(kept)} entities were removed before {oldest}: {kept[0]}"
 
     def _check_file(self, key: str, account: AccountRuntime) -> None:
         """Check that what is over is gone from the file."""

@@ -10,6 +10,7 @@ from tests.explorer.mutants import MUTANTS as EXPLORED, Mutant, hunt, run_plante
 DAYS = {
     "nothing is cleaned up": 14,
     "what was removed is remembered for ever": 40,
+    "what was removed stays in the registry for ever": 40,
     "what was never paid is polled for ever": 14,
     "what was carried is lost with a restart": 14,
     "the list goes back a day only": 14,
@@ -27,6 +28,12 @@ MUTANTS = (
         "what was removed is remembered for ever",
         "book/book.py",
         "        self._unwritten.forget_before = moment\n",
+        "",
+    ),
+    Mutant(
+        "what was removed stays in the registry for ever",
+        "upkeep/cleanup.py",
+        "        async_forget_removed(hass, entry)\n",
         "",
     ),
     Mutant(

@@ -6,17 +6,19 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
+from custom_components.crypto_invoices.identifiers import account_device, invoice_device
 from tests.conftest import (
     AddAccount,
     Runs,
     SandboxServer,
     account_state,
     async_add_invoices,
+    async_delete_device,
     async_later,
     async_settle,
     fields_of,
@@ -146,8 +148,8 @@ async def test_gone_at_the_provider(
     sandbox.store.act("cryptocloud", invoice.id, "pay")
     await async_later(hass, 60)
     sandbox.store.act("cryptocloud", invoice.id, "delete")
-    await async_pass(hass, freezer, days=8)
-    await async_pass(hass, freezer, hours=1)
+    for days in (8, 0.5, 0.5, 0):
+        await async_pass(hass, freezer, days=days)
     assert not watched(entry)
 
 
@@ -217,3 +219,51 @@ async def test_added_again(
     await async_pass(hass, freezer, days=2)
     assert not watched(entry)
     assert len(runs) == 1
+
+
+async def test_removed_long_ago(
+    hass: HomeAssistant,
+    sandbox: SandboxServer,
+    add_account: AddAccount,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """What Home Assistant keeps of removed invoices goes a month later, and of no other account."""
+    goes, waits, back = (sandbox.store.create("cryptocloud").id for _ in range(3))
+    for id_ in (waits, back):
+        sandbox.store.get("cryptocloud", id_).expires_at += timedelta(days=365)
+    entry = await add_account("cryptocloud", goes, waits, back)
+    other = await add_account("lnbits", sandbox.store.create("lnbits").id)
+    devices, entities = dr.async_get(hass), er.async_get(hass)
+
+    def device_of(id_: str) -> dr.DeviceEntry:
+        identifier = invoice_device(entry.entry_id, id_)
+        device = devices.async_get_device_by_identifier(identifier, entry.entry_id)
+        assert isinstance(device, dr.DeviceEntry)
+        return device
+
+    def removed() -> list[str]:
+        return [
+            one.unique_id
+            for one in entities.deleted_entities.values()
+            if one.config_entry_id == entry.entry_id
+        ]
+
+    for id_, name in ((goes, "of old"), (back, "comes back")):
+        devices.async_update_device(device_of(id_).id, name_by_user=name)
+        await async_delete_device(hass, entry, id_)
+    kept = len(removed())
+    assert kept > 4
+    await async_pass(hass, freezer, days=20)
+    await async_add_invoices(hass, entry, [back])
+    assert device_of(back).name_by_user == "comes back"
+    assert 0 < len(removed()) < kept
+    await async_pass(hass, freezer, days=11)
+    assert not removed()
+    account = devices.async_get_device_by_identifier(account_device(entry.entry_id), entry.entry_id)
+    assert account
+    assert account.identifiers == {account_device(entry.entry_id)}
+    assert set(watched(entry)) == {waits, back}
+    left = {one.config_entry_id for one in entities.deleted_entities.values()}
+    assert left == {other.entry_id}
+    await async_add_invoices(hass, entry, [goes])
+    assert device_of(goes).name_by_user is None

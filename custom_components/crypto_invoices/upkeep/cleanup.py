@@ -14,6 +14,7 @@ from ..const import CONF_CLEANUP_AFTER, DEFAULT_CLEANUP_AFTER, DOMAIN
 from ..coordinator import CryptoInvoicesCoordinator
 from ..reading.interval import unchanged_for
 from ..watching import async_unwatch
+from .removed import async_forget_removed
 
 INTERVAL = timedelta(hours=1)
 # Of those that are on disk only; the rest is for the next time.
@@ -39,7 +40,7 @@ def async_setup_cleanup(
     def clean_up(now: datetime | None = None) -> None:
         entry.async_create_background_task(
             hass,
-            _async_clean_up(entry, coordinator),
+            _async_clean_up(hass, entry, coordinator),
             f"{DOMAIN} {entry.title} cleanup",
         )
 
@@ -53,13 +54,16 @@ def async_setup_cleanup(
     entry.async_on_unload(entry.add_update_listener(async_entry_updated))
 
 
-async def _async_clean_up(entry: ConfigEntry, coordinator: CryptoInvoicesCoordinator) -> None:
+async def _async_clean_up(
+    hass: HomeAssistant, entry: ConfigEntry, coordinator: CryptoInvoicesCoordinator
+) -> None:
     """Stop watching what ended long ago, but for what is still polled, owed, or not announced."""
     book, clocks = coordinator.book, coordinator.clocks
     coordinator.reader.check_clock()
     days = 0
     if clocks.is_certain:
         book.forget_before(clocks.now() - REMEMBERED_FOR)
+        async_forget_removed(hass, entry)
         days = cleanup_after(entry)
     if days:
         longest = timedelta(days=days).total_seconds()
