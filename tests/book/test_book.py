@@ -63,6 +63,27 @@ async def test_announced_once(path: Path) -> None:
     await book.async_close()
 
 
+async def test_announced_while_it_is_written(path: Path) -> None:
+    """What a write began with is written: a kill after it announces with the same ID."""
+    book, disk = open_book(path, must_exist=False)
+    await book.async_add([record("A")])
+    one = book.records["A"]
+    one.status = S.PAID
+    book.changed(one)
+    transition = book.pending("A")
+    assert transition
+    # The disk has its turn after this.
+    commit = asyncio.create_task(book.async_commit())
+    await asyncio.sleep(0)
+    book.note_announced("A", transition)
+    assert await commit
+    disk.close()
+
+    book, _ = open_book(path)
+    assert book.pending("A") in (None, transition)
+    await book.async_close()
+
+
 async def test_delivered_too_late(path: Path) -> None:
     """The end of a delivery of an invoice that was removed, or added anew, counts for nothing."""
     book, _ = open_book(path, must_exist=False)

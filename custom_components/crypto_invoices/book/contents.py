@@ -6,7 +6,7 @@ from datetime import datetime
 from .record import Money, Record, Tombstone
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Carried:
     """What invoices that are no longer watched brought in one currency, and how many they were."""
 

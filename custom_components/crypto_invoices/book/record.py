@@ -44,7 +44,7 @@ class Record:
     announced: InvoiceStatus | None
     """The status that automations know; None begins with the next reading."""
     counts: Counter[str] = field(default_factory=Counter)
-    """How many announcements of each kind there were."""
+    """How many announcements of each kind there were; replaced, as all that copies share."""
     received: Money | None = None
     """What the provider last said has arrived, final or not."""
     created_at: datetime | None = None

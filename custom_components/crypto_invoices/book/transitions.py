@@ -1,5 +1,6 @@
 """From readings to transitions: what counts as a step back, and what a change is called. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -83,7 +84,7 @@ def is_next(entry_id: str, record: Record, transition: Transition) -> bool:
 def note_announced(record: Record, transition: Transition) -> None:
     """Take down that automations know of a transition."""
     record.announced = transition.status
-    record.counts[transition.counted_as] += 1
+    record.counts = record.counts + Counter([transition.counted_as])
 
 
 def owe(record: Record, transition: Transition, heard_by: Iterable[str], now: datetime) -> bool:

@@ -179,7 +179,7 @@ class Intake:
 
     def _enter(self, one: Watched, invoice: Invoice) -> None:
         """Enter a believed reading into the record."""
-        record, before = one.record, replace(one.record, counts=one.record.counts.copy())
+        record, before = one.record, replace(one.record)
         enter(
             record,
             invoice,
