@@ -96,7 +96,8 @@ class Elsewhere:
         truth = self.world.truth[id_]
         if truth.made is None or self.is_promised(id_):
             return truth.payments
-        return truth.payments - (id_ in self.ignored) + truth.false_beginnings
+        is_ignored = id_ in self.ignored and self.is_certain
+        return truth.payments - is_ignored + truth.false_beginnings
 
     def unwanted(self, ids: Iterable[str]) -> set[str]:
         """Return which of these are watched though the options say otherwise."""

@@ -55,6 +55,18 @@ MUTANTS = (
         "    if True:\n",
     ),
     Mutant(
+        "what is written shares its counts",
+        "book/transitions.py",
+        "    record.counts = record.counts + Counter([transition.counted_as])\n",
+        "    record.counts[transition.counted_as] += 1\n",
+    ),
+    Mutant(
+        "one answer says that it is gone for good",
+        "reading/interval.py",
+        "        and one.problem.has_lasted(GRACE, now)\n",
+        "",
+    ),
+    Mutant(
         "a doubt is never believed",
         "reading/evidence.py",
         "    if doubt is not None and asked >= doubt.until:\n",

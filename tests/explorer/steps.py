@@ -26,6 +26,8 @@ from .world import ELSEWHERE, EVENTS, INVOICES, Truth, World
 _ORDER = "an order"
 # How long after it was made an invoice is listed, where that is late.
 _LATE = 600.0
+# An announcement has ten seconds.
+HEARD_AFTER = 15.0
 GATES = ("answers", "writes", "reads", "actions", "arming")
 # A disk that nobody waits for, where there is one.
 _MEMORY = Path("/dev") / "shm"
@@ -192,6 +194,12 @@ class Steps(RuleBasedStateMachine):
         book = self.home.entry.runtime_data.book if self.home.is_loaded else None
         self.home.stop()
         self._begin_again(slowly=slowly, stopped=book)
+
+    def _die(self) -> None:
+        """Lose everything but the disk, and begin again."""
+        self.checks.note_end()
+        self.home.kill(entry_is_older=False)
+        self._begin_again(slowly=False)
 
     def _begin_again(self, *, slowly: bool, stopped: Book | None = None) -> None:
         """Start Home Assistant again, which goes on starting if that is slow."""

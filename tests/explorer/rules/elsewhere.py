@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.explorer.steps import Steps, events
-from tests.explorer.world import ELSEWHERE, EVENTS
+from tests.explorer.world import ELSEWHERE, EVENTS, INVOICES
 
 _mostly = st.sampled_from([True, True, True, False])
 _hints = st.sampled_from([None, None, "signed", "forged"])
@@ -89,6 +89,24 @@ class ElsewhereRules(Steps):
         self.world.happen(id_, EVENTS["is paid"], self.loop.passed)
         self.loop.passed += _DOWN_FOR.total_seconds()
         self._begin_again(slowly=False)
+
+    @precondition(lambda self: self.home.is_loaded and not self.was_down)
+    @rule()
+    def is_not_known_at_first(self) -> None:
+        """What expired is paid while Home Assistant is down, and not found when that starts."""
+        id_ = INVOICES[0]
+        self._do(f"{id_} expires, is paid while Home Assistant is down for days, and not found")
+        self.was_down = True
+        self._push(id_, "expires")
+        self._pass(2.5)
+        self.checks.note_end()
+        self.home.stop()
+        self.world.happen(id_, EVENTS["is paid"], self.loop.passed)
+        self.loop.passed += _DOWN_FOR.total_seconds()
+        before, self.world.mood = self.world.mood, "a part"
+        self._begin_again(slowly=False)
+        self._pass(31)
+        self.world.mood = before
 
     @precondition(lambda self: self.home.is_loaded and self.has_room_for_two)
     @rule(jump=st.sampled_from([timedelta(days=-10), timedelta(days=10)]))

@@ -2,7 +2,7 @@
 
 from hypothesis.stateful import precondition, rule
 
-from tests.explorer.steps import Steps, invoices
+from tests.explorer.steps import HEARD_AFTER, Steps, invoices
 
 
 class FulfillmentRules(Steps):
@@ -10,7 +10,6 @@ class FulfillmentRules(Steps):
 
     # What is taken back is doubted until then, and announced a moment ago.
     _BELIEVED_AFTER = 125.0
-    _HEARD_AFTER = 15.0
 
     @precondition(lambda self: self.home.is_loaded and self.home.entry.runtime_data.book.items.owed)
     @rule(id_=invoices)
@@ -38,7 +37,7 @@ class FulfillmentRules(Steps):
         """A payment that was heard is taken back, stands after all while that is heard, and there is a power cut."""
         self._do(f"{id_} is paid, taken back, and stands after all when there is a power cut")
         self._push(id_, "is paid")
-        self._pass(self._HEARD_AFTER)
+        self._pass(HEARD_AFTER)
         self.home.actions.is_held = True
         if self.home.is_loaded:
             self._push(id_, "is taken back")
@@ -46,9 +45,3 @@ class FulfillmentRules(Steps):
         if self.home.is_loaded:
             self._push(id_, "is paid")
         self._die()
-
-    def _die(self) -> None:
-        """Lose everything but the disk, and begin again."""
-        self.checks.note_end()
-        self.home.kill(entry_is_older=False)
-        self._begin_again(slowly=False)

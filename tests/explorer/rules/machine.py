@@ -5,7 +5,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from tests.explorer.steps import GATES, Steps, invoices, slow_starts
+from tests.explorer.steps import GATES, HEARD_AFTER, Steps, invoices, slow_starts
 from tests.explorer.world import EVENTS, INVOICES
 
 # In seconds: a turn, between two hints, a delivery, a poll, a doubt, and up to a late poll.
@@ -71,6 +71,19 @@ class MachineRules(Steps):
             self.loop.settle()
         self._release("writes")
         self._stop(slowly=False)
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices)
+    def heard_while_written(self, id_: str) -> None:
+        """A payment is heard before the disk has its turn, and is written as it was before that."""
+        self._do(f"{id_} is paid and heard while it is written, and then there is a power cut")
+        self.home.disk.is_held = True
+        self._push(id_, "is paid")
+        self._pass(HEARD_AFTER)
+        if self.home.disk.waiting:
+            self.home.disk.release()
+            self.loop.settle()
+        self._die()
 
     @rule(entry_is_older=st.booleans(), slowly=slow_starts)
     def kill(self, *, entry_is_older: bool, slowly: bool) -> None:
