@@ -64,6 +64,8 @@ class Truth:
     """When it became what it is."""
     before_since: float = 0.0
     """When it became what it was before."""
+    paid_since: float = 0.0
+    """When it became paid last, as far as answers showed that it wasn't meanwhile."""
     payments: int = 0
     """How often it became paid."""
     reverts: int = 0
@@ -126,8 +128,11 @@ class World:
         is_polled_less = truth.status.is_paid or is_step_back(truth.status, status)
         watched_for = _REVERTED_FOR if is_polled_less else _LATE_MONEY_FOR
         is_over = is_polled_less or truth.status in _ENDED_UNPAID
-        is_too_late = is_over and now > truth.since + watched_for
+        since = truth.paid_since if truth.status.is_paid else truth.since
+        is_too_late = is_over and now > since + watched_for
         if truth.status is not status and not is_too_late:
+            if status.is_paid and not truth.was_said_paid:
+                truth.paid_since = now
             truth.before_since, truth.since = truth.since, now
             truth.reverts += truth.status.is_paid and not status.is_paid
             truth.payments += status.is_paid and not truth.status.is_paid
@@ -203,7 +208,8 @@ class World:
     def is_misled(self, id_: str) -> bool:
         """Whether the last poll that came without a hint brought what was so before."""
         truth = self.truth[id_]
-        return truth.was_last_false and truth.answered_at > truth.before_since + _REVERTED_FOR
+        since = truth.paid_since if truth.before.is_paid else truth.before_since
+        return truth.was_last_false and truth.answered_at > since + _REVERTED_FOR
 
     def _note_answer(self, truth: Truth, said: S, asked: float, now: float) -> None:
         """Note for how long what was answered has been false."""

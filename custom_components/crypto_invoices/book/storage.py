@@ -6,6 +6,7 @@ Everything here blocks.
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import wraps
 import os
 from pathlib import Path
 import sqlite3
@@ -26,6 +27,7 @@ def _alone[**P, R](
 ) -> Callable[Concatenate[Storage, P], R]:
     """Let a method wait until no other thread works with the database."""
 
+    @wraps(method)
     def work(storage: Storage, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with storage.turn:
             return method(storage, *args, **kwargs)
