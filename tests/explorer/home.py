@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_OFF
 from homeassistant.core import CoreState, ServiceCall
 from homeassistant.helpers import entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -221,12 +222,18 @@ class Home(Host):
 
     def look_for_automations(self) -> None:
         """Note which automations are armed now."""
+        is_arming = self.arming.is_held or bool(self.arming.waiting)
         for name in AUTOMATIONS:
-            if self.is_armed(name):
+            state = self.hass.states.get(f"automation.{name}")
+            is_off = state is not None and state.state == STATE_OFF and not is_arming
+            if self.is_armed(name) and not is_off:
                 self.unarmed.discard(name)
                 self.absent_since.pop(name, None)
-            else:
-                self.absent_since.setdefault(name, self.loop.passed)
+                continue
+            self.absent_since.setdefault(name, self.loop.passed)
+            if is_off:
+                # Who switches it off and on while it is being saved finds it off, armed or not.
+                self.unarmed.add(name)
 
     def _watch(self, announcement: Announcement) -> bool:
         """Note an announcement, and which automations are to hear it."""
