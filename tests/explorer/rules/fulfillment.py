@@ -8,7 +8,7 @@ from tests.explorer.steps import HEARD_AFTER, Steps, invoices
 class FulfillmentRules(Steps):
     """Payments that are fulfilled, whatever goes on beside."""
 
-    # What is taken back is doubted until then, and announced a moment ago.
+    # What is taken back is doubted until then.
     _BELIEVED_AFTER = 125.0
 
     @precondition(lambda self: self.home.is_loaded and self.home.entry.runtime_data.book.items.owed)
