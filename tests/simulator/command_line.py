@@ -1,9 +1,12 @@
 """Simulates shops, one seed after the other, and says what became of them."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 import json
 import logging
+import multiprocessing
 from pathlib import Path
 import sys
 import time
@@ -16,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 _FIGURES = ROOT / ".cache" / "figures" / "simulate.json"
 # What is run before anything lands.
 SHORT_SEEDS = 5
+# A process that lived through so many shops is followed by a new one.
+_SHOPS_PER_PROCESS = 10
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -28,6 +33,7 @@ def _arguments() -> argparse.ArgumentParser:
         "--short", action="store_true", help=f"the first {SHORT_SEEDS} seeds, a day each"
     )
     parser.add_argument("--log", type=Path, help="write all that happens to this file")
+    parser.add_argument("--jobs", type=int, default=1, help="how many shops at a time (1)")
     parser.add_argument("--output", type=Path, default=_FIGURES, help="where to write the figures")
     parser.add_argument("--until-failure", action="store_true", help="end with the first failure")
     parser.add_argument("--no-story", action="store_true", help="make no failure's story shorter")
@@ -39,12 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _arguments().parse_args(arguments)
     if asked.short:
         asked.seeds, asked.days = SHORT_SEEDS, 1
-    # Thousands of lines say that a provider is down, as they should.
-    logging.getLogger().setLevel(logging.CRITICAL + 1)
-    warnings.simplefilter("ignore")
     results = []
-    for seed in range(asked.seed, asked.seed + asked.seeds):
-        result = _simulate(seed, asked.days, asked.log)
+    for result in _simulate_all(asked):
         results.append(result)
         _say(_line(result))
         if result.failure and not asked.no_story:
@@ -63,8 +65,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return len(failed)
 
 
+def _simulate_all(asked: argparse.Namespace) -> Iterator[Result]:
+    """Yield what became of each seed, in their order."""
+    seeds = range(asked.seed, asked.seed + asked.seeds)
+    simulate = partial(_simulate, days=asked.days, log=asked.log)
+    if asked.jobs == 1:
+        yield from map(simulate, seeds)
+        return
+    with ProcessPoolExecutor(
+        asked.jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        max_tasks_per_child=_SHOPS_PER_PROCESS,
+    ) as pool:
+        try:
+            yield from pool.map(simulate, seeds)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
 def _simulate(seed: int, days: float, log: Path | None) -> Result:
     """Run the plan of a seed."""
+    # Thousands of lines say that a provider is down, as they should.
+    logging.getLogger().setLevel(logging.CRITICAL + 1)
+    warnings.simplefilter("ignore")
     plan = make_plan(seed, days)
     if log is None:
         return tell(plan)

@@ -37,6 +37,8 @@ _MEMORY = Path("/dev") / "shm"
 _OPENING = 30.0
 # Long enough for a refused key to be tried again, and for late money to be found.
 _CALM = 3 * HOUR
+# Garbage is collected after so many days: less often is cheaper, and takes more memory.
+_DAYS_OF_GARBAGE = 3
 
 
 class Shop:
@@ -104,7 +106,7 @@ class Shop:
         for event in self.plan.events:
             self.later(self.begin + event.at - self.loop.passed, partial(self._do, event))
         for day in range(1, int(self.plan.days) + 1):
-            self.later(self.begin + day * DAY - self.loop.passed, self._end_day)
+            self.later(self.begin + day * DAY - self.loop.passed, partial(self._end_day, day))
         for seconds in midnights(self.loop.right(), self.plan.days):
             self.later(seconds + AFTER_MIDNIGHT, self.limits.after_midnight)
         self._pass_until(self.begin + self.plan.days * DAY)
@@ -165,11 +167,12 @@ class Shop:
             elif self.loop.passed >= at:
                 return
 
-    def _end_day(self) -> None:
+    def _end_day(self, day: int) -> None:
         """Count what there is, and forget at the providers what is long over."""
         self.bills.age()
         self.people.fulfill_the_rest()
-        gc.collect()
+        if day % _DAYS_OF_GARBAGE == 0:
+            gc.collect()
         self.limits.at_the_end_of_a_day()
 
     def _close(self) -> None:
@@ -191,7 +194,7 @@ class Shop:
 
 @contextmanager
 def _collected_by_hand() -> Iterator[None]:
-    """Let garbage be collected once a day: when it is must not depend on anything else."""
+    """Let garbage be collected every few days: when it is must not depend on anything else."""
     gc.collect()
     gc.freeze()
     gc.disable()

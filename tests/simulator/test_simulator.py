@@ -57,10 +57,10 @@ def test_shortest_story(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Several seeds are run one after the other, and the figures are written."""
+    """Several seeds are run at a time, and the figures are written."""
     output = tmp_path / "figures" / "simulate.json"
-    asked = ["--seed", "8", "--seeds", "2", "--days", "0.2", "--output", str(output)]
-    assert main(asked) == 0
+    asked = ["--seed", "8", "--seeds", "2", "--days", "0.2", "--jobs", "2"]
+    assert main([*asked, "--output", str(output)]) == 0
     figures = json.loads(output.read_text())
     assert (figures["seeds"], figures["first_seed"], figures["days"]) == (2, 8, 0.2)
     assert figures["invoices"] > 5
