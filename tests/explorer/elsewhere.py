@@ -46,9 +46,14 @@ class Elsewhere:
         self.promised.discard(id_)
 
     def follow(self, book: Book, watched: AbstractSet[str]) -> None:
-        """See when the account was listed first."""
-        if self.since is None and self.home.is_auto_watched:
-            self._begin(Since.read(book.fact(_SINCE)), watched)
+        """See when the account was listed first, and that this stays as it is."""
+        if not self.home.is_auto_watched:
+            return
+        found = Since.read(book.fact(_SINCE))
+        if self.since is None:
+            self._begin(found, watched)
+        elif self.is_certain:
+            assert found == self.since, f"what is new was made after {self.since}, now {found}"
 
     def note_begin(self, book: Book, known: AbstractSet[str]) -> None:
         """See what a new life knows of: what was not written is found again, or begins anew."""

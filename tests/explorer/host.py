@@ -15,10 +15,16 @@ from homeassistant.config import async_process_component_and_handle_errors
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import (
+    area_registry as ar,
+    category_registry as cr,
     device_registry as dr,
     entity_registry as er,
+    floor_registry as fr,
+    issue_registry as ir,
+    label_registry as lr,
     trigger as trigger_helper,
 )
+from homeassistant.helpers.restore_state import async_load as async_load_restored
 from homeassistant.helpers.storage import Store
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS, async_get_integration
 from homeassistant.setup import async_setup_component
@@ -68,9 +74,6 @@ class Gate:
 
 class Host:
     """A Home Assistant that is not treated well."""
-
-    keeps_registries = False
-    """Whether what the registries wrote is there at the next start."""
 
     def __init__(self, folder: Path, loop: VirtualLoop) -> None:
         """Prepare an empty disk."""
@@ -124,7 +127,7 @@ class Host:
         self._manager = async_test_home_assistant(
             config_dir=str(self.folder),
             initial_state=CoreState.starting,
-            load_registries=not self.keeps_registries,
+            load_registries=False,
         )
         self.hass = hass = await self._manager.__aenter__()
         vars(hass)["async_add_executor_job"] = self._executor(self.life)
@@ -140,7 +143,11 @@ class Host:
         return hass
 
     async def async_load_registries(self) -> None:
-        """Load the registries, where they are kept."""
+        """Load what was written of the registries."""
+        dr.async_setup(self.hass)
+        for registry in (ar, cr, dr, er, fr, ir, lr):
+            await registry.async_load(self.hass)
+        await async_load_restored(self.hass)
 
     def register_actions(self) -> None:
         """Register the actions that automations run."""

@@ -14,16 +14,6 @@ from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntrySt
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import (
-    area_registry as ar,
-    category_registry as cr,
-    device_registry as dr,
-    entity_registry as er,
-    floor_registry as fr,
-    issue_registry as ir,
-    label_registry as lr,
-)
-from homeassistant.helpers.restore_state import async_load as async_load_restored
 from homeassistant.setup import async_setup_component
 from homeassistant.util.aiohttp import MockRequest
 
@@ -51,8 +41,6 @@ _TRIGGERS = {"payments": "crypto_invoices.paid", "changes": "crypto_invoices.sta
 
 class ShopHome(Host):
     """Home Assistant with an account at each provider and two automations."""
-
-    keeps_registries = True
 
     def __init__(
         self, folder: Path, loop: VirtualLoop, session: Session, dice: Random, log: Log
@@ -92,12 +80,9 @@ class ShopHome(Host):
 
     @override
     async def async_load_registries(self) -> None:
-        """Load what was written of the registries."""
+        """Load what was written of the registries and accounts."""
+        await super().async_load_registries()
         hass = self.hass
-        dr.async_setup(hass)
-        for registry in (ar, cr, dr, er, fr, ir, lr):
-            await registry.async_load(hass)
-        await async_load_restored(hass)
         hass.config.internal_url = _AT_HOME
         await hass.config.async_set_time_zone(_TIME_ZONE)
         await hass.config_entries.async_initialize()

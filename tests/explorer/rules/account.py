@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from custom_components.crypto_invoices import backup
 from custom_components.crypto_invoices.const import DOMAIN
-from tests.explorer.steps import Steps, invoices
+from tests.explorer.steps import HEARD_AFTER, Steps, invoices
 
 
 class AccountRules(Steps):
@@ -40,6 +40,17 @@ class AccountRules(Steps):
         """An invoice's device is deleted."""
         self._do(f"{id_} is deleted")
         self._delete(id_)
+
+    @precondition(lambda self: self.home.is_loaded)
+    @rule(id_=invoices)
+    def add_again(self, id_: str) -> None:
+        """An invoice is paid, deleted and added again."""
+        self._do(f"{id_} is paid, deleted and added again")
+        self._push(id_, "is paid")
+        self._pass(HEARD_AFTER)
+        self._delete(id_)
+        self.checks.after_step()
+        self._add(id_)
 
     @precondition(lambda self: self.home.is_loaded)
     @rule(what=st.sampled_from(["refresh", "update_entity", "action"]), id_=invoices)
