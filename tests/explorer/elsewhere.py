@@ -30,11 +30,9 @@ class Elsewhere:
         """Note that it was switched on or off: what was not seen until now isn't new."""
         self.since = None
         self.promised &= watched
-        # What was announced before the file was lost is no longer watched, and was no less promised.
-        announced = {one.invoice for one in self.home.announced if one.is_payment}
         self.paid_before = {
             id_ for id_ in self.world.made if self.world.truth[id_].status.is_paid
-        } - {*watched, *announced}
+        } - watched
 
     def note_made(self, id_: str) -> None:
         """Note that an invoice was made."""
@@ -72,12 +70,14 @@ class Elsewhere:
         self.since = since
         if since is None:
             return
+        # What was announced before the file was lost is no longer watched, and was no less promised.
+        announced = {one.invoice for one in self.home.announced if one.is_payment}
         for id_ in self.world.made:
             if id_ in watched:
                 continue
             if self._is_new(id_, since):
                 self.promised.add(id_)
-            elif id_ in self.paid_before and self.world.truth[id_].is_dated:
+            elif id_ in self.paid_before - announced and self.world.truth[id_].is_dated:
                 self.ignored.add(id_)
 
     def _is_new(self, id_: str, since: Since) -> bool:

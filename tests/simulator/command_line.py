@@ -118,6 +118,8 @@ def _figures(results: Sequence[Result], days: float) -> dict[str, object]:
         "kills": sum(result.kills for result in results),
         "stops": sum(result.stops for result in results),
         "requests": sum(result.requests for result in results),
+        # In memory, by day, of the last shop.
+        "objects": dict(results[-1].objects),
         "seconds": round(seconds, 1),
         "seconds_per_week": round(seconds / weeks, 1),
         "failures": [

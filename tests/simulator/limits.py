@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+import gc
 import logging
 import sqlite3
 from typing import override
@@ -37,6 +38,11 @@ _MOST_TIMERS = 400
 _MOST_FACTS = 30
 # In such an hour: polls, six requests each where each invoice needs its own, lists, a stream.
 _MOST_REQUESTS_WHEN_DOWN = 90
+# After so many days, as much is kept as ever will be: what was removed is forgotten after 30.
+_SETTLED_AFTER = 45
+# Of the objects in memory then. How many invoices there are is chance; Home Assistant's own caches
+# may keep one that is dead.
+_MOST_GROWTH = 1.5
 # A minute for each reading and each announcement after midnight.
 AFTER_MIDNIGHT = 600.0
 
@@ -88,6 +94,16 @@ class Limits:
         self._bills = bills
         self._weather = weather
         self._lines = lines
+        self.objects: list[tuple[int, int]] = []
+        """How many objects there were in memory, by day."""
+
+    def note_memory(self, day: int) -> None:
+        """Count what is in memory just after garbage was collected, and check that it is flat."""
+        now = len(gc.get_objects())
+        self.objects.append((day, now))
+        settled = [number for day, number in self.objects if day >= _SETTLED_AFTER]
+        if settled:
+            assert now <= settled[0] * _MOST_GROWTH, f"{now} objects, first {settled[0]}"
 
     def at_the_end_of_a_day(self) -> None:
         """Check what is kept, and how much of it."""

@@ -173,6 +173,7 @@ class Shop:
         self.people.fulfill_the_rest()
         if day % _DAYS_OF_GARBAGE == 0:
             gc.collect()
+            self.limits.note_memory(day)
         self.limits.at_the_end_of_a_day()
 
     def _close(self) -> None:

@@ -27,6 +27,8 @@ class Result:
     runs: int = 0
     seconds: float = 0.0
     """Of one core, however busy the machine is."""
+    objects: list[tuple[int, int]] = field(default_factory=list)
+    """How many there were in memory, by day."""
     digest: str = ""
     lines: int = 0
     failure: str = ""
@@ -52,6 +54,7 @@ def tell(plan: Plan, file: TextIO | None = None) -> Result:
         result.payments = sum(bill.payments for bill in shop.bills)
         result.kills, result.stops = shop.home.kills, shop.home.stops
         result.requests = shop.session.requests
+        result.objects = shop.limits.objects
         result.runs = shop.home.heard.number_of_runs
         result.digest, result.lines = shop.log.digest, shop.log.lines
     result.seconds = time.process_time() - began
