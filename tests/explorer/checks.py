@@ -40,6 +40,8 @@ class Checks:
     """Automations that were switched, deleted or away for long, and what they need not hear."""
     believed: dict[str, tuple[Record, S | None]] = field(default_factory=dict)
     """What each invoice was announced as after the last step."""
+    dropped: set[str] = field(default_factory=set)
+    """IDs of announcements whose invoice was deleted: no start repeats them."""
     unsure: set[str] = field(default_factory=set)
     """Invoices that were added or deleted when nobody can say whether that was written."""
     left: dict[str, Decimal] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class Checks:
         record = self.home.entry.runtime_data.book.records.get(id_)
         if record is not None and id_ not in TESTS and record.status in _BROUGHT:
             self.left[id_] = RECEIVED[record.status]
+        self.dropped |= {one.id for one in self.home.announced if one.invoice == id_}
         self.baseline.pop(id_, None)
         self.adding.pop(id_, None)
         self.unsure.add(id_)
@@ -268,10 +271,9 @@ class Checks:
         for position, heard in enumerate(self.home.heard):
             key = (heard.automation, heard.announcement_id)
             if key in seen:
-                assert any(
-                    name == heard.automation and seen[key] < cut_position <= position
-                    for name, cut_position in self.cut_at
-                ), f"{heard} came twice"
+                cuts = [at for name, at in self.cut_at if name == heard.automation]
+                is_cut = any(seen[key] < at <= position for at in (*cuts, *self.home.armed_at))
+                assert is_cut, f"{heard} came twice"
             seen[key] = position
         payments, reverts = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
         for announced in self.home.announced:
@@ -346,8 +348,9 @@ class Checks:
         return {name for name in announced.to_hear if (name, announced.id) not in self.excused}
 
     def _is_history(self, announced: Announced) -> bool:
-        """Whether it is no longer so after a restart: then it need not come again."""
+        """Whether it is no longer so or watched after a restart: then it need not come again."""
         is_over = announced.status != self.world.truth[announced.invoice].status.value
+        is_over = is_over or announced.id in self.dropped
         return is_over and announced.life != self.home.life
 
     def after_removal(self) -> None:

@@ -87,6 +87,8 @@ class Home(Host):
         super().__init__(folder, loop)
         self.world = world
         self.heard: list[Heard] = []
+        self.armed_at: list[int] = []
+        """When an automation was armed, by the runs before: that may be long after it was saved."""
         self.actions = Gate()
         self.gates["actions"] = self.actions
         self.versions = dict.fromkeys(AUTOMATIONS, 0)
@@ -303,6 +305,11 @@ class Home(Host):
         # A start that waits for its first reading would wait for ever: nobody lets time pass.
         self.world.is_held = False
         self.callers.clear()
+
+    @override
+    def note_arming(self) -> None:
+        """Note that runs may be cut now."""
+        self.armed_at.append(len(self.heard))
 
     def state(self, unique_id: str) -> str | None:
         """Return what a sensor shows, None where there never was such a sensor."""

@@ -110,6 +110,7 @@ class Host:
 
             async def slow(*args: Any) -> Any:
                 await self.arming.async_pass()
+                self.note_arming()
                 return await get_platform(*args)
 
             stack.enter_context(patch.object(trigger_helper, "_async_get_trigger_platform", slow))
@@ -252,6 +253,9 @@ class Host:
 
     def note_end(self) -> None:
         """Note that a life has ended."""
+
+    def note_arming(self) -> None:
+        """Note that an automation is armed, which takes the place of what was saved before."""
 
     def started(self) -> None:
         """Let Home Assistant have started."""
