@@ -12,6 +12,8 @@ import subprocess
 import sys
 from tempfile import TemporaryDirectory
 
+from tests.figures import keep
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path("custom_components/crypto_invoices")
 
@@ -292,8 +294,12 @@ def hunt(
     wanted: AbstractSet[str],
     most: int,
     find: Callable[[Mutant, int], int | None],
+    group: str,
 ) -> None:
-    """Plant them all, or those that are wanted, and print what it took to find each."""
+    """Plant them all, or those that are wanted, and print what it took to find each.
+
+    What it took to find them all is kept as figures of this group.
+    """
     known = {mutant.name: mutant for mutant in mutants}
     if wanted - known.keys():
         raise SystemExit("there is no such mutant")
@@ -310,6 +316,8 @@ def hunt(
             took.append(found)
     if took:
         print(f"found: {len(took)}, median number of tries: {median(took):g}")
+    if took and not wanted:
+        keep(group, {"planted": len(known), "found": len(took), "median": median(took)})
     if missed:
         raise SystemExit(f"not found: {', '.join(missed)}")
 
@@ -320,4 +328,5 @@ if __name__ == "__main__":
         set(sys.argv[1:]),
         int(os.environ.get("EXAMPLES", "100")),
         examples_until_found,
+        "mutants",
     )

@@ -121,4 +121,5 @@ if __name__ == "__main__":
         set(sys.argv[1:]),
         int(os.environ.get("SEEDS", "5")),
         seeds_until_found,
+        "mutants.simulator",
     )
