@@ -138,8 +138,8 @@ class Plan:
     events: tuple[Event, ...] = field(repr=False)
 
 
-def make_plan(seed: int, days: float) -> Plan:
-    """Draw what is going to happen."""
+def make_plan(seed: int, days: float, *, in_one_life: bool = False) -> Plan:
+    """Draw what is going to happen, without stops and kills where that is wanted."""
     chance = Chance(seed)
     invoices = list(_invoices(chance.of("customers"), days * DAY))
     events = [
@@ -148,6 +148,8 @@ def make_plan(seed: int, days: float) -> Plan:
         *_providers(chance.of("providers"), days * DAY),
         *_machine(chance.of("machine"), days * DAY, invoices),
     ]
+    if in_one_life:
+        events = [event for event in events if event.kind not in ("stopped", "killed")]
     begin = chance.of("begin").choice(BEGINNINGS)
     return Plan(seed, days, begin, tuple(sorted(events, key=lambda event: event.at)))
 
