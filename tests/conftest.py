@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import repeat
 import json
+import logging
 from pathlib import Path
 from string import Formatter
 from time import monotonic
@@ -57,6 +58,8 @@ from sandbox.lnbits import LISTENERS
 from sandbox.lnbits_socket import Listeners
 from sandbox.store import Store
 
+# Nobody reads each statement that the recorder executes.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 # The same examples each time: what lands does not depend on luck. New ones are looked for on purpose.
 settings.register_profile("fixed", derandomize=True)
 settings.load_profile("fixed")
@@ -74,6 +77,14 @@ BATCHED = [key for key, provider in registry.PROVIDERS.items() if provider.batch
 STREAMING = [key for key in EACH if hasattr(PROVIDERS[key], "async_stream")]
 
 type FlowResult = Mapping[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def enable_event_loop_debug() -> None:
+    """Leave debug mode off, in which each future remembers where it was made.
+
+    That takes a third of the time. Home Assistant itself tells who calls it from another thread.
+    """
 
 
 @pytest.fixture

@@ -165,9 +165,12 @@ def _make_webhook(
 
 async def _async_follow_entry(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:
     """Call the devices what the account is called now, and its invoices by its options."""
+    account = entry.runtime_data
     await _async_take_over_left(hass, entry)
-    async_register_account_device(hass, entry)
-    await entry.runtime_data.coordinator.devices.async_follow(entry.runtime_data.book.records)
+    # An account that was unloaded meanwhile does the rest when it is loaded again.
+    if getattr(entry, "runtime_data", None) is account:
+        async_register_account_device(hass, entry)
+        await account.coordinator.devices.async_follow(account.book.records)
 
 
 async def _async_take_over_left(hass: HomeAssistant, entry: CryptoInvoicesConfigEntry) -> None:

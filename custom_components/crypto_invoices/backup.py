@@ -15,8 +15,7 @@ LONGEST_BACKUP = 10 * 60
 
 async def async_pre_backup(hass: HomeAssistant) -> None:
     """Write what there is, and then nothing for a while; announcing continues."""
-    for entry in _loaded(hass):
-        await entry.runtime_data.book.async_commit()
+    await _async_commit_all(hass)
     if (cancel := hass.data.pop(HELD, None)) is not None:
         cancel()
 
@@ -25,14 +24,19 @@ async def async_pre_backup(hass: HomeAssistant) -> None:
         _release(hass)
 
     hass.data[HELD] = async_call_later(hass, LONGEST_BACKUP, give_up)
-    for entry in _loaded(hass):
-        # What began before comes to its end.
-        await entry.runtime_data.book.async_commit()
+    # What began before comes to its end.
+    await _async_commit_all(hass)
 
 
 async def async_post_backup(hass: HomeAssistant) -> None:
     """Write again."""
     _release(hass)
+
+
+async def _async_commit_all(hass: HomeAssistant) -> None:
+    """Write what there is of each account; one that is unloaded meanwhile writes it by itself."""
+    for book in [entry.runtime_data.book for entry in _loaded(hass)]:
+        await book.async_commit()
 
 
 @callback

@@ -562,6 +562,27 @@ async def test_reloaded_during_a_backup(
     assert on_disk(hass, entry).records[first].announced is S.PAID
 
 
+async def test_unloaded_while_a_backup_begins(
+    hass: HomeAssistant, sandbox: SandboxServer, two: TwoInvoices, add_account: AddAccount
+) -> None:
+    """A backup waits for an account's file; another one that is unloaded meanwhile is no matter."""
+    entry, first, _ = await two()
+    other = await add_account("egates", sandbox.store.create("egates").id)
+    with writing_waits() as (began, may_end):
+        sandbox.store.act(PROVIDER, first, "pay")
+        entry.runtime_data.coordinator.async_hint([first])
+        await async_until(began)
+        waiting = hass.async_create_task(backup.async_pre_backup(hass))
+        await asyncio.sleep(0)
+        unloading = hass.async_create_task(hass.config_entries.async_unload(other.entry_id))
+        may_end.set()
+        assert await unloading
+        await waiting
+    await backup.async_post_backup(hass)
+    await async_settle(hass)
+    assert on_disk(hass, entry).records[first].announced is S.PAID
+
+
 async def test_backup_whose_end_nobody_tells(
     hass: HomeAssistant, sandbox: SandboxServer, two: TwoInvoices, runs: Runs
 ) -> None:

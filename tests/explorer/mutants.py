@@ -286,6 +286,8 @@ def examples_until_found(mutant: Mutant, most: int) -> int | None:
     """Return how many examples it took to find a fault, None if it wasn't."""
     printed = run_planted(mutant, "tests.explorer.count", "--quiet", EXPLORER_EXAMPLES=str(most))
     found = re.search(r"^found after (\d+)$", printed, re.MULTILINE)
+    if found is None and "nothing in" not in printed:
+        raise SystemExit(f"{mutant.name}: it ended without a word")
     return int(found[1]) if found else None
 
 

@@ -500,3 +500,18 @@ async def test_left_while_it_is_loaded(hass: HomeAssistant, told: type[Told]) ->
     assert watched(entry) == ["1"]
     assert "invoices" not in entry.data
     assert is_planned(entry)
+
+
+async def test_left_while_it_is_unloaded(hass: HomeAssistant, told: type[Told]) -> None:
+    """What is left in the data of an account that is unloaded then is watched when it is loaded."""
+    entry = await async_add_told(hass)
+    told.truth["1"] = left = invoice("1")
+    hass.config_entries.async_update_entry(
+        entry, data={**entry.data, "invoices": [looked_up(left)]}
+    )
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await async_settle(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await async_settle(hass)
+    assert watched(entry) == ["1"]
+    assert is_planned(entry)

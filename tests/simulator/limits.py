@@ -34,6 +34,8 @@ _MOST_LINES = 2000
 # In an hour in which a provider has been down for an hour already, a start included.
 _MOST_LINES_WHEN_DOWN = 6
 _MOST_TASKS = 60
+# A hundred payments may be found at once, and be announced for ten seconds.
+BUSY_FOR = 600.0
 _MOST_TIMERS = 400
 _MOST_FACTS = 30
 # In such an hour: polls, six requests each where each invoice needs its own, lists, a stream.
@@ -113,8 +115,7 @@ class Limits:
         worst = max(self._lines.when_down.values(), default=0)
         assert worst <= _MOST_LINES_WHEN_DOWN, f"{worst} lines an hour about who is down"
         self._lines.when_down.clear()
-        tasks, timers = len(asyncio.all_tasks(self._home.loop)), len(self._home.loop.timers)
-        assert tasks <= _MOST_TASKS, f"{tasks} tasks"
+        timers = len(self._home.loop.timers)
         assert timers <= _MOST_TIMERS, f"{timers} timers"
         hours = self._weather.requests_when_down
         worst = max(hours.values(), default=0)
@@ -124,6 +125,17 @@ class Limits:
             self._check_file(key, account)
         if self._home.is_running:
             self._check_registry()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether more is going on than usual, as when a provider is back after days."""
+        return len(asyncio.all_tasks(self._home.loop)) > _MOST_TASKS
+
+    def check_tasks(self) -> None:
+        """Check that what was going on ten minutes ago has come to its end."""
+        names = Counter(task.get_name() for task in asyncio.all_tasks(self._home.loop))
+        total, most = names.total(), names.most_common(3)
+        assert total <= _MOST_TASKS, f"{total} tasks for {BUSY_FOR:g} seconds: {most}"
 
     def _check_registry(self) -> None:
         """Check that Home Assistant keeps nothing of what was removed long ago."""

@@ -22,7 +22,7 @@ from .bills import Bills, credentials_of
 from .chance import Chance, clocks_of
 from .checks import Checks
 from .home import ShopHome, async_add_accounts
-from .limits import AFTER_MIDNIGHT, Limits, counted_lines, midnights
+from .limits import AFTER_MIDNIGHT, BUSY_FOR, Limits, counted_lines, midnights
 from .log import Log
 from .machine import Machine
 from .mail import Mail
@@ -175,6 +175,8 @@ class Shop:
             gc.collect()
             self.limits.note_memory(day)
         self.limits.at_the_end_of_a_day()
+        if self.limits.is_busy:
+            self.later(BUSY_FOR, self.limits.check_tasks)
 
     def _close(self) -> None:
         """Let everything come right, and see whether anything was lost."""
