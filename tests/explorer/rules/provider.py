@@ -3,6 +3,8 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from custom_components.crypto_invoices.book.transitions import is_step_back
+from custom_components.crypto_invoices.providers.model import InvoiceStatus as S
 from tests.explorer.steps import Steps, events, invoices
 from tests.explorer.world import ANSWERS, EVENTS
 
@@ -79,9 +81,14 @@ class ProviderRules(Steps):
         self._push(id_, what)
         self.checks.after_step()
         self.world.is_held = False
+        records, known = self.home.entry.runtime_data.book.records, S.PENDING
         while self.world.questions:
             self.world.release(self.world.questions[-1], "the truth")
             self.loop.settle()
+            if (record := records.get(id_)) is not None:
+                goes_back = is_step_back(known, record.status)
+                assert not goes_back, f"{id_} was {known}, an older answer made it {record.status}"
+                known = record.status
 
     @precondition(lambda self: self.home.is_loaded)
     @rule(id_=invoices, what=events, how=st.sampled_from(_OLD_NEWS))
