@@ -1,6 +1,5 @@
 """Servers that are not what a user meant."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -8,7 +7,6 @@ from ipaddress import ip_address
 from pathlib import Path
 import socket
 import ssl
-from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -35,25 +33,11 @@ async def web_site() -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def untrusted_site(folder: Path) -> AsyncGenerator[str]:
-    """Serve behind a certificate that nobody trusts, to a client that will turn away."""
-    loop = asyncio.get_running_loop()
-    turned_away = asyncio.Event()
-    handler = loop.get_exception_handler()
-
-    def expect_it(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if isinstance(context.get("exception"), OSError):
-            turned_away.set()
-        elif handler:
-            handler(loop, context)
-
-    loop.set_exception_handler(expect_it)
+    """Serve behind a certificate that nobody trusts."""
     server = TestServer(web.Application(), host="127.0.0.1", scheme="https")
     await server.start_server(ssl=self_signed(folder))
     yield str(server.make_url("")).rstrip("/")
-    async with asyncio.timeout(5):
-        await turned_away.wait()
     await server.close()
-    loop.set_exception_handler(handler)
 
 
 def closed_port() -> str:

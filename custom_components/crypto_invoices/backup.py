@@ -34,7 +34,7 @@ async def async_post_backup(hass: HomeAssistant) -> None:
 
 
 async def _async_commit_all(hass: HomeAssistant) -> None:
-    """Write what there is of each account; one that is unloaded meanwhile writes it by itself."""
+    """Write what there is of each account; one that is unloaded meanwhile does so then."""
     for book in [entry.runtime_data.book for entry in _loaded(hass)]:
         await book.async_commit()
 

@@ -319,7 +319,7 @@ def hunt(
     if took:
         print(f"found: {len(took)}, median number of tries: {median(took):g}")
     if took and not wanted:
-        keep(group, {"planted": len(known), "found": len(took), "median": median(took)})
+        keep(group, {"planted": len(known), "found": len(took), "median": round(median(took))})
     if missed:
         raise SystemExit(f"not found: {', '.join(missed)}")
 
