@@ -56,6 +56,14 @@ def test_shortest_story(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "were received, not" in told[3]
 
 
+def test_one_life() -> None:
+    """Where Home Assistant is never stopped, all the rest happens at the same moments."""
+    all_of_it, in_one_life = make_plan(3, 7), make_plan(3, 7, in_one_life=True)
+    ends = [event for event in all_of_it.events if event.kind in ("stopped", "killed")]
+    assert ends
+    assert [*in_one_life.events] == [event for event in all_of_it.events if event not in ends]
+
+
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Several seeds are run at a time, and the figures are written."""
     output = tmp_path / "figures" / "simulate.json"
