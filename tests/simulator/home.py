@@ -205,6 +205,11 @@ class ShopHome(Host):
             return None
         return entry.runtime_data
 
+    def is_written(self, key: str) -> bool:
+        """Whether all that an account knows is on disk: not while that is full, nor in a backup."""
+        account = self.account(key)
+        return account is not None and not account.book.writer.failed and HELD not in self.hass.data
+
     def loaded(self) -> Iterator[tuple[str, AccountRuntime]]:
         """Yield the accounts that are loaded."""
         for key in self.entry_ids:

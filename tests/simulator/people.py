@@ -166,6 +166,7 @@ class People:
         """Add an invoice in the dialog."""
         flows = self._home.hass.config_entries.subentries
         is_added = False
+        self._shop.weather.excuse(bill.account)
         try:
             handler = self._home.entry_ids[bill.account], SUBENTRY_TYPE_INVOICE
             result: Any = await flows.async_init(handler, context={"source": "user"})
@@ -176,6 +177,8 @@ class People:
             reason = result.get("reason") or result.get("errors")
             self._log.write(f"{bill.number} is added: {reason}")
             is_added = reason in ("invoice_added", "already_configured", _KNOWN)
+            # Until it is on disk, a kill takes it along: the log says that the disk is full.
+            is_added = is_added and self._home.is_written(bill.account)
             if result["type"] is FlowResultType.FORM:
                 flows.async_abort(result["flow_id"])
         finally:

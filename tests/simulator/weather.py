@@ -75,6 +75,11 @@ class Weather:
             self.requests_when_down[provider, hour] += 1
         return spell.fault if self._dice.random() < spell.share else None
 
+    def excuse(self, provider: str) -> None:
+        """Don't count a request that somebody makes by hand while it is down."""
+        if (hour := self.hour_down(provider)) is not None:
+            self.requests_when_down[provider, hour] -= 1
+
     def hour_down(self, provider: str) -> HourDown | None:
         """Return which hour this is of those in which a provider is down all along."""
         spell, now = self._spells.get(provider), self._clock()
