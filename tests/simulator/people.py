@@ -125,7 +125,7 @@ class People:
                 blocking=True,
                 return_response=True,
             )
-            is_known = True
+            is_known = self._home.is_written(event.account)
         except HomeAssistantError as err:
             self._log.write(f"it is not made: {err.translation_key}")
         finally:
