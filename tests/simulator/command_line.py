@@ -48,18 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _arguments().parse_args(arguments)
     if asked.short:
         asked.seeds, asked.days = SHORT_SEEDS, 1
-    results = []
+    results: list[Result] = []
+    figures: dict[str, object] = {}
     for result in _simulate_all(asked):
         results.append(result)
+        # Whoever ends it early has figures, too.
+        figures = _keep(results, asked.days, asked.output)
         _say(_line(result))
         if result.failure and not asked.no_story:
             _say("".join(result.where))
             _say(str(shortest(result)))
         if result.failure and asked.until_failure:
             break
-    figures, failed = _figures(results, asked.days), [one for one in results if one.failure]
-    asked.output.parent.mkdir(parents=True, exist_ok=True)
-    asked.output.write_text(json.dumps(figures, indent=2) + "\n")
+    failed = [one for one in results if one.failure]
     _say(
         f"{figures['seeds']} seeds of {asked.days:g} days: {figures['invoices']} invoices,"
         f" {figures['payments']} payments, {figures['kills']} kills,"
@@ -106,6 +107,14 @@ def _line(result: Result) -> str:
         f" {result.kills} kills, {result.stops} stops, {result.requests} requests,"
         f" {result.seconds:.1f} s, log {result.digest[:16]}: {outcome}"
     )
+
+
+def _keep(results: Sequence[Result], days: float, output: Path) -> dict[str, object]:
+    """Write the figures of all runs so far, and return them."""
+    figures = _figures(results, days)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(figures, indent=2) + "\n")
+    return figures
 
 
 def _figures(results: Sequence[Result], days: float) -> dict[str, object]:
