@@ -32,7 +32,7 @@ class Announced:
     is_payment: bool
     is_revert: bool
     at: float
-    """When it was announced first."""
+    """When it was announced last: what a kill took along is dated anew."""
     runs: dict[str, Run] = field(default_factory=dict)
     """By automation."""
     excused: set[str] = field(default_factory=set)
@@ -69,6 +69,7 @@ class Heard:
             )
             key = entry_id, announcement.invoice_id
             self.by_invoice.setdefault(key, []).append(announced)
+        announced.at = self._clock()
         announced.excused |= self.off
 
     def begin(self, automation: str, id_: str, life: int) -> Run:
