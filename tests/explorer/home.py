@@ -4,15 +4,23 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+import math
 from pathlib import Path
 from typing import Any, override
 from unittest.mock import patch
 
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import (
+    SAVE_DELAY,
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    ConfigEntry,
+    ConfigEntryChange,
+    ConfigEntryState,
+)
 from homeassistant.const import STATE_OFF
 from homeassistant.core import CoreState, ServiceCall
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.crypto_invoices.book.loading import looked_up
@@ -109,7 +117,8 @@ class Home(Host):
             "webhook_id": "hook",
             "invoices": [looked_up(world.invoice(id_)) for id_ in INVOICES[:2]],
         }
-        self._entry_before = dict(self._entry_data)
+        self._entry_on_disk = dict(self._entry_data)
+        self._entry_changed = -math.inf
         self.options: dict[str, Any] = {CONF_TO_FULFILL: True}
 
     @property
@@ -158,6 +167,7 @@ class Home(Host):
             options=dict(self.options),
         )
         self.entry.add_to_hass(hass)
+        async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._note_entry)
         async_get_listeners(hass).subscribe(Subscriber(self._watch, self._never))
         await hass.config_entries.async_setup(self.entry.entry_id)
 
@@ -273,22 +283,19 @@ class Home(Host):
         self.loop.settle()
         self.callers = [task for task in self.callers if not task.done()]
 
-    def remember_entry(self) -> None:
-        """Keep what Home Assistant would have written of the account's entry."""
-        if self.entry.data != self._entry_data:
-            self._entry_before, self._entry_data = self._entry_data, dict(self.entry.data)
-
-    @override
-    def stop(self) -> None:
-        """Stop Home Assistant in an orderly way."""
-        self.remember_entry()
-        super().stop()
+    def _note_entry(self, _: ConfigEntryChange, entry: ConfigEntry) -> None:
+        """Keep what Home Assistant writes of the account's entry, a moment after it has changed."""
+        if self.hass.state is CoreState.stopped:
+            return
+        if self.loop.passed >= self._entry_changed + SAVE_DELAY:
+            self._entry_on_disk = self._entry_data
+        self._entry_data = dict(entry.data)
+        self._entry_changed = self.loop.passed
 
     def kill(self, *, entry_is_older: bool) -> None:
-        """Lose everything but the disk."""
-        self.remember_entry()
-        if entry_is_older:
-            self._entry_data = dict(self._entry_before)
+        """Lose everything but the disk, and of the entry what was changed in the last moment."""
+        if entry_is_older and self.loop.passed < self._entry_changed + SAVE_DELAY:
+            self._entry_data = self._entry_on_disk
         self.bury()
 
     def lose_file(self, *, is_there: bool) -> None:
@@ -301,6 +308,7 @@ class Home(Host):
     @override
     def note_end(self) -> None:
         """Let nobody wait any more."""
+        self._entry_changed = -math.inf
         self.world.questions.clear()
         # A start that waits for its first reading would wait for ever: nobody lets time pass.
         self.world.is_held = False

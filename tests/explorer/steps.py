@@ -65,8 +65,6 @@ class Steps(RuleBasedStateMachine):
         """Note what is done, in words."""
         self.story.append(words)
         self.steps[words] += 1
-        if self.home.is_running:
-            self.home.remember_entry()
 
     @initialize(
         has_clock=st.booleans(),
