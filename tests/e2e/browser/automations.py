@@ -10,6 +10,7 @@ from playwright.async_api import Locator, expect
 from demo.sandbox import SandboxInvoice
 
 from .frontend import INTEGRATION, Frontend
+from .pressing import press_until
 
 EDITOR = "ui.panel.config.automation.editor"
 TRACE = "ui.panel.config.automation.trace"
@@ -37,15 +38,16 @@ async def build(frontend: Frontend, name: str, device: str | None) -> str:
     Without a device it listens to all invoices.
     """
     picker = await open_triggers(frontend)
+    name_of_trigger = frontend.words(f"{ANY if device is None else ONE}.name")
+    paid = picker.get_by_role("button", name=re.compile(f"^{name_of_trigger}"))
     if device is None:
         await _search(frontend, picker)
+        await expect(paid.first).to_be_visible()
     else:
         services = picker.get_by_role("treeitem", name=frontend.words(f"{EDITOR}.services"))
         await services.locator("[part=expand-button]").first.click()
-        await picker.get_by_role("treeitem", name=device, exact=True).click()
-    name_of_trigger = frontend.words(f"{ANY if device is None else ONE}.name")
-    paid = picker.get_by_role("button", name=re.compile(f"^{name_of_trigger}"))
-    await expect(paid.first).to_be_visible()
+        # What there is for it is asked for when it is chosen, and only then.
+        await press_until(picker.get_by_role("treeitem", name=device, exact=True).click, paid.first)
     await frontend.eyes.look(picker, "triggers" if device is None else "trigger", fits=False)
     await paid.first.click()
     await _add_notification(frontend, picker)

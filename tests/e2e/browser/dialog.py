@@ -8,6 +8,7 @@ from typing import Any
 from playwright.async_api import Locator, expect
 
 from .eyes import Eyes
+from .pressing import press_until
 from .words import Words
 
 FLOW = "ui.panel.config.integrations.config_flow"
@@ -79,8 +80,8 @@ class Dialog:
     async def finish(self) -> None:
         """Press the last button of the dialog, and so leave the names of devices as they are."""
         last = self.root.get_by_role("button", name=self._names("finish_skip", "finish", "close"))
-        await last.last.click()
-        await expect(last.last).to_be_hidden()
+        # Devices that are still coming draw it anew.
+        await press_until(last.last.click, last.last, "hidden")
 
     async def end(self, key: str, name: str) -> None:
         """Wait for the text that the dialog ends with, look at it, and close the dialog."""

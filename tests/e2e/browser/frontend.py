@@ -1,10 +1,11 @@
 """The frontend's pages, as far as a user of the integration meets them."""
 
 from dataclasses import dataclass
+from functools import partial
 import re
 from urllib.parse import urlsplit
 
-from playwright.async_api import Locator, Page, TimeoutError as PlaywrightTimeoutError, expect
+from playwright.async_api import Locator, Page, expect
 
 from demo import DOMAIN
 from demo.config_dir import PASSWORD, USER
@@ -12,14 +13,13 @@ from demo.sandbox import SandboxInvoice
 
 from .dialog import Dialog
 from .eyes import Eyes
+from .pressing import press_until
 from .words import Words
 
 LOGIN = "ui.panel.page-authorize.form"
 ENTRY = "ui.panel.config.integrations.config_entry"
 INTEGRATIONS = "/config/integrations/dashboard"
 INTEGRATION = f"/config/integrations/integration/{DOMAIN}"
-# A question comes so soon, in milliseconds, or not at all.
-_ASKED_WITHIN = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +108,7 @@ class Frontend:
     async def delete(self, key: str, row: Locator) -> None:
         """Choose from the menu of a row to delete it, and say that it is meant."""
         question = self.page.locator("dialog-box").get_by_role("button").first
-        await self.choose(key, row)
-        try:
-            await question.wait_for(timeout=_ASKED_WITHIN)
-        except PlaywrightTimeoutError:
-            # A row that was drawn anew meanwhile took its menu with it.
-            await self.choose(key, row)
+        await press_until(partial(self.choose, key, row), question)
         await self.confirm_deletion()
 
     async def confirm_deletion(self) -> None:
