@@ -36,6 +36,9 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--one-life", action="store_true", help="never stop nor kill Home Assistant"
     )
+    parser.add_argument(
+        "--pace", type=float, default=1.0, help="what else takes so many days happens in one (1)"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="how many shops at a time (1)")
     parser.add_argument("--output", type=Path, default=_FIGURES, help="where to write the figures")
     parser.add_argument("--until-failure", action="store_true", help="end with the first failure")
@@ -72,7 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _simulate_all(asked: argparse.Namespace) -> Iterator[Result]:
     """Yield what became of each seed, in their order."""
     seeds = range(asked.seed, asked.seed + asked.seeds)
-    simulate = partial(_simulate, days=asked.days, in_one_life=asked.one_life, log=asked.log)
+    simulate = partial(
+        _simulate,
+        days=asked.days,
+        pace=asked.pace,
+        in_one_life=asked.one_life,
+        log=asked.log,
+    )
     if asked.jobs == 1:
         yield from map(simulate, seeds)
         return
@@ -87,12 +96,14 @@ def _simulate_all(asked: argparse.Namespace) -> Iterator[Result]:
             pool.shutdown(cancel_futures=True)
 
 
-def _simulate(seed: int, *, days: float, in_one_life: bool, log: Path | None) -> Result:
+def _simulate(
+    seed: int, *, days: float, pace: float, in_one_life: bool, log: Path | None
+) -> Result:
     """Run the plan of a seed."""
     # Thousands of lines say that a provider is down, as they should.
     logging.getLogger().setLevel(logging.CRITICAL + 1)
     warnings.simplefilter("ignore")
-    plan = make_plan(seed, days, in_one_life=in_one_life)
+    plan = make_plan(seed, days, pace=pace, in_one_life=in_one_life)
     if log is None:
         return tell(plan)
     with log.open("w") as file:

@@ -95,6 +95,10 @@ MUTANTS = (
 )
 
 
+# What needs neither shows where much goes on at once: a week's events in a day.
+_DENSE = ("--days", "1", "--pace", "7")
+
+
 def seeds_until_found(mutant: Mutant, most: int) -> int | None:
     """Return how many shops it took to find a fault, None if it wasn't."""
     printed = run_planted(
@@ -102,8 +106,7 @@ def seeds_until_found(mutant: Mutant, most: int) -> int | None:
         "tests.simulator",
         "--seeds",
         str(most),
-        "--days",
-        str(DAYS.get(mutant.name, 3)),
+        *(_DENSE if mutant in EXPLORED else ("--days", str(DAYS.get(mutant.name, 3)))),
         "--until-failure",
         "--no-story",
         "--output",

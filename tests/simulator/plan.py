@@ -1,7 +1,7 @@
 """What is going to happen in a shop: drawn from a seed before anything does."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
@@ -138,18 +138,26 @@ class Plan:
     events: tuple[Event, ...] = field(repr=False)
 
 
-def make_plan(seed: int, days: float, *, in_one_life: bool = False) -> Plan:
-    """Draw what is going to happen, without stops and kills where that is wanted."""
+def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = False) -> Plan:
+    """Draw what is going to happen, without stops and kills where that is wanted.
+
+    At another pace, what else takes ``pace`` days happens in one, and takes as much less time.
+    """
     chance = Chance(seed)
-    invoices = list(_invoices(chance.of("customers"), days * DAY))
+    until = days * pace * DAY
+    invoices = list(_invoices(chance.of("customers"), until))
     events = [
         *invoices,
-        *_staff(chance.of("staff"), days * DAY),
-        *_providers(chance.of("providers"), days * DAY),
-        *_machine(chance.of("machine"), days * DAY, invoices),
+        *_staff(chance.of("staff"), until),
+        *_providers(chance.of("providers"), until),
+        *_machine(chance.of("machine"), until, invoices),
     ]
     if in_one_life:
         events = [event for event in events if event.kind not in ("stopped", "killed")]
+    if pace != 1:
+        events = [
+            replace(event, at=event.at / pace, seconds=event.seconds / pace) for event in events
+        ]
     begin = chance.of("begin").choice(BEGINNINGS)
     return Plan(seed, days, begin, tuple(sorted(events, key=lambda event: event.at)))
 
