@@ -78,20 +78,29 @@ class InvoiceDevices:
         self.names = Names(records, partial(base_name, hass, entry), partial(written_money, hass))
 
     async def async_compare(self) -> None:
-        """Remove the devices of what is no longer watched, a few at a time."""
+        """Remove the devices of what has none, a few at a time.
+
+        The registry is written at other times than the book. After a kill, it may have the device of
+        an invoice that was paid by the time it was watched again, and is shown on none since.
+        """
         registry = dr.async_get(self._hass)
         invoices = {
             device.id: invoice_id
             for device in dr.async_entries_for_config_entry(registry, self._entry.entry_id)
             if (invoice_id := invoice_of_device(self._entry.entry_id, device.identifiers))
         }
-        gone = [id_ for id_, invoice_id in invoices.items() if invoice_id not in self._records]
+        gone = [id_ for id_, invoice_id in invoices.items() if not self._has_device(invoice_id)]
         for some in batched(gone, _REMOVED_AT_ONCE, strict=False):
             for device_id in some:
                 # Somebody else may have removed it, or watch its invoice again.
-                if invoices[device_id] not in self._records and registry.async_get(device_id):
+                if not self._has_device(invoices[device_id]) and registry.async_get(device_id):
                     registry.async_remove_device(device_id)
             await asyncio.sleep(0)
+
+    def _has_device(self, invoice_id: str) -> bool:
+        """Whether an invoice is watched and shown on a device of its own."""
+        record = self._records.get(invoice_id)
+        return record is not None and record.has_device
 
     async def async_name(self) -> None:
         """Rename the devices whose invoices are called otherwise with those that there are now."""

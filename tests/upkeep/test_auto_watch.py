@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.crypto_invoices.book.record import Record, Tombstone
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.identifiers import invoice_device
 from custom_components.crypto_invoices.providers.budget import WINDOW, Budget
 from custom_components.crypto_invoices.providers.capabilities import PermissionMissing
 from custom_components.crypto_invoices.providers.model import (
@@ -435,6 +436,26 @@ async def test_device_for_every_one(
     orders.make_paid("A")
     await async_pass(hass, freezer, MINUTE)
     assert state_of(hass, entry, "A", "status").state == "paid"
+
+
+async def test_device_that_came_back(
+    hass: HomeAssistant, orders: Orders, freezer: FrozenDateTimeFactory
+) -> None:
+    """A device that has no entities any more is removed: a kill can bring it back from the registry."""
+    entry = await async_open_shop(hass)
+    await async_set_options(hass, entry, to_fulfill=True)
+    orders.make_paid("A")
+    await async_pass(hass, freezer, MINUTE)
+    registry = dr.async_get(hass)
+    registry.async_get_or_create(
+        config_entry_id=entry.entry_id,
+        identifiers={invoice_device(entry.entry_id, "A")},
+        name="A",
+    )
+    await async_restart(hass, freezer, entry, 0)
+    names = {device.name for device in dr.async_entries_for_config_entry(registry, entry.entry_id)}
+    assert names == {entry.title}
+    assert watched(entry) == ["A"]
 
 
 async def test_trigger_says_which_device(
