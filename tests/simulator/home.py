@@ -11,7 +11,7 @@ from unittest.mock import patch
 from homeassistant.components import webhook
 from homeassistant.components.automation.const import DOMAIN as AUTOMATION_DOMAIN
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
-from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.core import CoreState, HomeAssistant, ServiceCall
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
@@ -135,6 +135,7 @@ class ShopHome(Host):
 
     def _watch(self, announcement: Announcement) -> bool:
         """Note an announcement."""
+        assert self.hass.state is CoreState.running, "announced before the start"
         self._log.write(
             f"announced: {announcement.invoice_id} {announcement.kind} {announcement.id}"
         )
@@ -198,6 +199,14 @@ class ShopHome(Host):
             return None
         return self.hass.config_entries.async_get_entry(self.entry_ids[key])
 
+    def lose_file(self, key: str, *, is_there: bool) -> None:
+        """Let the file of an account be damaged, or gone."""
+        path = self.folder / f".storage/{DOMAIN}.{self.entry_ids[key]}.db"
+        assert path.exists()
+        path.unlink()
+        if is_there:
+            path.write_text("Once upon a time there was a database here.")
+
     def account(self, key: str) -> AccountRuntime | None:
         """Return an account, None while it isn't loaded."""
         entry = self.entry(key)
@@ -254,8 +263,13 @@ class _NoSession:
         """Nothing to end."""
 
 
-async def async_add_accounts(hass: HomeAssistant, credentials: Mapping[str, Any]) -> dict[str, str]:
-    """Set up an account at each provider in its dialog; return the entries' IDs."""
+async def async_add_accounts(
+    hass: HomeAssistant, credentials: Mapping[str, Any], invoices: Mapping[str, str]
+) -> dict[str, str]:
+    """Set up an account at each provider in its dialog, some with an invoice.
+
+    Returns the entries' IDs.
+    """
     found = {}
     for key, account in ACCOUNTS.items():
         if key == own_api.KEY:
@@ -264,7 +278,9 @@ async def async_add_accounts(hass: HomeAssistant, credentials: Mapping[str, Any]
             result = await _async_enter(hass, key, credentials[key])
         assert result["type"] is FlowResultType.FORM, result
         assert result["step_id"].startswith("invoices"), result
-        form = {"auto_watch": True} if account.is_auto_watched else {}
+        form: dict[str, Any] = {"auto_watch": True} if account.is_auto_watched else {}
+        if key in invoices:
+            form["invoices"] = invoices[key]
         result = await _async_submit(hass, result, form)
         assert result["type"] is FlowResultType.CREATE_ENTRY, result
         entry = result["result"]

@@ -9,6 +9,7 @@ from custom_components.crypto_invoices import backup
 
 from .home import ShopHome
 from .log import Log
+from .losses import Losses
 from .mail import Later
 from .plan import Event
 
@@ -16,9 +17,10 @@ from .plan import Event
 class Machine:
     """Stops, kills, a bad disk, a wrong clock."""
 
-    def __init__(self, home: ShopHome, later: Later, log: Log) -> None:
+    def __init__(self, home: ShopHome, losses: Losses, later: Later, log: Log) -> None:
         """Begin with a machine that is off."""
         self._home = home
+        self._losses = losses
         self._loop = home.loop
         self._later = later
         self._log = log
@@ -26,6 +28,7 @@ class Machine:
         self._does: dict[str, Callable[[Event], None]] = {
             "stopped": self._stopped,
             "killed": self._killed,
+            "lost": self._lose,
             "disk": self._disk,
             "clock": self._clock,
             "backup": self._backup,
@@ -68,6 +71,14 @@ class Machine:
             self._home.stops += 1
             self._home.stop()
         self._later(event.seconds, self.start)
+
+    def _lose(self, event: Event) -> None:
+        """Stop, and lose the file of an account."""
+        if (account := self._home.account(event.account)) is None:
+            return
+        self._losses.note(event.account, account)
+        self._stopped(event)
+        self._home.lose_file(event.account, is_there=event.what == "damaged")
 
     def _killed(self, event: Event) -> None:
         """Die now, in a few turns of the loop, or at a write."""

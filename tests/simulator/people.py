@@ -144,18 +144,20 @@ class People:
         """Staff add an invoice by its ID."""
         bill = self._bills.get(event.invoice)
         if bill is not None and not bill.is_promised and not bill.is_deleted:
-            self._add(bill)
+            self._add(bill, leave_after=event.seconds)
 
-    def _add(self, bill: Bill) -> None:
-        """Add an invoice; if that fails, try again later."""
+    def _add(self, bill: Bill, *, leave_after: float = 0.0) -> None:
+        """Add an invoice; if that fails, or staff leave before it is done, try again later."""
         if bill.is_being_added:
             return
         bill.is_being_added = True
         bill.was_paid_before |= bill.invoice.state in PAID
         if self._home.account(bill.account) is None:
             self._add_later(bill)
-        else:
-            self._home.start(self._async_add(bill))
+            return
+        adding = self._home.start(self._async_add(bill))
+        if leave_after:
+            self._shop.later(leave_after, lambda: adding.cancel() and None)
 
     def _add_later(self, bill: Bill) -> None:
         """Try again later."""

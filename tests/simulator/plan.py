@@ -22,6 +22,8 @@ BEGINNINGS = (
 # So often that 300 weeks have more than 20,000 of them.
 _KILLS_PER_DAY = 10.0
 AUTOMATIONS = ("payments", "changes")
+# The number of the invoice that its account is set up with, and where that is.
+FIRST, FIRST_AT = 1, "egates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ class Event:
 _WORDS = {
     "made": "invoice {e.invoice} over {e.amount} {e.what} is made at {name}",
     "created": "staff make invoice {e.invoice} over {e.amount} {e.what} at {name}",
-    "added": "staff add invoice {e.invoice}",
+    "added": "staff add invoice {e.invoice}{e.what}",
     "act": "invoice {e.invoice} at {name}: {e.what}",
     "deleted": "staff delete invoice {e.invoice}",
     "forged": "somebody forges a push about invoice {e.invoice} to {name}",
@@ -114,6 +116,7 @@ _WORDS = {
     "switched": "staff switch the automation for {e.what} off for {lasts}",
     "stopped": "Home Assistant is stopped, and begins again {lasts} later",
     "killed": "Home Assistant is killed {e.what}, and begins again {lasts} later",
+    "lost": "Home Assistant is stopped, and begins again {lasts} later: the file of {name} is {e.what}",
     "disk": "the disk is {e.what} for {lasts}",
     "clock": "the clock on the wall is wrong by {e.number:g} hours for {lasts}",
     "backup": "a backup takes {lasts}",
@@ -147,6 +150,7 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
     until = days * pace * DAY
     invoices = list(_invoices(chance.of("customers"), until))
     events = [
+        _first(chance.of("first customer")),
         *invoices,
         *_staff(chance.of("staff"), until),
         *_providers(chance.of("providers"), until),
@@ -170,11 +174,17 @@ def _times(dice: Random, per_day: float, until: float) -> Iterator[float]:
         at += dice.expovariate(per_day / DAY)
 
 
+def _first(dice: Random) -> Event:
+    """Draw when the invoice is paid that an account is set up with."""
+    at = dice.uniform(MINUTE, 30 * MINUTE)
+    return Event(at=at, kind="act", account=FIRST_AT, invoice=FIRST, what="pay")
+
+
 def _invoices(dice: Random, until: float) -> Iterator[Event]:
-    """Draw the life of each invoice."""
+    """Draw the life of each of the others."""
     accounts = list(ACCOUNTS.values())
     shares = [account.share for account in accounts]
-    for number, at in enumerate(_times(dice, INVOICES_PER_DAY, until), 1):
+    for number, at in enumerate(_times(dice, INVOICES_PER_DAY, until), FIRST + 1):
         account = dice.choices(accounts, shares)[0]
         currency = dice.choice(account.currencies)
         yield from _invoice(dice, number, at + MINUTE, account, currency)
@@ -203,7 +213,11 @@ def _invoice(
     amount = _amount(dice, currency)
     yield Event(at=at, kind=kind, account=account.key, invoice=number, what=currency, amount=amount)
     if not account.is_auto_watched and not by_staff:
-        yield event("added", at + dice.uniform(5, 5 * MINUTE))
+        added = event("added", at + dice.uniform(5, 5 * MINUTE))
+        if dice.random() < 0.2:
+            seconds = dice.choice((0.001, 0.05, 0.3, 0.6))
+            added = replace(added, what=", and close the page at once", seconds=seconds)
+        yield added
     if dice.random() < 0.03:
         yield event("forged", at + dice.uniform(0, HOUR))
     for when, what in _fate(dice, at, account):
@@ -279,9 +293,6 @@ def _providers(dice: Random, until: float) -> Iterator[Event]:
     for at in _times(dice, 4.0, until):
         fault = dice.choice((*ANSWERED, *ON_THE_WAY))
         seconds = min(dice.lognormvariate(6.5, 1.5), 9 * HOUR)
-        if fault == "lag":
-            # What is old for longer has to be believed.
-            seconds = min(seconds, 90.0)
         yield Event(
             at=at,
             kind="weather",
@@ -320,6 +331,14 @@ def _machine(dice: Random, until: float, events: list[Event]) -> Iterator[Event]
                 number = dice.randint(1, 4)
                 what = f"{side} its write number {number} from now"
         yield Event(at=when, kind="killed", what=what, number=number, seconds=_down(dice))
+    for at in _times(dice, 1 / 7, until):
+        yield Event(
+            at=at,
+            kind="lost",
+            account=dice.choice(list(ACCOUNTS)),
+            what=dice.choice(("gone", "damaged")),
+            seconds=_down(dice),
+        )
     for at in _times(dice, 0.3, until):
         yield Event(
             at=at,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from functools import partial
 import gc
 import heapq
@@ -24,11 +25,12 @@ from .checks import Checks
 from .home import ShopHome, async_add_accounts
 from .limits import AFTER_MIDNIGHT, BUSY_FOR, Limits, counted_lines, midnights
 from .log import Log
+from .losses import Losses
 from .machine import Machine
 from .mail import Mail
 from .own_api import OWN_API
 from .people import People
-from .plan import DAY, HOUR, Event, Plan
+from .plan import DAY, FIRST, FIRST_AT, HOUR, Event, Plan
 from .weather import Weather
 from .wire import Session
 
@@ -37,6 +39,9 @@ _MEMORY = Path("/dev") / "shm"
 _OPENING = 30.0
 # Long enough for a refused key to be tried again, and for late money to be found.
 _CALM = 3 * HOUR
+_FIRST_BILL = Event(
+    at=0.0, kind="made", account=FIRST_AT, invoice=FIRST, what="USDT", amount=Decimal("12.50")
+)
 # Garbage is collected after so many days: less often is cheaper, and takes more memory.
 _DAYS_OF_GARBAGE = 3
 
@@ -63,6 +68,8 @@ class Shop:
         app = create_app(clock=self.loop.right, providers={**PLAYED, OWN_API.key: OWN_API})
         app.freeze()
         self.app = app
+        order = chance.of("order").choice(("newest_first", "oldest_first"))
+        app[SANDBOX].set("cryptocloud", "order", order)
         self.weather = Weather(chance, self.loop.time, lambda: self.home.life)
         self.session = Session(app, chance, self.weather, self.log)
         self.home = ShopHome(
@@ -70,10 +77,11 @@ class Shop:
         )
         self.bills = Bills(app, self.log)
         self.mail = Mail(app, chance, self.later, self.home.post, self.log)
-        self.checks = Checks(self.home, self.bills)
+        self.losses = Losses(self.home, self.bills)
+        self.checks = Checks(self.home, self.bills, self.losses)
         lines = self._stack.enter_context(counted_lines(self.weather))
         self.limits = Limits(self.home, self.bills, self.weather, lines)
-        self.machine = Machine(self.home, self.later, self.log)
+        self.machine = Machine(self.home, self.losses, self.later, self.log)
         self.people = People(self)
         self._stack.enter_context(self.home.patched())
         self.begin = 0.0
@@ -120,7 +128,11 @@ class Shop:
         credentials = credentials_of(sandbox)
         sample = sandbox.store.create(OWN_API.key, order_id="a sample")
         credentials[OWN_API.key]["sample_id"] = sample.id
-        adding = self.loop.create_task(async_add_accounts(home.hass, credentials))
+        self.bills.make(_FIRST_BILL)
+        first = self.bills.all[FIRST]
+        first.is_promised = True
+        invoices = {FIRST_AT: first.invoice.id}
+        adding = self.loop.create_task(async_add_accounts(home.hass, credentials, invoices))
         self._finish(adding)
         home.entry_ids = adding.result()
         for key in home.entry_ids:

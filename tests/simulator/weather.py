@@ -24,7 +24,17 @@ ANSWERED = (
     "extra_fields",
 )
 # Faults on the way: no connection, an answer that comes late, half, twice or never, old news.
-ON_THE_WAY = ("no connection", "no answer", "late", "cut", "slow", "half", "doubled", "lag")
+ON_THE_WAY = (
+    "no connection",
+    "no answer",
+    "late",
+    "cut",
+    "slow",
+    "half",
+    "doubled",
+    "too large",
+    "lag",
+)
 
 
 @dataclass(slots=True)

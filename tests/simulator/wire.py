@@ -12,6 +12,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 import orjson
 from yarl import URL
 
+from custom_components.crypto_invoices.providers.http import MAX_ANSWER_BYTES
 from sandbox.core import SANDBOX
 from sandbox.lnbits import LISTENERS
 from sandbox.lnbits_row import CHECKED
@@ -27,6 +28,10 @@ _READING = frozenset(
     {"invoices", "list", "payments", "balance", "wallet", "payment methods", "key"}
 )
 _MOST_REMEMBERED = 200
+# Where news take a while, they take no longer: what is old for longer has to be believed.
+_LAG = 30.0
+# So many answers are slow in any weather.
+_SLOW = 0.02
 
 
 class _Transport:
@@ -50,24 +55,29 @@ class _Protocol:
 class Content:
     """The body of an answer."""
 
-    def __init__(self, body: bytes) -> None:
-        """Keep it."""
+    def __init__(self, body: bytes, padding: int) -> None:
+        """Keep it, and how many bytes follow that say nothing."""
         self._body = body
+        self._padding = padding
 
     async def iter_any(self) -> AsyncIterator[bytes]:
         """Yield all of it."""
         yield self._body
+        if self._padding:
+            yield bytes(self._padding)
 
 
 class Answer:
     """An answer as a client sees it."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def __init__(
+        self, status: int, headers: Mapping[str, str], body: bytes, padding: int = 0
+    ) -> None:
         """Keep it."""
         self.status = status
         self.headers = headers
         self.body = body
-        self.content = Content(body)
+        self.content = Content(body, padding)
 
 
 class Exchange:
@@ -99,6 +109,8 @@ class Session:
         self._weather = weather
         self._log = log
         self._remembered: dict[tuple[Any, ...], Answer] = {}
+        self._old: dict[tuple[Any, ...], tuple[float, Answer]] = {}
+        """What was answered while news took a while, and when that was."""
         self._valid_for: tuple[int, ...] = ()
         self._generation = 0
         self.requests = 0
@@ -143,6 +155,8 @@ class Session:
         address = URL(url) if params is None else URL(url).update_query(params)
         provider = self._provider_of(address.path)
         weather = self._weather.of(provider)
+        if weather is None and self._chance.random() < _SLOW:
+            weather = "slow"
         self._log.write(f"{provider} {method} {address.raw_path_qs} {weather or ''}")
         await asyncio.sleep(self._chance.uniform(0.02, 0.4))
         match weather:
@@ -164,6 +178,8 @@ class Session:
                 return Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
             case "doubled":
                 return Answer(answer.status, answer.headers, _doubled(answer.body))
+            case "too large" if _rows(answer.body) > 1:
+                return Answer(answer.status, answer.headers, answer.body, MAX_ANSWER_BYTES)
         return answer
 
     def _provider_of(self, path: str) -> str:
@@ -187,9 +203,13 @@ class Session:
             self._sandbox.faults.switch(provider, weather, count=1)
             return await self._async_handle(method, address, data, headers)
         key = (method, address, data, headers.get("Authorization"), headers.get("X-Api-Key"))
+        answered_at, old = self._old.pop(key, (-_LAG, None))
+        now = self._loop.time()
+        if weather == "lag" and old is not None and now < answered_at + _LAG:
+            self._old[key] = answered_at, old
+            return Answer(old.status, self._dated(old.headers), old.body)
         valid_for = (self._generation, len(self._app[CHECKED]))
-        # Where news take a while, what was answered before is answered again.
-        if valid_for != self._valid_for and (weather != "lag" or key not in self._remembered):
+        if valid_for != self._valid_for:
             self._valid_for = valid_for
             self._remembered.clear()
         answer = self._remembered.get(key)
@@ -199,6 +219,8 @@ class Session:
             kinds = {kind for _, kind in self._sandbox.requests - before}
             if kinds <= _READING and len(self._remembered) < _MOST_REMEMBERED:
                 self._remembered[key] = answer
+        if weather == "lag" and key in self._remembered:
+            self._old[key] = now, answer
         return Answer(answer.status, self._dated(answer.headers), answer.body)
 
     def _dated(self, headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -244,15 +266,26 @@ class Session:
 
 def _doubled(body: bytes) -> bytes:
     """Return an answer with each of its invoices twice, if it has several."""
+    payload, lists = _lists(body)
+    for rows in lists:
+        rows.extend(rows[:])
+    return orjson.dumps(payload) if lists else body
+
+
+def _rows(body: bytes) -> int:
+    """Return how many invoices an answer has."""
+    _, lists = _lists(body)
+    return max(map(len, lists), default=0)
+
+
+def _lists(body: bytes) -> tuple[Any, list[list[Any]]]:
+    """Return what an answer says, and the lists in it."""
     try:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return body
+        return None, []
     places = [payload, *(payload.values() if isinstance(payload, dict) else ())]
-    for rows in places:
-        if isinstance(rows, list):
-            rows.extend(rows[:])
-    return orjson.dumps(payload)
+    return payload, [rows for rows in places if isinstance(rows, list)]
 
 
 _PATHS = (
