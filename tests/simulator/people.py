@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
@@ -157,7 +159,11 @@ class People:
             return
         adding = self._home.start(self._async_add(bill))
         if leave_after:
-            self._shop.later(leave_after, lambda: adding.cancel() and None)
+            self._shop.later(leave_after, partial(self._leave, adding))
+
+    def _leave(self, adding: asyncio.Task[None]) -> None:
+        """Close the page of the dialog."""
+        adding.cancel()
 
     def _add_later(self, bill: Bill) -> None:
         """Try again later."""
