@@ -144,7 +144,8 @@ class Plan:
 def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = False) -> Plan:
     """Draw what is going to happen, without stops and kills where that is wanted.
 
-    At another pace, what else takes ``pace`` days happens in one, and takes as much less time.
+    At another pace, what else happens in ``pace`` days happens in one. Only bad weather lasts as
+    long as ever, unless that is days: providers are asked as often as ever, too.
     """
     chance = Chance(seed)
     until = days * pace * DAY
@@ -159,11 +160,16 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
     if in_one_life:
         events = [event for event in events if event.kind not in ("stopped", "killed")]
     if pace != 1:
-        events = [
-            replace(event, at=event.at / pace, seconds=event.seconds / pace) for event in events
-        ]
+        events = [_at_pace(event, pace) for event in events]
     begin = chance.of("begin").choice(BEGINNINGS)
     return Plan(seed, days, begin, tuple(sorted(events, key=lambda event: event.at)))
+
+
+def _at_pace(event: Event, pace: float) -> Event:
+    """Return an event as it is where everything happens more often."""
+    is_weather = event.kind == "weather" and event.seconds < DAY
+    seconds = event.seconds if is_weather else event.seconds / pace
+    return replace(event, at=event.at / pace, seconds=seconds)
 
 
 def _times(dice: Random, per_day: float, until: float) -> Iterator[float]:
@@ -290,8 +296,8 @@ def _staff(dice: Random, until: float) -> Iterator[Event]:
 def _providers(dice: Random, until: float) -> Iterator[Event]:
     """Draw what goes wrong at the providers."""
     keys = list(ACCOUNTS)
-    for at in _times(dice, 4.0, until):
-        fault = dice.choice((*ANSWERED, *ON_THE_WAY))
+    for at in _times(dice, 6.0, until):
+        fault = dice.choice((*ANSWERED, *ON_THE_WAY, *["lag"] * 3))
         seconds = min(dice.lognormvariate(6.5, 1.5), 9 * HOUR)
         yield Event(
             at=at,
