@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.core import SANDBOX, Sandbox
-from sandbox.cryptocloud_row import FEE, usd
+from sandbox.cryptocloud_row import FEE, TEST, usd
 from sandbox.invoice import SandboxInvoice
 from sandbox.lnbits_row import millisatoshi
 from sandbox.states import SandboxError, State
@@ -19,8 +19,11 @@ from .log import Log
 from .plan import ACCOUNTS, Event
 
 PAID = frozenset({State.PAID, State.OVERPAID, State.MARKED_PAID})
+OPEN = frozenset({State.PENDING, State.PROCESSING, State.PARTIALLY_PAID})
 # In these, what was received is final.
 _BROUGHT = PAID | {State.UNDERPAID}
+# By then, everybody has seen it.
+_FRESH = timedelta(hours=2)
 _CENT = Decimal("0.01")
 _ORDER = "order-"
 # What is older is over for everybody: the providers need not look through it each time.
@@ -40,8 +43,10 @@ class Bill:
     """Whether staff want to watch it no more."""
     was_paid_before: bool = False
     """Whether it was, or may have been, paid when it was added: that is announced to nobody."""
-    left: Decimal | None = None
-    """What it brought when it was deleted."""
+    has_left: bool = False
+    """Whether it was deleted, and that is on disk."""
+    left: tuple[str, Decimal] | None = None
+    """What it had brought by then."""
     is_being_added: bool = False
     payments: int = 0
     """How often it became paid."""
@@ -50,8 +55,10 @@ class Bill:
 
     @property
     def brought(self) -> tuple[str, Decimal] | None:
-        """What it adds to the money received, as its provider says it."""
-        if self.invoice.state not in _BROUGHT:
+        """What it adds to the money received, as its provider says it, or said it at its end."""
+        if self.has_left:
+            return self.left
+        if self.invoice.state not in _BROUGHT or self.invoice.order_id.endswith(TEST):
             return None
         return _AMOUNTS[self.account](self.invoice)
 
@@ -107,6 +114,10 @@ class Bills:
         """Return one, None while it isn't made."""
         return self.all.get(number)
 
+    def is_fresh(self, bill: Bill) -> bool:
+        """Whether an invoice has changed a short while ago."""
+        return bill.invoice.updated_at > self._sandbox.store.clock() - _FRESH
+
     def make(self, event: Event) -> None:
         """Let an invoice be made at its provider."""
         self._sandbox.store.create(
@@ -135,7 +146,8 @@ class Bills:
         invoice, before, after = change.invoice, change.before, change.after
         self._log.write(f"{invoice.provider} {invoice.id} is {after}")
         if before is None:
-            if (number := invoice.order_id.removeprefix(_ORDER)).isdigit():
+            number = invoice.order_id.removeprefix(_ORDER).removesuffix(TEST)
+            if number.isdigit():
                 bill = Bill(int(number), invoice.provider, invoice)
                 bill.is_promised = ACCOUNTS[invoice.provider].is_auto_watched
                 self.all[bill.number] = self._by_id[invoice.id] = bill
@@ -147,7 +159,7 @@ class Bills:
 
 def order_of(event: Event) -> str:
     """Return the ID of the order that an invoice is made for."""
-    return f"{_ORDER}{event.invoice}"
+    return f"{_ORDER}{event.invoice}{TEST if event.number else ''}"
 
 
 def credentials_of(sandbox: Sandbox) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from tests.explorer.promises import (
     check_nothing_is_forgotten,
 )
 
-from .bills import PAID, Bills
+from .bills import OPEN, PAID, Bills
 from .heard import Announced
 from .home import ShopHome
 from .losses import Losses
@@ -74,6 +74,7 @@ class Checks:
             assert not account.book.writer.failed, f"{key} is not written"
             self._payments_are_announced(key)
             self._money_is_right(key, account)
+            self._ended_is_ended(key, account)
             self._fulfilled_is_fulfilled(key, account)
 
     def _payments_are_announced(self, key: str) -> None:
@@ -106,6 +107,15 @@ class Checks:
                 is_given = record.item.announcement_id in self._home.heard.fulfilled
                 assert not is_given, f"{id_} at {key} is owed again, and was fulfilled"
 
+    def _ended_is_ended(self, key: str, account: AccountRuntime) -> None:
+        """P5: what has ended at its provider for a while is not taken for open."""
+        for bill in self._bills.of(key):
+            record = account.book.records.get(bill.invoice.id)
+            if record is None or bill.invoice.state in OPEN or self._bills.is_fresh(bill):
+                continue
+            what = f"invoice {bill.number} at {key} is {bill.invoice.state}"
+            assert not record.status.is_open, f"{what}, and is taken for {record.status}"
+
     def _money_is_right(self, key: str, account: AccountRuntime) -> None:
         """P6: the sums are the provider's to the last digit, and those of the records."""
         book = account.book
@@ -117,7 +127,7 @@ class Checks:
             brought = bill.brought
             if brought is None or not (bill.is_promised or bill.is_deleted):
                 continue
-            if bill.is_deleted:
+            if bill.is_deleted and not bill.has_left:
                 blurred.add(brought[0])
             expected[brought[0]] += brought[1]
         for currency in {*expected, *book.sums.received} - blurred:

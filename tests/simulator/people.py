@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 
 from custom_components.crypto_invoices import async_remove_config_entry_device
+from custom_components.crypto_invoices.book.record import Record
 from custom_components.crypto_invoices.const import (
     CONF_CLEANUP_AFTER,
     CONF_EVERY_DEVICE,
@@ -220,7 +221,17 @@ class People:
         if device is None or record is None:
             return
         bill.is_deleted = True
-        self._home.start(async_remove_config_entry_device(self._home.hass, entry, device))
+        self._home.start(self._async_delete(bill, entry, device, record))
+
+    async def _async_delete(
+        self, bill: Bill, entry: ConfigEntry, device: dr.DeviceEntry, record: Record
+    ) -> None:
+        """Delete an invoice, and note what it leaves: that is what it had brought by then."""
+        await async_remove_config_entry_device(self._home.hass, entry, device)
+        if self._home.is_written(bill.account):
+            brought = record.brought
+            bill.left = brought and (brought.currency, brought.amount)
+            bill.has_left = True
 
     def _forged(self, event: Event) -> None:
         """Somebody posts what nobody signed."""
@@ -302,9 +313,19 @@ class People:
     def _saved(self, event: Event) -> None:
         """Staff save an automation."""
         self._home.versions[event.what] += 1
-        if self._home.is_running:
-            self._home.heard.cuts[event.what] += 1
-            self._call("reload", {"id": event.what})
+        if not self._home.is_running:
+            return
+        self._home.heard.cuts[event.what] += 1
+        if event.seconds:
+            self._home.arming.is_held = True
+            self._shop.later(event.seconds, self._arm)
+        self._call("reload", {"id": event.what})
+
+    def _arm(self) -> None:
+        """Let automations that were saved be armed."""
+        self._home.arming.is_held = False
+        while self._home.arming.waiting:
+            self._home.arming.release()
 
     def _switched(self, event: Event) -> None:
         """Staff switch an automation off, and on again later."""

@@ -1,7 +1,7 @@
 """Carries requests to the sandbox's handlers and pushes to the webhooks, without a socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from email.utils import format_datetime
 from typing import Any, Self
 
@@ -111,8 +111,8 @@ class Session:
         self._weather = weather
         self._log = log
         self._remembered: dict[tuple[Any, ...], Answer] = {}
-        self._old: dict[tuple[Any, ...], tuple[float, Answer]] = {}
-        """What was answered while news took a while, and when that was."""
+        self._old: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
+        """What was said of an invoice where news take a while, and when that was."""
         self._valid_for: tuple[int, ...] = ()
         self._generation = 0
         self.requests = 0
@@ -176,13 +176,23 @@ class Session:
                 raise ServerDisconnectedError
             case "slow":
                 await asyncio.sleep(self._chance.uniform(1, 13))
+        return self._spoiled(provider, answer, weather)
+
+    def _spoiled(self, provider: str, answer: Answer, weather: str | None) -> Answer:
+        """Return what the weather leaves of an answer."""
+        body, padding = answer.body, 0
+        match weather:
             case "half":
-                return Answer(answer.status, answer.headers, answer.body[: len(answer.body) // 2])
+                body = body[: len(body) // 2]
             case "doubled":
-                return Answer(answer.status, answer.headers, _doubled(answer.body))
-            case "too large" if _rows(answer.body) > 1:
-                return Answer(answer.status, answer.headers, answer.body, MAX_ANSWER_BYTES)
-        return answer
+                body = _doubled(body)
+            case "lag":
+                body = self._aged(provider, body)
+            case "too large" if _rows(body) > 1:
+                padding = MAX_ANSWER_BYTES
+            case _:
+                return answer
+        return Answer(answer.status, answer.headers, body, padding)
 
     def _provider_of(self, path: str) -> str:
         """Return whose address it is."""
@@ -205,11 +215,6 @@ class Session:
             self._sandbox.faults.switch(provider, weather, count=1)
             return await self._async_handle(method, address, data, headers)
         key = (method, address, data, headers.get("Authorization"), headers.get("X-Api-Key"))
-        now = self._loop.time()
-        answered_at, old = self._old.get(key, (-_LAG, None))
-        is_young = now < answered_at + _LAG
-        if weather == "lag" and old and is_young and self._chance.random() < _OLD_NEWS:
-            return Answer(old.status, self._dated(old.headers), old.body)
         valid_for = (self._generation, len(self._app[CHECKED]))
         if valid_for != self._valid_for:
             self._valid_for = valid_for
@@ -221,11 +226,21 @@ class Session:
             kinds = {kind for _, kind in self._sandbox.requests - before}
             if kinds <= _READING and len(self._remembered) < _MOST_REMEMBERED:
                 self._remembered[key] = answer
-        if weather == "lag" and key in self._remembered and not is_young:
-            if len(self._old) >= _MOST_REMEMBERED:
-                self._old.clear()
-            self._old[key] = now, answer
         return Answer(answer.status, self._dated(answer.headers), answer.body)
+
+    def _aged(self, provider: str, body: bytes) -> bytes:
+        """Return an answer of a machine that may not have heard the latest of each invoice yet."""
+        payload, _ = _lists(body)
+        name, now = self._sandbox.providers[provider].row_id, self._loop.time()
+        for row in _dicts_with(name, payload):
+            invoice = provider, str(row[name])
+            said_at, old = self._old.get(invoice, (-_LAG, row))
+            if now >= said_at + _LAG:
+                self._old[invoice] = now, dict(row)
+            elif self._chance.random() < _OLD_NEWS:
+                row.clear()
+                row.update(old)
+        return body if payload is None else orjson.dumps(payload)
 
     def _dated(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return an answer's headers with the time at the server."""
@@ -280,6 +295,18 @@ def _rows(body: bytes) -> int:
     """Return how many invoices an answer has."""
     _, lists = _lists(body)
     return max(map(len, lists), default=0)
+
+
+def _dicts_with(name: str, payload: Any) -> Iterator[dict[str, Any]]:
+    """Yield the objects in an answer that have a value of this name."""
+    if isinstance(payload, dict):
+        if name in payload:
+            yield payload
+            return
+        payload = list(payload.values())
+    if isinstance(payload, list):
+        for value in payload:
+            yield from _dicts_with(name, value)
 
 
 def _lists(body: bytes) -> tuple[Any, list[list[Any]]]:
