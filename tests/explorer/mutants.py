@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterable, Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -257,29 +258,36 @@ MUTANTS = (
 )
 
 
-def run_planted(mutant: Mutant, *command: str, **environment: str) -> str:
-    """Plant a fault in a copy, run a module there, and return what it printed."""
+def run_planted(
+    mutant: Mutant, *command: str, timeout: float | None = None, **environment: str
+) -> str:
+    """Plant a fault in a copy, run a module there, and return what it printed.
+
+    It is ended after ``timeout`` seconds.
+    """
     with TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder)
         for name in ("custom_components", "tests", "sandbox"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         (copy / PACKAGE / mutant.file).write_text(mutant.planted_in(copy))
-        done = subprocess.run(  # noqa: S603 - a module of ours
-            [sys.executable, "-m", *command],
-            cwd=copy,
-            env={
-                **os.environ,
-                # Each begins with what the others compiled.
-                "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "pycache"),
-                "PYTHONDONTWRITEBYTECODE": "",
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout
+        with suppress(subprocess.TimeoutExpired), (copy / "printed").open("w") as printed:
+            subprocess.run(  # noqa: S603 - a module of ours
+                [sys.executable, "-m", *command],
+                cwd=copy,
+                env={
+                    **os.environ,
+                    # Each begins with what the others compiled.
+                    "PYTHONPYCACHEPREFIX": str(ROOT / ".cache" / "pycache"),
+                    "PYTHONDONTWRITEBYTECODE": "",
+                    **environment,
+                },
+                stdout=printed,
+                stderr=subprocess.DEVNULL,
+                check=False,
+                timeout=timeout,
+            )
+        return (copy / "printed").read_text()
 
 
 def examples_until_found(mutant: Mutant, most: int) -> int | None:

@@ -108,13 +108,15 @@ class Checks:
                 assert not is_given, f"{id_} at {key} is owed again, and was fulfilled"
 
     def _ended_is_ended(self, key: str, account: AccountRuntime) -> None:
-        """P5: what has ended at its provider for a while is not taken for open."""
+        """P5: what has ended at its provider for a while is taken for that, paid or not."""
         for bill in self._bills.of(key):
             record = account.book.records.get(bill.invoice.id)
             if record is None or bill.invoice.state in OPEN or self._bills.is_fresh(bill):
                 continue
             what = f"invoice {bill.number} at {key} is {bill.invoice.state}"
-            assert not record.status.is_open, f"{what}, and is taken for {record.status}"
+            is_right = record.status.is_paid == (bill.invoice.state in PAID)
+            is_right = is_right and not record.status.is_open
+            assert is_right, f"{what}, and is taken for {record.status}"
 
     def _money_is_right(self, key: str, account: AccountRuntime) -> None:
         """P6: the sums are the provider's to the last digit, and those of the records."""

@@ -184,8 +184,9 @@ class ShopHome(Host):
         if self._is_last_write("before"):
             self.loop.halt()
             await asyncio.get_running_loop().create_future()
-        # Other things go on meanwhile.
-        await asyncio.sleep(self._dice.choice(_WRITTEN_IN))
+        # Other things go on meanwhile, unless it is dead: nothing is written then.
+        is_dead = self.hass.state is CoreState.stopped
+        await asyncio.sleep(0 if is_dead else self._dice.choice(_WRITTEN_IN))
         return "badly" if self.disk_is == "full" else await super().async_pass_to_disk()
 
     @override

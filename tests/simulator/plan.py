@@ -23,7 +23,7 @@ BEGINNINGS = (
 _KILLS_PER_DAY = 10.0
 AUTOMATIONS = ("payments", "changes")
 # The number of the invoice that its account is set up with, and where that is.
-FIRST, FIRST_AT = 1, "egates"
+FIRST, FIRST_AT = 0, "egates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +161,8 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
         events = [event for event in events if event.kind not in ("stopped", "killed")]
     if pace != 1:
         events = [_at_pace(event, pace) for event in events]
+    # What comes later is no longer part of it, but customers who are on their way.
+    events = [event for event in events if event.at < days * DAY or event.invoice]
     begin = chance.of("begin").choice(BEGINNINGS)
     return Plan(seed, days, begin, tuple(sorted(events, key=lambda event: event.at)))
 
@@ -253,6 +255,7 @@ _FATES: Mapping[str, tuple[int, frozenset[str]]] = {
     "replaces a transaction": (6, frozenset({"btcpay"})),
     "is never confirmed": (3, frozenset({"btcpay"})),
     "is marked as paid": (2, frozenset({"btcpay"})),
+    "is marked as invalid after that": (4, frozenset({"btcpay"})),
     "is canceled": (3, frozenset({"cryptocloud", "egates", "own_api"})),
 }
 
@@ -276,6 +279,10 @@ def _fate(dice: Random, at: float, account: Account) -> list[tuple[float, str]]:
         "replaces a transaction": [*seen, (later, "pay")],
         "is never confirmed": [seen[0], (later, "fail")],
         "is marked as paid": [(later, "mark_paid")],
+        "is marked as invalid after that": [
+            (later, "mark_paid"),
+            (later + dice.uniform(MINUTE, 30 * MINUTE), "mark_invalid"),
+        ],
         "is canceled": [(soon, "cancel")],
     }[dice.choices(list(possible), list(possible.values()))[0]]
 
