@@ -50,9 +50,9 @@ USD_RATES = {
 OLD_CURRENCIES = tuple(USD_RATES)[:5]
 USDT_RATE = Decimal("1.0016")
 # What is credited is less than what was paid, so `received` tells nothing about the status.
+FEE = Decimal("0.019")
 # What the order ID of an invoice ends in that is paid with test money.
 TEST = "-test"
-FEE = Decimal("0.019")
 COIN = {
     "id": 4,
     "code": "USDT",
@@ -173,7 +173,7 @@ def row(settings: Mapping[str, str], invoice: SandboxInvoice, link: str) -> dict
         # Filled in before anybody has picked one: only the address tells.
         "currency": COIN,
         "project": PROJECT,
-        "test_mode": (invoice.order_id or "").endswith(TEST),
+        "test_mode": invoice.order_id.endswith(TEST),
     }
     if settings["fiat_currency"] == "sent":
         shown["fiat_currency"] = invoice.currency

@@ -231,6 +231,8 @@ class Session:
     def _aged(self, provider: str, body: bytes) -> bytes:
         """Return an answer of a machine that may not have heard the latest of each invoice yet."""
         payload, _ = _lists(body)
+        if len(self._old) > _MOST_REMEMBERED:
+            self._old.clear()
         name, now = self._sandbox.providers[provider].row_id, self._loop.time()
         for row in _dicts_with(name, payload):
             invoice = provider, str(row[name])
