@@ -3,12 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 import logging
 from random import Random
 from typing import Any, override
 
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from .book.book import Book
@@ -98,12 +100,28 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
 
     async def _async_poll(self) -> None:
         """Poll as Home Assistant does, which logs and says whether the account can be read."""
-        await super().async_refresh()
+        if self.config_entry.state is ConfigEntryState.SETUP_IN_PROGRESS:
+            await self._async_poll_first()
+        else:
+            await super().async_refresh()
         if self._is_all_new:
             self._is_all_new = False
             await self.publisher.async_publish_all(self._listeners)
         if not self.last_update_success:
             self.publisher.async_publish_step()
+
+    async def _async_poll_first(self) -> None:
+        """Poll without logging: Home Assistant itself logs a set-up that fails."""
+        with suppress(ConfigEntryNotReady):
+            await self.async_config_entry_first_refresh()
+        if self.config_entry.state is not ConfigEntryState.SETUP_IN_PROGRESS:
+            self.log_first_failure()
+
+    @callback
+    def log_first_failure(self) -> None:
+        """Log that the account is set up although its first reading failed, if it did."""
+        if not self.last_update_success:
+            _LOGGER.error("Error fetching %s data: %s", self.name, self.last_exception)
 
     @override
     @callback

@@ -61,6 +61,7 @@ async def async_read_first(
         return
     if not coordinator.last_update_success and not coordinator.reader.standing.is_key_doubted:
         raise _not_ready(coordinator.last_exception)
+    coordinator.log_first_failure()
 
 
 def _not_ready(failed: BaseException | None) -> ConfigEntryNotReady:

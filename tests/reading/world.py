@@ -246,6 +246,10 @@ async def _async_end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+# Seconds: 0.05 are meant, and a slow machine takes three times as long.
+LONGEST_STALL = 0.15
+
+
 class Stalls:
     """How long others had to wait for their turn, in time that this thread was at work."""
 
