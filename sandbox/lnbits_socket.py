@@ -33,7 +33,8 @@ class Listeners:
     def __init__(self, app: web.Application) -> None:
         """Begin with none, and hear of every change."""
         self._app = app
-        self._all: set[_Listener] = set()
+        # In the order in which they came.
+        self._all: dict[_Listener, None] = {}
         app[SANDBOX].store.subscribe(self._heard)
         app.on_shutdown.append(self._stop)
 
@@ -52,12 +53,12 @@ class Listeners:
         listener = _Listener(web.WebSocketResponse(), request.match_info["item"])
         await listener.socket.prepare(request)
         writer = asyncio.create_task(listener.write())
-        self._all.add(listener)
+        self._all[listener] = None
         try:
             async for _ in listener.socket:
                 pass
         finally:
-            self._all.discard(listener)
+            self._all.pop(listener, None)
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
         return listener.socket

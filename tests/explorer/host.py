@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+import re
 from typing import Any
 from unittest.mock import MagicMock, patch
 
@@ -248,8 +249,8 @@ class Host:
         self._manager = None
 
     def tasks(self) -> list[asyncio.Task[Any]]:
-        """Return what is under way, and ends with Home Assistant."""
-        return list(asyncio.all_tasks(self.loop))
+        """Return what is under way, and ends with Home Assistant, in an order of its own."""
+        return sorted(asyncio.all_tasks(self.loop), key=_by_name)
 
     def note_end(self) -> None:
         """Note that a life has ended."""
@@ -262,6 +263,13 @@ class Host:
         self.hass.set_state(CoreState.running)
         self.hass.bus.async_fire_internal(EVENT_HOMEASSISTANT_STARTED)
         self.loop.settle()
+
+
+def _by_name(task: asyncio.Task[Any]) -> tuple[str, int]:
+    """Return a task's name, in which a number comes after a smaller one."""
+    name = task.get_name()
+    number = re.search(r"\d+$", name)
+    return (name[: number.start()], int(number[0])) if number else (name, 0)
 
 
 @contextmanager

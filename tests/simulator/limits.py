@@ -19,6 +19,7 @@ from custom_components.crypto_invoices.upkeep.cleanup import cleanup_after
 
 from .bills import PAID, Bills
 from .home import ShopHome
+from .losses import Losses
 from .plan import ACCOUNTS
 from .weather import HourDown, Weather
 
@@ -90,10 +91,13 @@ def counted_lines(weather: Weather) -> Iterator[Lines]:
 class Limits:
     """Sees whether anything grows that should not."""
 
-    def __init__(self, home: ShopHome, bills: Bills, weather: Weather, lines: Lines) -> None:
+    def __init__(
+        self, home: ShopHome, bills: Bills, losses: Losses, weather: Weather, lines: Lines
+    ) -> None:
         """Begin on the first day."""
         self._home = home
         self._bills = bills
+        self._losses = losses
         self._weather = weather
         self._lines = lines
         self.objects: list[tuple[int, int]] = []
@@ -148,8 +152,11 @@ class Limits:
         """Check that what is over is gone from the file."""
         entry, now = self._home.entry(key), self._home.loop.right()
         assert entry is not None
-        days = max(cleanup_after(entry), 7)
-        oldest = now - timedelta(days=days) - _MARGIN
+        kept = timedelta(days=max(cleanup_after(entry), 7)) + _MARGIN
+        oldest = now - kept
+        # What was found again is as new as that.
+        lost_at = self._losses.accounts.get(key)
+        is_new = lost_at is not None and now < lost_at + kept
         path = account.book.writer._storage.path
         with suppress(sqlite3.OperationalError):
             database = sqlite3.connect(path)
@@ -157,7 +164,8 @@ class Limits:
             gone = _oldest(database, "SELECT min(gone_at) FROM tombstones")
             (facts,) = database.execute("SELECT count(*) FROM facts").fetchone()
             database.close()
-            assert made is None or made >= oldest, f"{key}: a record since {made} at {now}"
+            is_due = made is not None and made < oldest and not is_new
+            assert not is_due, f"{key}: a record since {made} at {now}"
             assert gone is None or gone >= now - _TOMBSTONES_KEPT, f"{key}: gone since {gone}"
             assert facts <= _MOST_FACTS, f"{key}: {facts} facts"
 

@@ -1,6 +1,7 @@
 """Accounts whose file was lost: what has to be there again, and what need not."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from homeassistant.helpers import entity_registry as er
 
@@ -33,8 +34,8 @@ class Losses:
         """By the account's key, until it is loaded again."""
         self._recovering: set[str] = set()
         """Accounts that don't know yet since when an invoice is new."""
-        self.accounts: set[str] = set()
-        """All that were ever lost: what they received before is unknown."""
+        self.accounts: dict[str, datetime] = {}
+        """When each was last lost: what it received before is unknown."""
 
     def note(self, key: str, account: AccountRuntime) -> None:
         """Note what there is of an account whose file is about to be lost."""
@@ -49,7 +50,7 @@ class Losses:
         }
         self._lost[key] = _Lost(frozenset(shown - deleted), frozenset(sums))
         self._recovering.add(key)
-        self.accounts.add(key)
+        self.accounts[key] = self._home.loop.right()
 
     def after_step(self) -> None:
         """Check an account that is loaded again; what it had before is announced to nobody."""

@@ -80,7 +80,7 @@ class Shop:
         self.losses = Losses(self.home, self.bills)
         self.checks = Checks(self.home, self.bills, self.losses)
         lines = self._stack.enter_context(counted_lines(self.weather))
-        self.limits = Limits(self.home, self.bills, self.weather, lines)
+        self.limits = Limits(self.home, self.bills, self.losses, self.weather, lines)
         self.machine = Machine(self.home, self.losses, self.later, self.log)
         self.people = People(self)
         self._stack.enter_context(self.home.patched())

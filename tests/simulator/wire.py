@@ -343,7 +343,7 @@ class Socket:
         server: Any = self
         self._listener = _Listener(server, item)
         self._listeners = session._app[LISTENERS]
-        self._listeners._all.add(self._listener)
+        self._listeners._all[self._listener] = None
         self._writer = asyncio.get_running_loop().create_task(self._listener.write())
 
     async def send_str(self, text: str) -> None:
@@ -356,7 +356,7 @@ class Socket:
 
     async def __aexit__(self, *args: object) -> None:
         """Hang up."""
-        self._listeners._all.discard(self._listener)
+        self._listeners._all.pop(self._listener, None)
         self._writer.cancel()
 
     def __aiter__(self) -> Socket:

@@ -20,16 +20,17 @@ class Publisher:
     def __init__(self, account: str) -> None:
         """Begin with none; ``account`` is what the log calls it."""
         self._account = account
-        self._reading_listeners: set[CALLBACK_TYPE] = set()
-        self._watched_listeners: set[Callable[[], Iterator[bool]]] = set()
-        self._change_listeners: set[Callable[[list[str]], None]] = set()
+        # In the order in which they began to listen.
+        self._reading_listeners: dict[CALLBACK_TYPE, None] = {}
+        self._watched_listeners: dict[Callable[[], Iterator[bool]], None] = {}
+        self._change_listeners: dict[Callable[[list[str]], None], None] = {}
         self._invoice_listeners: dict[str, list[CALLBACK_TYPE]] = {}
 
     @callback
     def async_add_reading_listener(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
         """Call ``listener`` after each step of the reader, also one that changed nothing or failed."""
-        self._reading_listeners.add(listener)
-        return lambda: self._reading_listeners.discard(listener)
+        self._reading_listeners[listener] = None
+        return partial(self._reading_listeners.pop, listener, None)
 
     @callback
     def async_add_watched_listener(self, listener: Callable[[], Iterator[bool]]) -> CALLBACK_TYPE:
@@ -37,14 +38,14 @@ class Publisher:
 
         It does a little at each step, and gives True as long as there may be more.
         """
-        self._watched_listeners.add(listener)
-        return lambda: self._watched_listeners.discard(listener)
+        self._watched_listeners[listener] = None
+        return partial(self._watched_listeners.pop, listener, None)
 
     @callback
     def async_add_change_listener(self, listener: Callable[[list[str]], None]) -> CALLBACK_TYPE:
         """Call ``listener`` with the IDs of the invoices that a reading changed."""
-        self._change_listeners.add(listener)
-        return lambda: self._change_listeners.discard(listener)
+        self._change_listeners[listener] = None
+        return partial(self._change_listeners.pop, listener, None)
 
     @callback
     def async_add_invoice_listener(self, invoice_id: str, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
