@@ -1,6 +1,6 @@
 """What is true at the providers: the invoices, and what was paid."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -92,8 +92,9 @@ _AMOUNTS: Mapping[str, Callable[[SandboxInvoice], tuple[str, Decimal]]] = {
 class Bills:
     """All invoices of the plan, by number."""
 
-    def __init__(self, app: web.Application, log: Log) -> None:
+    def __init__(self, app: web.Application, auto_watched: AbstractSet[str], log: Log) -> None:
         """Begin with none."""
+        self._auto_watched = auto_watched
         self.made: Callable[[Bill], object] = id
         """Called with each that is made."""
         self._sandbox: Sandbox = app[SANDBOX]
@@ -149,7 +150,7 @@ class Bills:
             number = invoice.order_id.removeprefix(_ORDER).removesuffix(TEST)
             if number.isdigit():
                 bill = Bill(int(number), invoice.provider, invoice)
-                bill.is_promised = ACCOUNTS[invoice.provider].is_auto_watched
+                bill.is_promised = invoice.provider in self._auto_watched
                 self.all[bill.number] = self._by_id[invoice.id] = bill
                 self.made(bill)
         elif (found := self._by_id.get(invoice.id)) is not None:

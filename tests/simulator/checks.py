@@ -3,10 +3,15 @@
 import asyncio
 from collections import defaultdict
 from decimal import Decimal
+import sqlite3
 
 from homeassistant.helpers import entity_registry as er
 
+from custom_components.crypto_invoices.book.database import StorageError
+from custom_components.crypto_invoices.book.rows import read_contents
+from custom_components.crypto_invoices.book.sums import add_up
 from custom_components.crypto_invoices.const import DOMAIN
+from custom_components.crypto_invoices.providers.model import InvoiceStatus
 from custom_components.crypto_invoices.runtime import AccountRuntime
 from tests.explorer.promises import (
     check_devices,
@@ -44,9 +49,48 @@ class Checks:
             entry_id = self._home.entry_ids[key]
             check_nothing_is_forgotten(account)
             check_news_are_announced(hass, entry_id, account)
+            self._records_are_true(key, account)
             if self.steps % _SELDOM == 0:
+                self._is_on_disk(key, account)
                 check_devices(hass, entry_id, account)
                 self._sums_are_shown(key, account)
+
+    def _records_are_true(self, key: str, account: AccountRuntime) -> None:
+        """P5: nothing has arrived of what is pending; what is taken back is owed until it is heard."""
+        for id_, record in account.book.records.items():
+            received, announced = record.received, record.announced
+            if record.status is InvoiceStatus.PENDING and received is not None:
+                assert not received.amount, f"{id_} at {key} is pending, and {received} arrived"
+            is_heard_of = announced is not None and announced.is_paid and not record.status.is_paid
+            if is_heard_of and record.counts["payment"] and not self._is_fulfilled(key, id_):
+                assert record.item is not None, f"{id_} at {key} is owed no more, and nobody knows"
+
+    def _is_fulfilled(self, key: str, invoice_id: str) -> bool:
+        """Whether somebody was told that the latest payment of an invoice is fulfilled."""
+        heard = self._home.heard
+        announced = heard.by_invoice.get((self._home.entry_ids[key], invoice_id), [])
+        return any(one.is_payment and one.id in heard.fulfilled for one in announced)
+
+    def _is_on_disk(self, key: str, account: AccountRuntime) -> None:
+        """P4: what is known is on disk, unless that is full or it is just being written."""
+        book = account.book
+        unwritten = book.writer._unwritten
+        is_busy = book.writer._turn.locked() or unwritten.records or unwritten.gone
+        if is_busy or not self._home.is_written(key):
+            return
+        try:
+            stored = read_contents(book.writer._storage._opened, self._home.loop.right())
+        except StorageError, sqlite3.Error:
+            return
+        for id_, record in book.records.items():
+            is_right = record.may_rest or stored.records.get(id_) == record
+            assert is_right, f"{id_} at {key} is on disk as it was"
+        # P6: what is added up is what there is.
+        carried = [carried.amount for carried in stored.carried.values()]
+        brought = [record.brought for record in stored.records.values()]
+        for currency, amount in add_up([*carried, *stored.on_disk, *brought]).items():
+            sum_ = book.sums.received.get(currency)
+            assert sum_ == amount, f"{key}: {amount} {currency} are added up to {sum_}"
 
     def _sums_are_shown(self, key: str, account: AccountRuntime) -> None:
         """P6: what is shown is what the book says."""

@@ -85,10 +85,9 @@ class Heard:
         run = announced.runs[automation] = Run(life, self._clock(), cuts)
         return run
 
-    def end(self, run: Run, *, is_cut: bool, life: int) -> None:
-        """Note how a run ended: one that had its time counts, unless everything ended."""
-        has_had_its_time = self._clock() >= run.began + RUN_TIMEOUT - 0.1
-        run.is_heard = not is_cut or (has_had_its_time and run.life == life)
+    def end(self, run: Run, *, is_cut: bool) -> None:
+        """Note how a run ended: one that had its time counts, whatever becomes of it then."""
+        run.is_heard = not is_cut or self._clock() >= run.began + RUN_TIMEOUT - 0.1
 
     def note_off(self, automation: str) -> None:
         """Note that an automation is switched off: what it has not heard, it need not."""

@@ -1,7 +1,7 @@
 """The shop's Home Assistant: all accounts, set up in their dialogs, on a machine that fails."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -35,7 +35,9 @@ from .wire import ADDRESS, Session, Socket
 
 _FULFILLED_AUTOMATICALLY = 0.8
 # How long it takes until something is written, in seconds.
-_WRITTEN_IN = (0, 0, 0, 0.01, 0.3)
+_WRITTEN_IN = (0, 0, 0.01, 0.3, 0.3)
+# How long an automation runs.
+_RUNS_FOR = (0, 0, 0.05, 1.0, 4.0, 12.0)
 _TIME_ZONE = "Europe/Berlin"
 _AT_HOME = "http://127.0.0.1:8123"
 _TRIGGERS = {"payments": "crypto_invoices.paid", "changes": "crypto_invoices.status_changed"}
@@ -60,6 +62,8 @@ class ShopHome(Host):
         self.dies_at: tuple[int, str] | None = None
         """At which write it dies, and whether before or after it."""
         self.kills = self.stops = self.writes = 0
+        self.ran: Callable[[], object] = lambda: None
+        """Called whenever an automation has run."""
 
     @override
     @contextmanager
@@ -109,12 +113,13 @@ class ShopHome(Host):
             self._log.write(f"{automation} hears {announced.invoice} is {announced.status}")
             is_cut = True
             try:
-                await asyncio.sleep(self._dice.choice((0, 0, 0.05, 1.0, 4.0)))
+                await asyncio.sleep(self._dice.choice(_RUNS_FOR))
                 if automation == "payments" and self._dice.random() < _FULFILLED_AUTOMATICALLY:
                     await self.async_fulfill(announced)
                 is_cut = False
             finally:
-                self.heard.end(run, is_cut=is_cut, life=self.life)
+                self.heard.end(run, is_cut=is_cut)
+                self.ran()
 
         return report
 
@@ -274,7 +279,10 @@ class _NoSession:
 
 
 async def async_add_accounts(
-    hass: HomeAssistant, credentials: Mapping[str, Any], invoices: Mapping[str, str]
+    hass: HomeAssistant,
+    credentials: Mapping[str, Any],
+    auto_watched: AbstractSet[str],
+    invoices: Mapping[str, str],
 ) -> dict[str, str]:
     """Set up an account at each provider in its dialog, some with an invoice.
 
@@ -288,7 +296,7 @@ async def async_add_accounts(
             result = await _async_enter(hass, key, credentials[key])
         assert result["type"] is FlowResultType.FORM, result
         assert result["step_id"].startswith("invoices"), result
-        form: dict[str, Any] = {"auto_watch": True} if account.is_auto_watched else {}
+        form: dict[str, Any] = {"auto_watch": key in auto_watched} if account.has_list else {}
         if key in invoices:
             form["invoices"] = invoices[key]
         result = await _async_submit(hass, result, form)

@@ -1,6 +1,6 @@
 """Pushes from the providers to Home Assistant: lost, doubled, late, out of order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -42,9 +42,16 @@ class Mail:
     """Sends what the sandbox's providers have to say."""
 
     def __init__(
-        self, app: web.Application, chance: Chance, later: Later, post: Post, log: Log
+        self,
+        app: web.Application,
+        chance: Chance,
+        pushing: AbstractSet[str],
+        later: Later,
+        post: Post,
+        log: Log,
     ) -> None:
-        """Have nobody to post to yet."""
+        """Have nobody to post to yet; only those who are ``pushing`` reach anybody."""
+        self._pushing = pushing
         self._sandbox: Sandbox = app[SANDBOX]
         self._webhooks = app[WEBHOOKS]
         self._dice = chance.of("mail")
@@ -82,14 +89,14 @@ class Mail:
         )
         letter = provider.postback.write(draft)
         webhook_id = self.webhook_ids[provider.key]
-        for delay in self._ways():
+        for delay in self._ways(provider.key):
             self._later(delay, lambda: self._send_once(provider.key, Push(webhook_id, letter)))
 
-    def _ways(self) -> Iterator[float]:
+    def _ways(self, provider: str) -> Iterator[float]:
         """Yield when a push comes: once, or late, twice or never."""
         luck = self._dice.random()
         delay = self._dice.uniform(0.1, 3)
-        if luck < _LOST:
+        if luck < _LOST or provider not in self._pushing:
             return
         if luck < _LOST + _LATE:
             delay = self._dice.uniform(5, 3600)
@@ -107,7 +114,7 @@ class Mail:
         for hook in self._webhooks.all.values():
             while hook.waiting:
                 fields = hook.waiting.popleft()
-                for delay in self._ways():
+                for delay in self._ways("btcpay"):
                     self._later(delay, partial(self._try, hook, fields, 0))
 
     def _try(self, hook: Webhook, fields: dict[str, Any], attempt: int) -> None:

@@ -28,7 +28,7 @@ from sandbox.store import Change
 
 from .bills import PAID, Bill, order_of
 from .home import fill_in
-from .plan import ACCOUNTS, MINUTE, Event
+from .plan import MINUTE, Event
 
 if TYPE_CHECKING:
     from .shop import Shop
@@ -107,7 +107,7 @@ class People:
         """Staff make an invoice with an action; without Home Assistant, at the provider."""
         if self._home.account(event.account) is None:
             self._made(event)
-            if not ACCOUNTS[event.account].is_auto_watched:
+            if event.account not in self._shop.plan.auto_watched:
                 self._shop.later(_LATER, lambda: self._added(event))
             return
         self._home.start(self._async_create(event))
@@ -148,6 +148,12 @@ class People:
         bill = self._bills.get(event.invoice)
         if bill is not None and not bill.is_promised and not bill.is_deleted:
             self._add(bill, leave_after=event.seconds)
+
+    def _add_again(self, bill: Bill) -> None:
+        """Staff add an invoice again that they deleted: its money counts once."""
+        self._log.write(f"--- staff add invoice {bill.number} again")
+        bill.is_deleted = bill.has_left = bill.is_promised = False
+        self._add(bill)
 
     def _add(self, bill: Bill, *, leave_after: float = 0.0) -> None:
         """Add an invoice; if that fails, or staff leave before it is done, try again later."""
@@ -221,10 +227,15 @@ class People:
         if device is None or record is None:
             return
         bill.is_deleted = True
-        self._home.start(self._async_delete(bill, entry, device, record))
+        self._home.start(self._async_delete(bill, entry, device, record, event.seconds))
 
     async def _async_delete(
-        self, bill: Bill, entry: ConfigEntry, device: dr.DeviceEntry, record: Record
+        self,
+        bill: Bill,
+        entry: ConfigEntry,
+        device: dr.DeviceEntry,
+        record: Record,
+        add_again_after: float,
     ) -> None:
         """Delete an invoice, and note what it leaves: that is what it had brought by then."""
         await async_remove_config_entry_device(self._home.hass, entry, device)
@@ -232,6 +243,8 @@ class People:
             brought = record.brought
             bill.left = brought and (brought.currency, brought.amount)
             bill.has_left = True
+            if add_again_after:
+                self._shop.later(add_again_after, partial(self._add_again, bill))
 
     def _forged(self, event: Event) -> None:
         """Somebody posts what nobody signed."""

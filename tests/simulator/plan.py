@@ -1,6 +1,6 @@
 """What is going to happen in a shop: drawn from a seed before anything does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +21,8 @@ BEGINNINGS = (
 )
 # So often that 300 weeks have more than 20,000 of them.
 _KILLS_PER_DAY = 10.0
+# What a provider with several machines does, and what is easily believed.
+_OFTEN = ("lag", "lag", "lag", "listed late", "listed late", "missing_rows", "missing_rows")
 AUTOMATIONS = ("payments", "changes")
 # The number of the invoice that its account is set up with, and where that is.
 FIRST, FIRST_AT = 0, "egates"
@@ -36,7 +38,8 @@ class Account:
     share: int
     """Of the invoices, beside the others."""
     currencies: tuple[str, ...]
-    is_auto_watched: bool = False
+    has_list: bool = False
+    """Whether its invoices can be watched automatically."""
     can_make: bool = True
     """Whether Home Assistant can make invoices there."""
 
@@ -49,21 +52,21 @@ ACCOUNTS = {
             name="BTCPay Server",
             share=4,
             currencies=("EUR", "USD", "BTC"),
-            is_auto_watched=True,
+            has_list=True,
         ),
         Account(
             key="cryptocloud",
             name="CryptoCloud",
             share=3,
             currencies=("USD", "EUR", "RUB"),
-            is_auto_watched=True,
+            has_list=True,
         ),
         Account(
             key="lnbits",
             name="LNbits",
             share=3,
             currencies=("sat", "EUR"),
-            is_auto_watched=True,
+            has_list=True,
         ),
         Account(key="egates", name="E-Gates", share=2, currencies=("USDT", "ETH")),
         Account(
@@ -75,6 +78,9 @@ ACCOUNTS = {
         ),
     )
 }
+HAVE_LISTS = frozenset(key for key, account in ACCOUNTS.items() if account.has_list)
+# How often an account is watched automatically that can be, and how often pushes come.
+_AUTO_WATCHED, _PUSHING = 0.5, 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,7 @@ _WORDS = {
     "created": "staff make invoice {e.invoice} over {e.amount} {e.what} at {name}",
     "added": "staff add invoice {e.invoice}{e.what}",
     "act": "invoice {e.invoice} at {name}: {e.what}",
-    "deleted": "staff delete invoice {e.invoice}",
+    "deleted": "staff delete invoice {e.invoice}{e.what}",
     "forged": "somebody forges a push about invoice {e.invoice} to {name}",
     "weather": "{name}: {e.what} for {lasts}, {e.number:.0%} of requests",
     "hung up": "{name} hangs up",
@@ -139,6 +145,10 @@ class Plan:
     days: float
     begin: datetime
     events: tuple[Event, ...] = field(repr=False)
+    auto_watched: frozenset[str] = HAVE_LISTS
+    """The accounts that are watched automatically; at the others, staff add what is made."""
+    pushing: frozenset[str] = frozenset(ACCOUNTS)
+    """The accounts whose provider can reach Home Assistant."""
 
 
 def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = False) -> Plan:
@@ -149,7 +159,10 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
     """
     chance = Chance(seed)
     until = days * pace * DAY
-    invoices = list(_invoices(chance.of("customers"), until))
+    dice = chance.of("set-up")
+    auto_watched = frozenset(key for key in sorted(HAVE_LISTS) if dice.random() < _AUTO_WATCHED)
+    pushing = frozenset(key for key in ACCOUNTS if dice.random() < _PUSHING)
+    invoices = list(_invoices(chance.of("customers"), until, auto_watched))
     events = [
         _first(chance.of("first customer")),
         *invoices,
@@ -164,7 +177,8 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
     # What comes later is no longer part of it, but customers who are on their way.
     events = [event for event in events if event.at < days * DAY or event.invoice]
     begin = chance.of("begin").choice(BEGINNINGS)
-    return Plan(seed, days, begin, tuple(sorted(events, key=lambda event: event.at)))
+    events.sort(key=lambda event: event.at)
+    return Plan(seed, days, begin, tuple(events), auto_watched, pushing)
 
 
 def _at_pace(event: Event, pace: float) -> Event:
@@ -188,14 +202,16 @@ def _first(dice: Random) -> Event:
     return Event(at=at, kind="act", account=FIRST_AT, invoice=FIRST, what="pay")
 
 
-def _invoices(dice: Random, until: float) -> Iterator[Event]:
+def _invoices(dice: Random, until: float, auto_watched: AbstractSet[str]) -> Iterator[Event]:
     """Draw the life of each of the others."""
     accounts = list(ACCOUNTS.values())
     shares = [account.share for account in accounts]
     for number, at in enumerate(_times(dice, INVOICES_PER_DAY, until), FIRST + 1):
         account = dice.choices(accounts, shares)[0]
         currency = dice.choice(account.currencies)
-        yield from _invoice(dice, number, at + MINUTE, account, currency)
+        for event in _invoice(dice, number, at + MINUTE, account, currency):
+            if event.kind != "added" or account.key not in auto_watched:
+                yield event
 
 
 def _amount(dice: Random, currency: str) -> Decimal:
@@ -228,25 +244,29 @@ def _invoice(
         # Some are paid with test money, where a provider has that.
         number=float(account.key == "cryptocloud" and dice.random() < 0.1),
     )
-    if not account.is_auto_watched and not by_staff:
-        added = event("added", at + dice.uniform(5, 5 * MINUTE))
-        if dice.random() < 0.2:
-            seconds = dice.choice((0.001, 0.05, 0.3, 0.6))
+    if not by_staff:
+        added = event("added", at + min(dice.lognormvariate(3.0, 1.2), 5 * MINUTE))
+        if dice.random() < 0.3:
+            seconds = dice.uniform(0.001, 0.9)
             added = replace(added, what=", and close the page at once", seconds=seconds)
         yield added
     if dice.random() < 0.03:
         yield event("forged", at + dice.uniform(0, HOUR))
     for when, what in _fate(dice, at, account):
         yield event("act", when, what)
-    if dice.random() < 0.03:
-        yield event("deleted", at + dice.uniform(MINUTE, 3 * DAY))
+    if dice.random() < 0.06:
+        deleted = event("deleted", at + dice.lognormvariate(8.0, 1.5))
+        if dice.random() < 0.6:
+            seconds = dice.lognormvariate(6.0, 1.5)
+            deleted = replace(deleted, what=", and add it again", seconds=seconds)
+        yield deleted
 
 
 # What a customer may do, and how often: at a provider where all of that is possible.
 _FATES: Mapping[str, tuple[int, frozenset[str]]] = {
     "pays": (50, frozenset(ACCOUNTS)),
     "never pays": (9, frozenset(ACCOUNTS)),
-    "pays late": (6, frozenset(ACCOUNTS) - {"lnbits"}),
+    "pays late": (9, frozenset(ACCOUNTS) - {"lnbits"}),
     "pays too much": (8, frozenset(ACCOUNTS) - {"lnbits"}),
     "pays in two parts": (6, frozenset({"btcpay", "cryptocloud", "own_api"})),
     "pays too little": (5, frozenset({"btcpay", "egates"})),
@@ -319,7 +339,7 @@ def _providers(dice: Random, until: float) -> Iterator[Event]:
     """Draw what goes wrong at the providers."""
     keys = list(ACCOUNTS)
     for at in _times(dice, 6.0, until):
-        fault = dice.choice((*ANSWERED, *ON_THE_WAY, *["lag"] * 3))
+        fault = dice.choice((*ANSWERED, *ON_THE_WAY, *_OFTEN))
         seconds = min(dice.lognormvariate(6.5, 1.5), 9 * HOUR)
         yield Event(
             at=at,
@@ -356,7 +376,7 @@ def _machine(dice: Random, until: float, events: list[Event]) -> Iterator[Event]
             case "rest":
                 what, number = "while nothing goes on", 0
             case side:
-                number = dice.randint(1, 4)
+                number = dice.choice((1, 1, 2, 3))
                 what = f"{side} its write number {number} from now"
         yield Event(at=when, kind="killed", what=what, number=number, seconds=_down(dice))
     for at in _times(dice, 1 / 7, until):

@@ -37,6 +37,8 @@ from .wire import Session
 _MEMORY = Path("/dev") / "shm"
 # Nothing is planned in the first moments of a shop.
 _OPENING = 30.0
+# In seconds: what follows from a run has begun by then.
+_MOMENT = 0.01
 # Long enough for a refused key to be tried again, and for late money to be found.
 _CALM = 3 * HOUR
 _FIRST_BILL = Event(
@@ -75,14 +77,16 @@ class Shop:
         self.home = ShopHome(
             self.folder, self.loop, self.session, chance.of("automations"), self.log
         )
-        self.bills = Bills(app, self.log)
-        self.mail = Mail(app, chance, self.later, self.home.post, self.log)
+        self.bills = Bills(app, plan.auto_watched, self.log)
+        self.mail = Mail(app, chance, plan.pushing, self.later, self.home.post, self.log)
         self.losses = Losses(self.home, self.bills)
         self.checks = Checks(self.home, self.bills, self.losses)
         lines = self._stack.enter_context(counted_lines(self.weather))
         self.limits = Limits(self.home, self.bills, self.losses, self.weather, lines)
         self.machine = Machine(self.home, self.losses, self.later, self.log)
         self.people = People(self)
+        # Whatever comes next of an invoice is announced then.
+        self.home.ran = lambda: self.later(_MOMENT, self.checks.after_step)
         self._stack.enter_context(self.home.patched())
         self.begin = 0.0
         self.now: Event | None = None
@@ -132,7 +136,9 @@ class Shop:
         first = self.bills.all[FIRST]
         first.is_promised = True
         invoices = {FIRST_AT: first.invoice.id}
-        adding = self.loop.create_task(async_add_accounts(home.hass, credentials, invoices))
+        adding = self.loop.create_task(
+            async_add_accounts(home.hass, credentials, self.plan.auto_watched, invoices)
+        )
         self._finish(adding)
         home.entry_ids = adding.result()
         for key in home.entry_ids:

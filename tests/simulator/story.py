@@ -1,7 +1,7 @@
 """One run of a plan, and the shortest story of it that still fails."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 import time
 import traceback
@@ -131,7 +131,7 @@ def shortest(failed: Result, patience: float = _PATIENCE) -> Story:
     def still_fails(events: Sequence[Event]) -> bool:
         nonlocal last
         days = max((event.at for event in events), default=0.0) / DAY
-        told = tell(Plan(plan.seed, min(days + 0.01, plan.days), plan.begin, tuple(events)))
+        told = tell(replace(plan, days=min(days + 0.01, plan.days), events=tuple(events)))
         if not told.failure or _kind_of(told.failure) != kind:
             return False
         last = told

@@ -34,6 +34,7 @@ ON_THE_WAY = (
     "doubled",
     "too large",
     "lag",
+    "listed late",
 )
 
 

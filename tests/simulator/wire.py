@@ -18,6 +18,7 @@ from sandbox.lnbits import LISTENERS
 from sandbox.lnbits_row import CHECKED
 from sandbox.lnbits_socket import _Listener
 
+from . import own_api
 from .chance import Chance
 from .log import Log
 from .weather import ANSWERED, Weather
@@ -32,6 +33,8 @@ _MOST_REMEMBERED = 200
 _LAG = 100.0
 # So many of the answers there come from a machine that has not heard them yet.
 _OLD_NEWS = 0.5
+# How often an invoice is listed late, and how late, in seconds.
+_LISTED_LATE, _LATEST = 0.5, 300.0
 # So many answers are slow in any weather.
 _SLOW = 0.02
 
@@ -113,6 +116,8 @@ class Session:
         self._remembered: dict[tuple[Any, ...], Answer] = {}
         self._old: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
         """What was said of an invoice where news take a while, and when that was."""
+        self._listed_from: dict[tuple[str, str], float] = {}
+        """From when on an invoice is listed where that takes a while."""
         self._valid_for: tuple[int, ...] = ()
         self._generation = 0
         self.requests = 0
@@ -188,6 +193,8 @@ class Session:
                 body = _doubled(body)
             case "lag":
                 body = self._aged(provider, body)
+            case "listed late":
+                body = self._without_new(provider, body)
             case "too large" if _rows(body) > 1:
                 padding = MAX_ANSWER_BYTES
             case _:
@@ -226,7 +233,7 @@ class Session:
             kinds = {kind for _, kind in self._sandbox.requests - before}
             if kinds <= _READING and len(self._remembered) < _MOST_REMEMBERED:
                 self._remembered[key] = answer
-        return Answer(answer.status, self._dated(answer.headers), answer.body)
+        return Answer(answer.status, self._dated(provider, answer.headers), answer.body)
 
     def _aged(self, provider: str, body: bytes) -> bytes:
         """Return an answer of a machine that may not have heard the latest of each invoice yet."""
@@ -244,8 +251,30 @@ class Session:
                 row.update(old)
         return body if payload is None else orjson.dumps(payload)
 
-    def _dated(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """Return an answer's headers with the time at the server."""
+    def _without_new(self, provider: str, body: bytes) -> bytes:
+        """Return an answer without invoices that are not listed yet, though others are."""
+        payload, lists = _lists(body)
+        if len(self._listed_from) > _MOST_REMEMBERED:
+            self._listed_from.clear()
+        name, now = self._sandbox.providers[provider].row_id, self._loop.time()
+        for rows in lists:
+            for row in _dicts_with(name, rows):
+                if (invoice := (provider, str(row[name]))) not in self._listed_from:
+                    is_late = self._chance.random() < _LISTED_LATE
+                    late = self._chance.uniform(0, _LATEST) if is_late else 0.0
+                    self._listed_from[invoice] = now + late
+            rows[:] = [
+                row
+                for row in rows
+                if not isinstance(row, dict)
+                or self._listed_from.get((provider, str(row.get(name))), now) <= now
+            ]
+        return orjson.dumps(payload) if lists else body
+
+    def _dated(self, provider: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return an answer's headers with the time at the server, if that says it."""
+        if provider == own_api.KEY:
+            return headers
         now = self._sandbox.store.clock()
         return {**headers, "Date": format_datetime(now, usegmt=True)}
 
@@ -282,7 +311,9 @@ class Session:
             response = err
         assert isinstance(response, web.Response)
         content = response.body if isinstance(response.body, bytes) else b""
-        return Answer(response.status, self._dated(response.headers), content)
+        return Answer(
+            response.status, self._dated(self._provider_of(address.path), response.headers), content
+        )
 
 
 def _doubled(body: bytes) -> bytes:
