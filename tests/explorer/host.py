@@ -174,7 +174,7 @@ class Host:
                 raise StorageError("the disk is full")
             is_ours = str(getattr(target, "__module__", "")).startswith(_OURS)
             if is_ours and not is_write:
-                how, name = await self.reads.async_pass(), target.__qualname__
+                how, name = await self.async_pass_reading(), target.__qualname__
                 # What only closes or deletes a file doesn't fail.
                 if how == "badly" and "<locals>" in name and "close" not in name:
                     raise StorageError("the disk is not there")
@@ -182,7 +182,7 @@ class Host:
                 raise asyncio.CancelledError
             result = target(*args)
             if is_ours and not is_write:
-                await self.reads.async_pass()
+                await self.async_pass_reading()
             if is_write:
                 # Written, but nobody knows it yet.
                 await self.async_pass_from_disk()
@@ -192,6 +192,10 @@ class Host:
             return self.loop.create_task(execute(target, *args))
 
         return executor
+
+    async def async_pass_reading(self) -> str:
+        """Wait until something may be read, or is known to be; return how that goes."""
+        return await self.reads.async_pass()
 
     async def async_pass_to_disk(self) -> str:
         """Wait until something may be written; return how that goes."""

@@ -34,8 +34,9 @@ from .plan import ACCOUNTS, AUTOMATIONS
 from .wire import ADDRESS, Session, Socket
 
 _FULFILLED_AUTOMATICALLY = 0.8
-# How long it takes until something is written, in seconds.
+# How long it takes until something is written, or read, in seconds.
 _WRITTEN_IN = (0, 0, 0.01, 0.3, 0.3)
+_READ_IN = (0, 0, 0, 0, 0.05, 0.2)
 # How long an automation runs.
 _RUNS_FOR = (0, 0, 0.05, 1.0, 4.0, 12.0)
 _TIME_ZONE = "Europe/Berlin"
@@ -181,6 +182,13 @@ class ShopHome(Host):
     async def async_set_up_accounts(self) -> None:
         """Load the accounts, as Home Assistant does when it starts."""
         assert await async_setup_component(self.hass, DOMAIN, {})
+
+    @override
+    async def async_pass_reading(self) -> str:
+        """Let it take a while until something is read, unless it is dead."""
+        if self.hass.state is not CoreState.stopped:
+            await asyncio.sleep(self._dice.choice(_READ_IN))
+        return await super().async_pass_reading()
 
     @override
     async def async_pass_to_disk(self) -> str:
