@@ -43,6 +43,8 @@ class Bill:
     """Whether staff want to watch it no more."""
     was_paid_before: bool = False
     """Whether it was, or may have been, paid when it was added: that is announced to nobody."""
+    was_deleted: bool = False
+    """Whether they ever wanted that."""
     has_left: bool = False
     """Whether it was deleted, and that is on disk."""
     left: tuple[str, Decimal] | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 import sqlite3
 
@@ -26,6 +27,8 @@ from .losses import Losses
 
 # Of so many steps, all that is shown is looked at after one.
 _SELDOM = 25
+# What has ended is watched for a day at least, in seconds.
+_KEPT_FOR = 20 * 3600.0
 
 
 class Checks:
@@ -79,7 +82,9 @@ class Checks:
         if is_busy or not self._home.is_written(key):
             return
         try:
-            stored = read_contents(book.writer._storage._opened, self._home.loop.right())
+            database = book.writer._storage._opened
+            stored = read_contents(database, self._home.loop.right())
+            known = {row["id"] for row in database.execute("SELECT id FROM records")}
         except StorageError, sqlite3.Error:
             return
         for id_, record in book.records.items():
@@ -91,6 +96,19 @@ class Checks:
         for currency, amount in add_up([*carried, *stored.on_disk, *brought]).items():
             sum_ = book.sums.received.get(currency)
             assert sum_ == amount, f"{key}: {amount} {currency} are added up to {sum_}"
+        if key not in self._losses.accounts:
+            self._is_kept(key, known)
+
+    def _is_kept(self, key: str, known: AbstractSet[str]) -> None:
+        """P5: what was announced lately is known; only staff end that, or a day that has passed."""
+        heard, since = self._home.heard, self._home.loop.time() - _KEPT_FOR
+        for bill in self._bills.of(key):
+            id_ = bill.invoice.id
+            if bill.was_deleted or id_ in known:
+                continue
+            announced = heard.by_invoice.get((self._home.entry_ids[key], id_), [])
+            is_late = any(one.at > since for one in announced)
+            assert not is_late, f"{id_} at {key} is watched no more, {_KEPT_FOR:.0f} seconds later"
 
     def _sums_are_shown(self, key: str, account: AccountRuntime) -> None:
         """P6: what is shown is what the book says."""

@@ -16,6 +16,7 @@ DAYS = {
     "the list goes back a day only": 14,
     "a provider that is down is asked as often as before": 14,
     "each list that fails is logged": 14,
+    "cleaned up by the clock on the wall": 14,
 }
 MUTANTS = (
     Mutant(
@@ -96,9 +97,18 @@ MUTANTS = (
 
 
 # What needs neither shows where much goes on at once: a week's events in a day.
+# What is forgotten with each start, though, shows where there is none.
+_ONE_LIFE = frozenset({"a refused key is final"})
 # In seconds, for each shop: a fault may keep one busy for ever.
 _PATIENCE = 240.0
 _DENSE = ("--days", "1", "--pace", "7")
+
+
+def _days(mutant: Mutant) -> tuple[str, ...]:
+    """Return for how long shops are open in which it is sought."""
+    if mutant in EXPLORED and mutant.name not in DAYS:
+        return _DENSE
+    return "--days", str(DAYS.get(mutant.name, 3))
 
 
 def seeds_until_found(mutant: Mutant, most: int) -> int | None:
@@ -108,7 +118,8 @@ def seeds_until_found(mutant: Mutant, most: int) -> int | None:
         "tests.simulator",
         "--seeds",
         str(most),
-        *(_DENSE if mutant in EXPLORED else ("--days", str(DAYS.get(mutant.name, 3)))),
+        *_days(mutant),
+        *(("--one-life",) if mutant.name in _ONE_LIFE else ()),
         "--until-failure",
         "--no-story",
         "--output",

@@ -226,7 +226,7 @@ class People:
         record = account.book.records.get(bill.invoice.id)
         if device is None or record is None:
             return
-        bill.is_deleted = True
+        bill.is_deleted = bill.was_deleted = True
         self._home.start(self._async_delete(bill, entry, device, record, event.seconds))
 
     async def _async_delete(

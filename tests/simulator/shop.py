@@ -73,7 +73,7 @@ class Shop:
         order = chance.of("order").choice(("newest_first", "oldest_first"))
         app[SANDBOX].set("cryptocloud", "order", order)
         self.weather = Weather(chance, self.loop.time, lambda: self.home.life)
-        self.session = Session(app, chance, self.weather, self.log)
+        self.session = Session(app, chance, plan.dated, self.weather, self.log)
         self.home = ShopHome(
             self.folder, self.loop, self.session, chance.of("automations"), self.log
         )

@@ -1,7 +1,7 @@
 """Carries requests to the sandbox's handlers and pushes to the webhooks, without a socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Set as AbstractSet
 from email.utils import format_datetime
 from typing import Any, Self
 
@@ -18,7 +18,6 @@ from sandbox.lnbits import LISTENERS
 from sandbox.lnbits_row import CHECKED
 from sandbox.lnbits_socket import _Listener
 
-from . import own_api
 from .chance import Chance
 from .log import Log
 from .weather import ANSWERED, Weather
@@ -105,8 +104,16 @@ class Session:
 
     closed = False
 
-    def __init__(self, app: web.Application, chance: Chance, weather: Weather, log: Log) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        chance: Chance,
+        dated: AbstractSet[str],
+        weather: Weather,
+        log: Log,
+    ) -> None:
         """Keep whom to ask."""
+        self._dates = dated
         self._app = app
         self._sandbox = app[SANDBOX]
         self._loop = asyncio.get_event_loop()
@@ -273,7 +280,7 @@ class Session:
 
     def _dated(self, provider: str, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return an answer's headers with the time at the server, if that says it."""
-        if provider == own_api.KEY:
+        if provider not in self._dates:
             return headers
         now = self._sandbox.store.clock()
         return {**headers, "Date": format_datetime(now, usegmt=True)}
