@@ -24,18 +24,26 @@ from .bills import OPEN, PAID, Bills
 from .heard import Announced
 from .home import ShopHome
 from .losses import Losses
+from .weather import Weather
 
 # Of so many steps, all that is shown is looked at after one.
 _SELDOM = 25
 # What has ended is watched for a day at least, in seconds.
 _KEPT_FOR = 20 * 3600.0
+# In seconds: how soon most are paid, and how soon that is announced.
+_SOON = 900.0
+# For how long somebody may not be asked who was down, or sent nonsense.
+_BACK_OFF = 3600.0
 
 
 class Checks:
     """Sees whether what is promised is kept."""
 
-    def __init__(self, home: ShopHome, bills: Bills, losses: Losses) -> None:
+    def __init__(self, home: ShopHome, bills: Bills, losses: Losses, weather: Weather) -> None:
         """Begin with the first step."""
+        self._calm_from = defaultdict[str, float](float)
+        """By account: since when nothing keeps a payment from being seen."""
+        self._weather = weather
         self._home = home
         self._bills = bills
         self._losses = losses
@@ -44,6 +52,7 @@ class Checks:
     def after_step(self) -> None:
         """Check what has to be so at any time."""
         self.steps += 1
+        self._note_trouble()
         if not self._home.is_running or self._home.loop.is_halted:
             return
         hass = self._home.hass
@@ -53,10 +62,37 @@ class Checks:
             check_nothing_is_forgotten(account)
             check_news_are_announced(hass, entry_id, account)
             self._records_are_true(key, account)
+            self._is_prompt(key, account)
             if self.steps % _SELDOM == 0:
                 self._is_on_disk(key, account)
                 check_devices(hass, entry_id, account)
                 self._sums_are_shown(key, account)
+
+    def _note_trouble(self) -> None:
+        """Note what keeps payments from being seen, which takes a while longer after bad weather."""
+        now = self._home.loop.passed
+        is_trouble = self._home.disk_is != "well" or bool(self._home.loop.wall_offset)
+        for key in self._home.entry_ids:
+            if bad_until := self._weather.bad_until(key):
+                self._calm_from[key] = max(self._calm_from[key], bad_until + _BACK_OFF)
+            if is_trouble or self._home.account(key) is None:
+                self._calm_from[key] = max(self._calm_from[key], now + is_trouble * _BACK_OFF)
+
+    def _is_prompt(self, key: str, account: AccountRuntime) -> None:
+        """P2: what is paid soon after it was made is announced in minutes, if nothing is wrong."""
+        home = self._home
+        if account.auto_watch is None:
+            return
+        for bill in self._bills.of(key):
+            if bill.invoice.state not in PAID or bill.was_paid_before or bill.was_deleted:
+                continue
+            paid_at = bill.invoice.updated_at
+            paid_for = (home.loop.right() - paid_at).total_seconds()
+            is_soon = (paid_at - bill.invoice.created_at).total_seconds() < _SOON
+            if is_soon and _SOON < paid_for < home.loop.passed - self._calm_from[key]:
+                is_heard = (home.entry_ids[key], bill.invoice.id) in home.heard.by_invoice
+                what = f"{bill.invoice.id} at {key} was paid {paid_for:.0f} seconds ago"
+                assert is_heard, f"{what}, and nobody knows"
 
     def _records_are_true(self, key: str, account: AccountRuntime) -> None:
         """P5: nothing has arrived of what is pending; what is taken back is owed until it is heard."""
@@ -96,7 +132,9 @@ class Checks:
         for currency, amount in add_up([*carried, *stored.on_disk, *brought]).items():
             sum_ = book.sums.received.get(currency)
             assert sum_ == amount, f"{key}: {amount} {currency} are added up to {sum_}"
-        if key not in self._losses.accounts:
+        # What is lost with a full disk and a kill is found again.
+        is_calm = self._home.loop.passed - self._calm_from[key] > _SOON
+        if is_calm and key not in self._losses.accounts:
             self._is_kept(key, known)
 
     def _is_kept(self, key: str, known: AbstractSet[str]) -> None:
@@ -104,7 +142,7 @@ class Checks:
         heard, since = self._home.heard, self._home.loop.time() - _KEPT_FOR
         for bill in self._bills.of(key):
             id_ = bill.invoice.id
-            if bill.was_deleted or id_ in known:
+            if bill.was_deleted or not bill.is_promised or id_ in known:
                 continue
             announced = heard.by_invoice.get((self._home.entry_ids[key], id_), [])
             is_late = any(one.at > since for one in announced)

@@ -79,9 +79,9 @@ ACCOUNTS = {
     )
 }
 HAVE_LISTS = frozenset(key for key, account in ACCOUNTS.items() if account.has_list)
-# How often an account is watched automatically that can be, how often pushes come, and how often
-# answers are dated.
-_AUTO_WATCHED, _PUSHING, _DATED = 0.5, 0.6, 0.8
+# How often an account is watched automatically that can be, how often pushes come, answers are
+# dated, and lists are late.
+_AUTO_WATCHED, _PUSHING, _DATED, _LATE = 0.5, 0.6, 0.8, 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +152,8 @@ class Plan:
     """The accounts whose provider can reach Home Assistant."""
     dated: frozenset[str] = frozenset(ACCOUNTS)
     """The accounts whose provider says what time it is."""
+    late: frozenset[str] = frozenset()
+    """The accounts where invoices are listed some minutes after they are made, at times."""
 
 
 def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = False) -> Plan:
@@ -166,6 +168,7 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
     auto_watched = frozenset(key for key in sorted(HAVE_LISTS) if dice.random() < _AUTO_WATCHED)
     pushing = frozenset(key for key in ACCOUNTS if dice.random() < _PUSHING)
     dated = frozenset(key for key in ACCOUNTS if dice.random() < _DATED)
+    late = frozenset(key for key in sorted(HAVE_LISTS) if dice.random() < _LATE)
     invoices = list(_invoices(chance.of("customers"), until, auto_watched))
     events = [
         _first(chance.of("first customer")),
@@ -182,7 +185,7 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
     events = [event for event in events if event.at < days * DAY or event.invoice]
     begin = chance.of("begin").choice(BEGINNINGS)
     events.sort(key=lambda event: event.at)
-    return Plan(seed, days, begin, tuple(events), auto_watched, pushing, dated)
+    return Plan(seed, days, begin, tuple(events), auto_watched, pushing, dated, late)
 
 
 def _at_pace(event: Event, pace: float) -> Event:

@@ -73,14 +73,14 @@ class Shop:
         order = chance.of("order").choice(("newest_first", "oldest_first"))
         app[SANDBOX].set("cryptocloud", "order", order)
         self.weather = Weather(chance, self.loop.time, lambda: self.home.life)
-        self.session = Session(app, chance, plan.dated, self.weather, self.log)
+        self.session = Session(app, chance, plan.dated, plan.late, self.weather, self.log)
         self.home = ShopHome(
             self.folder, self.loop, self.session, chance.of("automations"), self.log
         )
         self.bills = Bills(app, plan.auto_watched, self.log)
         self.mail = Mail(app, chance, plan.pushing, self.later, self.home.post, self.log)
         self.losses = Losses(self.home, self.bills)
-        self.checks = Checks(self.home, self.bills, self.losses)
+        self.checks = Checks(self.home, self.bills, self.losses, self.weather)
         lines = self._stack.enter_context(counted_lines(self.weather))
         self.limits = Limits(self.home, self.bills, self.losses, self.weather, lines)
         self.machine = Machine(self.home, self.losses, self.later, self.log)

@@ -100,6 +100,11 @@ class Weather:
         is_whole = hours and spell.until - now + rest >= _HOUR
         return HourDown(int(hours), self._life()) if is_whole else None
 
+    def bad_until(self, provider: str) -> float:
+        """Return until when the weather is bad at a provider, or was; 0 where it is not."""
+        spell = self._spells.get(provider)
+        return 0.0 if spell is None else spell.until
+
     def calm(self) -> None:
         """Let all be well."""
         self._spells.clear()

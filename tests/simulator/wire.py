@@ -28,6 +28,8 @@ _READING = frozenset(
     {"invoices", "list", "payments", "balance", "wallet", "payment methods", "key"}
 )
 _MOST_REMEMBERED = 200
+# What the addresses of lists have, and others haven't.
+_LISTS = ("startDate=", "/merchant/list", "time%5Bge%5D")
 # Where news take a while, they take no longer: what is old for longer has to be believed.
 _LAG = 100.0
 # So many of the answers there come from a machine that has not heard them yet.
@@ -109,11 +111,12 @@ class Session:
         app: web.Application,
         chance: Chance,
         dated: AbstractSet[str],
+        late: AbstractSet[str],
         weather: Weather,
         log: Log,
     ) -> None:
         """Keep whom to ask."""
-        self._dates = dated
+        self._dates, self._late = dated, late
         self._app = app
         self._sandbox = app[SANDBOX]
         self._loop = asyncio.get_event_loop()
@@ -188,6 +191,8 @@ class Session:
                 raise ServerDisconnectedError
             case "slow":
                 await asyncio.sleep(self._chance.uniform(1, 13))
+        if provider in self._late and any(name in str(address) for name in _LISTS):
+            answer = self._spoiled(provider, answer, "listed late")
         return self._spoiled(provider, answer, weather)
 
     def _spoiled(self, provider: str, answer: Answer, weather: str | None) -> Answer:
