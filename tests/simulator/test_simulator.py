@@ -43,7 +43,7 @@ def test_shortest_story(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         record, "_BROUGHT", frozenset({InvoiceStatus.PAID, InvoiceStatus.UNDERPAID})
     )
-    plan = make_plan(4, 0.3)
+    plan = make_plan(3, 0.3)
     failed = tell(plan)
     assert "were received, not" in failed.failure
     story = shortest(failed)
