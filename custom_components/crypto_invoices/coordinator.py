@@ -17,7 +17,7 @@ from .book.book import Book
 from .const import DOMAIN
 from .delivery.account import AccountAnnouncer
 from .devices import InvoiceDevices
-from .errors import error_key, status_word
+from .errors import error_key
 from .providers.model import (
     AuthError,
     BadResponse,
@@ -29,6 +29,7 @@ from .providers.provider import Provider
 from .reading.back_off import BackOff
 from .reading.clocks import Clocks
 from .reading.intake import Intake
+from .reading.news_log import NewsLog
 from .reading.problems import Problems, note_problem
 from .reading.publisher import Publisher
 from .reading.reader import Reader
@@ -53,18 +54,13 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
         announcer: AccountAnnouncer,
     ) -> None:
         """Begin with what the book says; nothing is read yet."""
-        super().__init__(
-            hass,
-            _LOGGER,
-            config_entry=entry,
-            name=f"{DOMAIN} {entry.title}",
-            always_update=False,
-        )
+        name = f"{DOMAIN} {entry.title}"
+        super().__init__(hass, _LOGGER, config_entry=entry, name=name, always_update=False)
         self.provider = provider
         self.book = book
         self.clocks = clocks
         self._announcer = announcer
-        self._unknown_words: set[str] = set()
+        self._news_log = NewsLog()
         self._is_all_new = False
         self._published_version: int | None = None
         self.failures: Counter[str] = Counter()
@@ -100,22 +96,20 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
 
     async def _async_poll(self) -> None:
         """Poll as Home Assistant does, which logs and says whether the account can be read."""
-        if self.config_entry.state is ConfigEntryState.SETUP_IN_PROGRESS:
-            await self._async_poll_first()
+        is_first = self.config_entry.state is ConfigEntryState.SETUP_IN_PROGRESS
+        if is_first:
+            # Home Assistant itself logs a set-up that fails.
+            with suppress(ConfigEntryNotReady):
+                await self.async_config_entry_first_refresh()
         else:
             await super().async_refresh()
+        if is_first and self.config_entry.state is not ConfigEntryState.SETUP_IN_PROGRESS:
+            self.log_first_failure()
         if self._is_all_new:
             self._is_all_new = False
             await self.publisher.async_publish_all(self._listeners)
         if not self.last_update_success:
             self.publisher.async_publish_step()
-
-    async def _async_poll_first(self) -> None:
-        """Poll without logging: Home Assistant itself logs a set-up that fails."""
-        with suppress(ConfigEntryNotReady):
-            await self.async_config_entry_first_refresh()
-        if self.config_entry.state is not ConfigEntryState.SETUP_IN_PROGRESS:
-            self.log_first_failure()
 
     @callback
     def log_first_failure(self) -> None:
@@ -200,7 +194,7 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
             self._announcer.async_compare()
             await self.book.async_commit()
         self.problems.compare(self.intake.planned)
-        self._log_news(taken)
+        self._news_log.log(self.config_entry.title, taken)
 
     async def _async_publish_watched(self) -> None:
         """Show what is watched now, unless it is shown; whoever is cut leaves the rest to the next."""
@@ -240,16 +234,3 @@ class CryptoInvoicesCoordinator(DataUpdateCoordinator[AllWatched]):
         self.problems.note_key_is_good()
         for flow in self.config_entry.async_get_active_flows(self.hass, {SOURCE_REAUTH}):
             self.hass.config_entries.flow.async_abort(flow["flow_id"])
-
-    @callback
-    def _log_news(self, taken: Taken) -> None:
-        """Log, once each, what a user may have to check."""
-        account = self.config_entry.title
-        if taken.lost:
-            lost = ", ".join(f"{id_} ({error_key(err)})" for id_, err in taken.lost.items())
-            _LOGGER.warning("%s: can't read invoice %s", account, lost)
-        if taken.found:
-            _LOGGER.info("%s: can read invoice %s again", account, ", ".join(taken.found))
-        for word in {status_word(word) for word in taken.unknown_words} - self._unknown_words:
-            self._unknown_words.add(word)
-            _LOGGER.warning("%s: unknown invoice status %r", account, word)

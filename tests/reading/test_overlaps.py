@@ -288,6 +288,27 @@ async def test_down_at_the_start(hass: HomeAssistant, told: type[Told]) -> None:
     assert state_of(hass, entry, "1", "status").state == "unavailable"
 
 
+@pytest.mark.parametrize("is_old", [True, False])
+async def test_added_again_with_old_news(
+    hass: HomeAssistant, told: type[Told], runs: Runs, *, is_old: bool
+) -> None:
+    """What was paid when it was removed is not paid once more when old news has been read."""
+    entry = await async_add_told(hass, "1")
+    told.truth["1"] = paid = invoice("1", S.PAID, amount=Decimal(9), currency="EUR")
+    await async_later(hass)
+    await async_delete_device(hass, entry, "1")
+    told.truth["1"] = open_ = invoice("1", amount=Decimal(9), currency="EUR")
+    await async_watch(entry.runtime_data.coordinator, [open_])
+    assert state_of(hass, entry, "1", "status").state == "paid"
+    if is_old:
+        told.truth["1"] = paid
+    for _ in range(5):
+        await async_later(hass)
+    assert state_of(hass, entry, "1", "status").state == ("paid" if is_old else "pending")
+    assert entry.runtime_data.book.sums.received["EUR"] == (9 if is_old else 0)
+    assert len(runs) == 1
+
+
 async def test_down_for_hours_from_the_start(
     hass: HomeAssistant, told: type[Told], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 
+from ..providers.model import InvoiceStatus
 from .contents import Contents
 from .database import SCHEMA_VERSION, StorageError
 from .items import Items
@@ -151,6 +152,10 @@ class Book:
             record = earlier
         elif earlier is not None:
             record.times_watched = earlier.times_watched
+            if earlier.paid_at is not None and not record.status.is_paid:
+                # One answer doesn't take back what was paid: it is doubted as any other.
+                record.status = record.announced = InvoiceStatus.PAID
+                record.received = earlier.brought
             if record.status.is_paid:
                 record.paid_at = record.paid_at or earlier.paid_at
             self._carry(earlier.brought, times=-1)
