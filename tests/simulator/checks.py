@@ -32,7 +32,7 @@ _SELDOM = 25
 _KEPT_FOR = 20 * 3600.0
 # In seconds: how soon most are paid, and how soon that is announced.
 _SOON = 900.0
-# For how long somebody may not be asked who was down, or sent nonsense.
+# For how long somebody may not be asked who was down, sent nonsense, or wants a pause.
 _BACK_OFF = 3600.0
 
 
@@ -61,6 +61,8 @@ class Checks:
             entry_id = self._home.entry_ids[key]
             check_nothing_is_forgotten(account)
             check_news_are_announced(hass, entry_id, account)
+            left = account.coordinator.reader.standing.left
+            assert left <= _BACK_OFF, f"{key} is not asked for {left} seconds"
             self._records_are_true(key, account)
             self._is_prompt(key, account)
             if self.steps % _SELDOM == 0:
