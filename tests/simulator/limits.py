@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set as AbstractSet
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 import gc
@@ -92,9 +92,16 @@ class Limits:
     """Sees whether anything grows that should not."""
 
     def __init__(
-        self, home: ShopHome, bills: Bills, losses: Losses, weather: Weather, lines: Lines
+        self,
+        home: ShopHome,
+        bills: Bills,
+        losses: Losses,
+        weather: Weather,
+        lines: Lines,
+        dated: AbstractSet[str],
     ) -> None:
-        """Begin on the first day."""
+        """Begin on the first day; the providers of the accounts in ``dated`` say what time it is."""
+        self._dated = dated
         self._home = home
         self._bills = bills
         self._losses = losses
@@ -177,6 +184,9 @@ class Limits:
         since = home.loop.passed - AFTER_MIDNIGHT
         registry = er.async_get(home.hass)
         for key, entry_id in home.entry_ids.items():
+            if home.loop.was_set and key not in self._dated:
+                # It is dated by a clock that was wrong, and may have been set right in a stop.
+                continue
             entity_id = registry.async_get_entity_id("sensor", DOMAIN, f"{entry_id}_paid_today")
             state = home.hass.states.get(entity_id) if entity_id else None
             if state is None or not state.state.isdigit():

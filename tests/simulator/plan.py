@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
 
+from custom_components.crypto_invoices.providers.pages import PAGE
+
 from .chance import Chance
 from .weather import ANSWERED, ON_THE_WAY
 
@@ -82,6 +84,8 @@ HAVE_LISTS = frozenset(key for key, account in ACCOUNTS.items() if account.has_l
 # How often an account is watched automatically that can be, how often pushes come, answers are
 # dated, and lists are late.
 _AUTO_WATCHED, _PUSHING, _DATED, _LATE = 0.5, 0.6, 0.8, 0.4
+# How many rows a page of a list has.
+_ROWS = (1, 3, PAGE, PAGE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +158,8 @@ class Plan:
     """The accounts whose provider says what time it is."""
     late: frozenset[str] = frozenset()
     """The accounts where invoices are listed some minutes after they are made, at times."""
+    rows: int = PAGE
+    """On a page of a list: a shop of any size has as many pages as one that is larger."""
 
 
 def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = False) -> Plan:
@@ -169,6 +175,7 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
     pushing = frozenset(key for key in ACCOUNTS if dice.random() < _PUSHING)
     dated = frozenset(key for key in ACCOUNTS if dice.random() < _DATED)
     late = frozenset(key for key in sorted(HAVE_LISTS) if dice.random() < _LATE)
+    rows = dice.choice(_ROWS)
     invoices = list(_invoices(chance.of("customers"), until, auto_watched))
     events = [
         _first(chance.of("first customer")),
@@ -185,7 +192,7 @@ def make_plan(seed: int, days: float, *, pace: float = 1.0, in_one_life: bool = 
     events = [event for event in events if event.at < days * DAY or event.invoice]
     begin = chance.of("begin").choice(BEGINNINGS)
     events.sort(key=lambda event: event.at)
-    return Plan(seed, days, begin, tuple(events), auto_watched, pushing, dated, late)
+    return Plan(seed, days, begin, tuple(events), auto_watched, pushing, dated, late, rows)
 
 
 def _at_pace(event: Event, pace: float) -> Event:

@@ -11,9 +11,10 @@ from itertools import count
 from pathlib import Path
 import shutil
 import tempfile
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 from unittest.mock import patch
 
+from custom_components.crypto_invoices.providers.pages import each_once
 from sandbox.app import create_app
 from sandbox.core import SANDBOX
 from sandbox.registry import PROVIDERS as PLAYED
@@ -65,6 +66,8 @@ class Shop:
         asyncio.set_event_loop(self.loop)
         self._stack.enter_context(_collected_by_hand())
         self._stack.enter_context(_credentials_kept())
+        defaults: Any = each_once.__kwdefaults__
+        self._stack.enter_context(patch.dict(defaults, size=plan.rows))
         self._stack.enter_context(chance.drawn())
         self._stack.enter_context(clocks_of(self.loop))
         app = create_app(clock=self.loop.right, providers={**PLAYED, OWN_API.key: OWN_API})
@@ -82,7 +85,7 @@ class Shop:
         self.losses = Losses(self.home, self.bills)
         self.checks = Checks(self.home, self.bills, self.losses, self.weather)
         lines = self._stack.enter_context(counted_lines(self.weather))
-        self.limits = Limits(self.home, self.bills, self.losses, self.weather, lines)
+        self.limits = Limits(self.home, self.bills, self.losses, self.weather, lines, plan.dated)
         self.machine = Machine(self.home, self.losses, self.later, self.log)
         self.people = People(self)
         # Whatever comes next of an invoice is announced then.
