@@ -230,6 +230,14 @@ def test_late_money_is_new() -> None:
     assert one.ended_at == NOW + timedelta(days=2)
 
 
+def test_test_money_that_is_late() -> None:
+    """What becomes paid long after it ended begins anew, also where that brings nothing."""
+    one = record(status=S.EXPIRED, ended_at=NOW, is_test=True)
+    enter(one, reading(S.PAID, is_test=True), NOW + timedelta(hours=20))
+    assert one.brought is None
+    assert one.ended_at == NOW + timedelta(hours=20)
+
+
 def test_money_beside_a_word_that_nobody_knows() -> None:
     """What was received stays received, whatever such an answer says of the money."""
     one = record(status=S.PENDING)

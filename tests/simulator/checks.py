@@ -77,7 +77,9 @@ class Checks:
         for key in self._home.entry_ids:
             if bad_until := self._weather.bad_until(key):
                 self._calm_from[key] = max(self._calm_from[key], bad_until + _BACK_OFF)
-            if is_trouble or self._home.account(key) is None:
+            account = self._home.account(key)
+            is_refused = account and account.coordinator.reader.standing.is_key_doubted
+            if is_trouble or account is None or is_refused:
                 self._calm_from[key] = max(self._calm_from[key], now + is_trouble * _BACK_OFF)
 
     def _is_prompt(self, key: str, account: AccountRuntime) -> None:

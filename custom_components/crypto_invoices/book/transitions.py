@@ -152,7 +152,7 @@ def enter(record: Record, invoice: Invoice, now: datetime, *, is_dated_here: boo
 
     ``now`` dates what the provider doesn't, by this machine's clock if ``is_dated_here``.
     """
-    before = record.brought
+    before = record.brought, record.status.is_paid
     if record.asked is None:
         record.asked = asked_for(invoice)
     if invoice.status is not InvoiceStatus.UNKNOWN:
@@ -170,17 +170,18 @@ def enter(record: Record, invoice: Invoice, now: datetime, *, is_dated_here: boo
     record.expires_at = invoice.expires_at
     if invoice.is_test is not None:
         record.is_test = invoice.is_test
-    _date(record, invoice, now, is_new_money=record.brought != before, is_dated_here=is_dated_here)
+    is_new = (record.brought, record.status.is_paid) != before
+    _date(record, invoice, now, is_new=is_new, is_dated_here=is_dated_here)
 
 
 def _date(
-    record: Record, invoice: Invoice, now: datetime, *, is_new_money: bool, is_dated_here: bool
+    record: Record, invoice: Invoice, now: datetime, *, is_new: bool, is_dated_here: bool
 ) -> None:
     """Date the end of an invoice, and its payment where the provider does."""
     if record.status.is_open:
         record.ended_at = record.paid_at = None
         return
-    if record.ended_at is None or is_new_money:
+    if record.ended_at is None or is_new:
         # What is paid long after it ended has to be seen for as long as any other.
         record.ended_at, record.is_dated_here = now, is_dated_here
     record.paid_at = (invoice.paid_at or record.paid_at) if record.status.is_paid else None
