@@ -42,6 +42,7 @@ _OPENING = 30.0
 _MOMENT = 0.01
 # Long enough for a refused key to be tried again, and for late money to be found.
 _CALM = 3 * HOUR
+_QUIET = 1.1 * HOUR
 _FIRST_BILL = Event(
     at=0.0, kind="made", account=FIRST_AT, invoice=FIRST, what="USDT", amount=Decimal("12.50")
 )
@@ -206,6 +207,8 @@ class Shop:
         self.machine.calm()
         self.people.calm()
         self._pass_until(self.loop.passed + _CALM)
+        # Nobody does anything any more, and what ended unpaid is polled once an hour.
+        self._advance_to(self.loop.passed + _QUIET)
         self.checks.in_the_end()
         for key, entry_id in self.home.entry_ids.items():
             self.log.write(f"--- {key} is removed")
